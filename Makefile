@@ -1,0 +1,49 @@
+# Needs make, git and Python 3.11 or newer. Everything else is installed into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check features fix
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/dev ## Install all that developers need into .venv.
+
+demo: .venv/server ## Start the reference server and run the quickstart against it.
+	@$(BIN)/python examples/run_demo.py
+
+test: .venv/dev ## Run all tests.
+	@$(BIN)/python -m pytest -n 2
+
+check: .venv/dev ## Check format, style and types.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pyright --project .
+
+features: .venv/dev ## Show each feature with the passing tests behind it.
+	@$(BIN)/python -m pytest -n 2 -q --features
+
+fix: .venv/dev ## Format, and mend what the linter can mend.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# An empty file stands for each set of packages, so that pip runs only after the lists have changed.
+.venv/server: pyproject.toml constraints.txt | .venv/bin/pip
+	$(PIP) --editable '.[server]'
+	@touch $@
+
+# The pip of Python 3.11 knows no dependency groups yet.
+.venv/dev: pyproject.toml constraints.txt | .venv/bin/pip
+	$(PIP) pip
+	$(PIP) --editable '.[server]' --group dev
+	@touch .venv/server $@
+
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "This needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	    "Name another one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,78 @@
+"""``python -m reference_server``: serve a world on a socket."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from reference_server.clock import SystemClock
+from reference_server.database import DatabaseRefused
+from reference_server.limits import RateLimit
+from reference_server.serve import WorldServer, is_loopback, listen
+from reference_server.world import World
+
+__all__ = ["main"]
+
+_RATE_LIMIT = RateLimit(quota=6000, window=60)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cabinet-reference-server",
+        description="A reference server of the cabinet's contract, for tests. It belongs to no authority; all data is made up.",
+        epilog="The page at / shows the made-up people with their credentials and what to try.",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=8080, help="port to listen on; 0 takes a free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--db", type=Path, metavar="FILE", help="keep the world in this SQLite file (default: in memory)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the made-up data (default: %(default)s)")
+    parser.add_argument(
+        "--log-level",
+        default="warning",
+        choices=("critical", "error", "warning", "info", "debug", "trace"),
+        help="how much to log on stderr (default: %(default)s)",
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until interrupted; return the exit code."""
+    options = _parser().parse_args(arguments)
+    private = is_loopback(options.host)
+    try:
+        # Beyond this machine nobody may guess a secret from the seed.
+        world = World.seeded(
+            seed=options.seed,
+            file=options.db,
+            clock=SystemClock(),
+            rate_limit=_RATE_LIMIT,
+            predictable=private and options.db is None,
+        )
+        listener = listen(options.host, options.port)
+    except (DatabaseRefused, OSError) as error:
+        print(f"cabinet-reference-server: {error}", file=sys.stderr)
+        return 1
+    server = WorldServer(world, listener, ready=_announce, sandbox=private, log_level=options.log_level)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        # uvicorn has stopped gracefully and hands the signal on; for a person at a terminal that is a good end.
+        pass
+    finally:
+        world.close()
+    return 0
+
+
+def _announce(url: str) -> None:
+    print(f"Serving on {url}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""A world on a socket: ASGI around `World.respond`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias, final
+
+from cabinet_sdk._core.answer_codec import encode_answer
+from cabinet_sdk._core.problems import MEDIA_TYPE, to_document
+from cabinet_sdk._core.wire import Headers, Request, Response
+from cabinet_sdk.errors import ConnectionLost, RequestTooLarge
+from reference_server.limits import MAX_BODY
+from reference_server.pages import pages
+from reference_server.respond import BASE_PATH
+from reference_server.world import World
+
+__all__ = ["App"]
+
+# Any: ASGI's own types are open mappings.
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?", re.ASCII)
+
+
+@final
+class App:
+    """
+    The ASGI application of one world.
+
+    Args:
+        world: What it serves.
+        sandbox: Whether the pages show credentials and let a visitor decide in the authorities' place.
+    """
+
+    def __init__(self, world: World, *, sandbox: bool = True) -> None:
+        self._world = world
+        self._pages = pages(world, sandbox=sandbox)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer below the base path by the contract, elsewhere with pages for people."""
+        if scope["type"] == "http" and scope["path"].startswith(f"{BASE_PATH}/"):
+            await self._serve(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        origin = _origin(scope, headers)
+        content = await _body(headers, receive)
+        if content is None:
+            await _send(send, _too_large(headers, origin))
+            return
+        query = scope["query_string"].decode("latin-1")
+        path = scope["raw_path"].decode("latin-1")
+        request = Request(
+            method=scope["method"],
+            url=f"{origin}{path}" + (f"?{query}" if query else ""),
+            headers=headers,
+            content=content,
+        )
+        try:
+            # A world in a file waits for the disk at each commit, which must not hold up the others.
+            if self._world.in_memory:
+                response = self._world.respond(request)
+            else:
+                response = await asyncio.to_thread(self._world.respond, request)
+        except ConnectionLost:
+            # ASGI has no word for breaking a connection: an answer that ends before its body makes the server do it.
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+            return
+        await _send(send, response)
+
+
+def _origin(scope: Scope, headers: Headers) -> str:
+    host = headers.get("host") or ""
+    if not _HOST.fullmatch(host):
+        server = scope.get("server") or ("localhost", 80)
+        host = f"{server[0]}:{server[1]}"
+    return f"{scope['scheme']}://{host}"
+
+
+async def _body(headers: Headers, receive: Receive) -> bytes | None:
+    """Read the body; None as soon as it is known to be too large."""
+    length = headers.get("content-length") or "0"
+    if not length.isdecimal() or int(length) > MAX_BODY:
+        return None
+    content = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            # The client is gone before its request was whole: nothing may come of it.
+            raise asyncio.CancelledError
+        content += message.get("body", b"")
+        if len(content) > MAX_BODY:
+            return None
+        if not message.get("more_body", False):
+            return bytes(content)
+
+
+def _too_large(headers: Headers, origin: str) -> Response:
+    request_id = headers.get("x-request-id") or "unread"
+    error = RequestTooLarge(f"The body is longer than {MAX_BODY} bytes.", request_id=request_id)
+    return Response(
+        status=error.status,
+        headers=Headers((("content-type", MEDIA_TYPE), ("x-request-id", request_id), ("connection", "close"))),
+        content=encode_answer(to_document(error, f"{origin}/problems")),
+    )
+
+
+async def _send(send: Send, response: Response) -> None:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.pairs()]
+    headers.append((b"content-length", str(len(response.content)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.content})

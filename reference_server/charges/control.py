@@ -1,0 +1,234 @@
+"""What a test may do to charges and payments, in the authorities' place."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import final
+
+import attrs
+
+from cabinet_sdk.charges.models import (
+    BankTransfer,
+    Calculation,
+    Charge,
+    ChargeDocument,
+    ChargeId,
+    ChargeKind,
+    ChargeStatus,
+    Payment,
+    PaymentId,
+    Requisites,
+)
+from cabinet_sdk.types import (
+    AccountNumber,
+    Bik,
+    Inn,
+    Kbk,
+    Kpp,
+    Money,
+    Oktmo,
+    OrganisationInn,
+    Period,
+    TreasuryAccount,
+    Uin,
+)
+from reference_server.charges import rules, store
+from reference_server.profiles import Profile, profile_by_inn
+from reference_server.session import Work
+
+__all__ = ["ChargesControl"]
+
+_NOTHING = Money.from_kopecks(0)
+
+
+@final
+class ChargesControl:
+    """
+    A world's charges and payments: `world.charges`.
+
+    Args:
+        work: Opens a unit of work in the world.
+    """
+
+    def __init__(self, work: Callable[[], AbstractContextManager[Work]]) -> None:
+        self._work = work
+
+    def add(
+        self,
+        profile: Profile,
+        amount: Money,
+        *,
+        kind: ChargeKind = ChargeKind.FINE,
+        accrued_on: dt.date | None = None,
+        due_on: dt.date | None = None,
+        purpose: str | None = None,
+        uin: Uin | None = None,
+        order_number: str | None = None,
+        tax_period: Period | None = None,
+        requisites: Requisites | None = None,
+        calculation: Calculation | None = None,
+        documents: tuple[ChargeDocument, ...] = (),
+    ) -> Charge:
+        """
+        Charge a profile with something.
+
+        Args:
+            profile: Who owes it.
+            amount: How much, above zero.
+            kind: What for; a tax, a contribution or a penalty is paid as the single tax payment.
+            accrued_on: Today in Moscow where it is left out.
+            due_on: Sixty days later where it is left out.
+            purpose: The kind's label where it is left out.
+            uin: Made up where it is left out and the kind needs one.
+            order_number: Of the order that it rests on.
+            tax_period: What a tax is for.
+            requisites: The usual ones of the kind where they are left out.
+            calculation: How the amount came about.
+            documents: What it rests on.
+
+        Raises:
+            ValueError: The charge breaks a rule of its kind.
+        """
+        with self._work() as work:
+            accrued_on = accrued_on or work.today
+            purpose = purpose or kind.label
+            if uin is None and requisites is not None:
+                uin = requisites.uin
+            if uin is None and kind not in rules.SINGLE_TAX_KINDS:
+                uin = Uin.with_check_digits("18810" + work.ids.digits(14))
+            if requisites is None:
+                requisites = _requisites(kind, purpose, uin)
+            charge = Charge(
+                id=ChargeId(work.ids.new("chg")),
+                kind=kind,
+                status=ChargeStatus.NOT_PAID,
+                amount=amount,
+                paid=_NOTHING,
+                pending=_NOTHING,
+                due=amount,
+                overpaid=_NOTHING,
+                accrued_on=accrued_on,
+                due_on=due_on or accrued_on + dt.timedelta(days=60),
+                overdue=False,
+                purpose=purpose,
+                uin=uin,
+                order_number=order_number,
+                tax_period=tax_period,
+                requisites=requisites,
+                calculation=calculation,
+                documents=documents,
+            )
+            if amount.kopecks <= 0:
+                msg = f"a charge is above zero, not {amount}"
+                raise ValueError(msg)
+            rules.accrue(work, profile, charge)
+            return attrs.evolve(charge, overdue=charge.due_on < work.today)
+
+    def script(self, *outcomes: rules.Outcome) -> None:
+        """Have the payments to come end like this, in their order; without a script they succeed by the clock."""
+        with self._work() as work:
+            for outcome in outcomes:
+                store.script_outcome(work, outcome)
+
+    def confirm(self, payment_id: PaymentId) -> Payment:
+        """Confirm a pending payment now, in the payer's place."""
+        return self._decide(payment_id, rules.succeed)
+
+    def decline(self, payment_id: PaymentId, reason: str = "Отклонено плательщиком") -> Payment:
+        """Decline a pending payment now."""
+        return self._decide(payment_id, lambda work, payment: rules.decline(work, payment, reason))
+
+    def _decide(self, payment_id: PaymentId, decide: Callable[[Work, Payment], None]) -> Payment:
+        with self._work() as work:
+            payment = store.payment_by_id(work, payment_id)
+            if payment is None or payment.status.final:
+                msg = f"no pending payment {payment_id}"
+                raise ValueError(msg)
+            decide(work, payment)
+            decided = store.payment_by_id(work, payment_id)
+            return payment if decided is None else decided
+
+    def receive_transfer(
+        self,
+        payer_inn: Inn,
+        amount: Money,
+        *,
+        purpose: str,
+        payment_order_number: str = "1",
+        uin: Uin | None = None,
+        kbk: Kbk | None = None,
+    ) -> BankTransfer:
+        """
+        Let a bank transfer arrive at the treasury.
+
+        It is matched by the payment's number in its purpose, by a УИН (field 22 or in its purpose), or, with the КБК of
+        the single tax payment, shared by the Tax Code's order; otherwise it stays unmatched.
+        """
+        if amount.kopecks <= 0:
+            msg = f"a transfer is above zero, not {amount}"
+            raise ValueError(msg)
+        with self._work() as work:
+            payer = profile_by_inn(work.database, payer_inn)
+            return rules.receive(
+                work,
+                profile_id=None if payer is None else payer.id,
+                payer_inn=payer_inn,
+                amount=amount,
+                purpose=purpose,
+                payment_order_number=payment_order_number,
+                uin=uin,
+                kbk=kbk,
+            )
+
+    def credit(
+        self, profile: Profile, charge: Charge, amount: Money, *, payment_order_number: str = "1"
+    ) -> BankTransfer:
+        """Credit a charge with money from a bank, whatever its requisites; more than is due overpays it."""
+        with self._work() as work:
+            return rules.receive_for(work, profile, charge, amount, payment_order_number)
+
+    def check_books(self) -> None:
+        """
+        Compare what charges say with the ledger.
+
+        Raises:
+            AssertionError: The ledger does not sum to zero, or a charge disagrees with it.
+        """
+        with self._work() as work:
+            total = work.database.one("SELECT coalesce(sum(amount), 0) AS total FROM ledger")
+            if total is None or total["total"] != 0:
+                msg = "the ledger does not sum to zero"
+                raise AssertionError(msg)
+            wrong = work.database.all(
+                "SELECT id FROM charges WHERE paid != (SELECT coalesce(sum(amount), 0) FROM ledger"
+                " WHERE account = 'charge:' || charges.id) OR pending != (SELECT coalesce(sum(i.amount - i.credited), 0)"
+                " FROM payment_items i JOIN payments p ON p.id = i.payment_id WHERE i.charge_id = charges.id"
+                " AND p.status IN ('created', 'awaiting_confirmation'))",
+            )
+            if wrong:
+                msg = f"charges disagree with the ledger: {[row['id'] for row in wrong]}"
+                raise AssertionError(msg)
+
+
+def _requisites(kind: ChargeKind, purpose: str, uin: Uin | None) -> Requisites:
+    if kind in rules.SINGLE_TAX_KINDS:
+        return rules.single_tax_requisites(purpose)
+    duty = kind == ChargeKind.DUTY
+    return Requisites(
+        payee="УФК по г. Москве (МИ ФНС России по управлению долгом)"
+        if duty
+        else "УФК по г. Москве (УГИБДД ГУ МВД России по г. Москве)",
+        payee_inn=OrganisationInn.with_check_digits("772740602" if duty else "770708910"),
+        payee_kpp=Kpp("770801001" if duty else "770731005"),
+        account=TreasuryAccount("03100643000000018500" if duty else "03100643000000017300"),
+        bank="ГУ Банка России по ЦФО//УФК по г. Москве, г. Москва",
+        bik=Bik("004525988"),
+        correspondent_account=AccountNumber.with_key("40102810545370000003", Bik("004525988")),
+        kbk=Kbk("18210803010011050110" if duty else "18811601123010001140"),
+        oktmo=Oktmo("45382000"),
+        uin=uin,
+        payer_status="24",
+        purpose=purpose,
+    )

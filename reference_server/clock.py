@@ -1,0 +1,93 @@
+"""Time in a world: the system's, or one that a test moves."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from typing import Protocol, final
+
+__all__ = ["Clock", "ManualClock", "SystemClock", "from_micros", "to_micros"]
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+
+class Clock(Protocol):
+    """What a world needs of time."""
+
+    def now(self) -> dt.datetime:
+        """Return the moment, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass."""
+        ...
+
+
+@final
+class SystemClock:
+    """The system's time."""
+
+    def now(self) -> dt.datetime:
+        """Return the moment, in UTC."""
+        return dt.datetime.now(dt.UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that only grow."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait in this thread."""
+        time.sleep(seconds)
+
+
+@final
+class ManualClock:
+    """
+    Time that stands still until somebody moves it; pauses of a client in process move it, so that nothing really waits.
+
+    Args:
+        start: With its time zone.
+    """
+
+    def __init__(self, start: dt.datetime) -> None:
+        if start.tzinfo is None:
+            msg = "the start of a clock needs its time zone"
+            raise ValueError(msg)
+        self._start = self._now = start.astimezone(dt.UTC)
+        self._lock = threading.Lock()
+
+    def now(self) -> dt.datetime:
+        """Return the moment, in UTC."""
+        return self._now
+
+    def monotonic(self) -> float:
+        """Return the seconds since the start."""
+        return (self._now - self._start).total_seconds()
+
+    def sleep(self, seconds: float) -> None:
+        """Move on by that many seconds, at once."""
+        self.advance(dt.timedelta(seconds=seconds))
+
+    def advance(self, by: dt.timedelta) -> None:
+        """Move on; never back, since what happened has happened."""
+        if by < dt.timedelta(0):
+            msg = f"a clock moves forward only, not by {by}"
+            raise ValueError(msg)
+        with self._lock:
+            self._now += by
+
+
+def to_micros(moment: dt.datetime) -> int:
+    """Return the moment as the database keeps it: microseconds since 1970 in UTC."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> dt.datetime:
+    """Return the moment that `to_micros` kept."""
+    return _EPOCH + dt.timedelta(microseconds=micros)

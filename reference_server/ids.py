@@ -1,0 +1,58 @@
+"""Ids and secrets: from the seed and a counter in the database, so that the same calls give the same ids."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from typing import final
+
+from reference_server.database import Database
+
+__all__ = ["SCHEMA", "Ids"]
+
+SCHEMA = """
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO counters VALUES ('id', 0);
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+@final
+class Ids:
+    """
+    Makes a world's ids.
+
+    Args:
+        database: Where the counter is kept, so that no id comes twice after a restart.
+        seed: Of the world.
+        predictable: Whether secrets come from the seed too: only for worlds in memory, whose bytes repeat.
+    """
+
+    def __init__(self, database: Database, seed: int, *, predictable: bool) -> None:
+        self._database = database
+        self._seed = seed
+        self._predictable = predictable
+
+    def new(self, prefix: str) -> str:
+        """Return an id such as ``chg_k3jx…``."""
+        return f"{prefix}_{self._text('id', 15)}"
+
+    def digits(self, count: int) -> str:
+        """Return that many digits, the first of them not zero."""
+        number = int.from_bytes(self._bytes("digits", 32))
+        return str(10 ** (count - 1) + number % (9 * 10 ** (count - 1)))
+
+    def secret(self) -> str:
+        """Return a secret of 160 bits."""
+        return self._text("secret", 20) if self._predictable else secrets.token_hex(20)
+
+    def _text(self, purpose: str, size: int) -> str:
+        return base64.b32encode(self._bytes(purpose, size)).decode().lower().rstrip("=")
+
+    def _bytes(self, purpose: str, size: int) -> bytes:
+        row = self._database.one("UPDATE counters SET value = value + 1 WHERE name = 'id' RETURNING value")
+        if row is None:
+            msg = "the database has lost its counter"
+            raise RuntimeError(msg)
+        return hashlib.blake2b(f"{self._seed}:{purpose}:{row['value']}".encode(), digest_size=size).digest()

@@ -1,0 +1,137 @@
+"""How much a client may ask: requests in a window, bytes, depth."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any, NoReturn, final
+
+import attrs
+
+from cabinet_sdk.errors import MalformedRequest, RateLimited, RequestTooLarge
+
+__all__ = ["MAX_BODY", "RateLimit", "RateLimiter", "read_json"]
+
+MAX_BODY = 1024 * 1024
+"""Bytes of a JSON body; more is 413."""
+
+MAX_DEPTH = 32
+MAX_KEYS = 10_000
+
+
+@final
+@attrs.frozen(kw_only=True)
+class RateLimit:
+    """
+    A client's allowance.
+
+    Attributes:
+        quota: Requests in a window.
+        window: Its length in seconds.
+    """
+
+    quota: int
+    window: int
+
+
+@final
+class RateLimiter:
+    """
+    Counts each client's requests in windows that begin with its first one.
+
+    Args:
+        limit: The allowance; without one nothing is counted.
+    """
+
+    def __init__(self, limit: RateLimit | None) -> None:
+        self._limit = limit
+        self._windows: dict[str, tuple[dt.datetime, int]] = {}
+
+    def admit(self, client: str, now: dt.datetime) -> tuple[tuple[str, str], ...]:
+        """
+        Count a request; return the headers that tell what is left.
+
+        Raises:
+            RateLimited: The allowance is used up until the window ends.
+        """
+        if self._limit is None:
+            return ()
+        start, count = self._windows.get(client, (now, 0))
+        elapsed = int((now - start).total_seconds())
+        if elapsed >= self._limit.window:
+            start, count, elapsed = now, 0, 0
+        reset = self._limit.window - elapsed
+        if count >= self._limit.quota:
+            error = RateLimited(retry_after=reset)
+            raise error
+        self._windows[client] = start, count + 1
+        return self._headers(self._limit.quota - count - 1, reset)
+
+    def exhausted(self, retry_after: float) -> tuple[tuple[str, str], ...]:
+        """Return the headers of a refusal."""
+        return () if self._limit is None else self._headers(0, int(retry_after))
+
+    def _headers(self, remaining: int, reset: int) -> tuple[tuple[str, str], ...]:
+        if self._limit is None:
+            return ()
+        return (
+            ("ratelimit-policy", f'"default";q={self._limit.quota};w={self._limit.window}'),
+            ("ratelimit", f'"default";r={remaining};t={reset}'),
+        )
+
+
+def read_json(content: bytes) -> object:
+    """
+    Read a JSON body as RFC 8259 and I-JSON (RFC 7493) want it.
+
+    Raises:
+        RequestTooLarge: It is longer than `MAX_BODY`.
+        MalformedRequest: It is no JSON, no UTF-8, nests too deep, or has a key twice.
+    """
+    if len(content) > MAX_BODY:
+        raise RequestTooLarge(f"The body is longer than {MAX_BODY} bytes.")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedRequest("The body is not UTF-8.") from error
+    if _depth(text) > MAX_DEPTH:
+        raise MalformedRequest(f"The body nests deeper than {MAX_DEPTH} levels.")
+    try:
+        value: object = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest(f"The body is not JSON: {_reason(error)}.") from error
+    return value
+
+
+def _reason(error: BaseException) -> str:
+    return f"{error.msg} at character {error.pos}" if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+def _depth(text: str) -> int:
+    # Brackets inside strings count too: that refuses only what no request of the contract holds.
+    depth = deepest = 0
+    for character in text:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > MAX_DEPTH:
+                break
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:  # Any: a JSON value
+    if len(pairs) > MAX_KEYS:
+        msg = f"an object with more than {MAX_KEYS} keys"
+        raise ValueError(msg)
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        msg = "a key stands twice in one object"
+        raise ValueError(msg)
+    return members
+
+
+def _constant(name: str) -> NoReturn:
+    msg = f"{name} is no JSON number"
+    raise ValueError(msg)

@@ -1,0 +1,96 @@
+"""Serving a world: a uvicorn server that says where it listens."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import final
+
+import uvicorn
+
+from reference_server.asgi import App
+from reference_server.world import World
+
+__all__ = ["WorldServer", "is_loopback", "listen"]
+
+# How long requests that are being answered may take to finish after a stop was asked for.
+_GRACE_SECONDS = 10
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """
+    Return a socket that listens; port 0 takes a free one.
+
+    Raises:
+        OSError: The address is not this machine's, or taken.
+    """
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        # Now and not when uvicorn starts: whoever is told the address may connect at once.
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(True)
+    return listener
+
+
+@final
+class WorldServer(uvicorn.Server):
+    """
+    Serves a world until it is told to stop.
+
+    Args:
+        world: What it serves.
+        listener: Where, from `listen`.
+        ready: Called once it answers, with its address.
+        sandbox: Whether visitors see credentials and may decide in the authorities' place.
+        log_level: As uvicorn names it.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        listener: socket.socket,
+        *,
+        ready: Callable[[str], None] | None = None,
+        sandbox: bool = True,
+        log_level: str = "warning",
+    ) -> None:
+        config = uvicorn.Config(
+            App(world, sandbox=sandbox),
+            log_level=log_level,
+            access_log=log_level in {"debug", "trace", "info"},
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            lifespan="off",
+        )
+        super().__init__(config)
+        self._listener = listener
+        self._ready = ready
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def serve_forever(self) -> None:
+        """Serve in this thread until a stop is asked for; what is being answered is finished first."""
+        self.run(sockets=[self._listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self.started and self._ready is not None:
+            self._ready(self.url)

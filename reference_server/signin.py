@@ -1,0 +1,141 @@
+"""The token endpoint (RFC 6749 4.4, client credentials) and the check of bearer tokens (RFC 6750)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import hmac
+import json
+from typing import final
+from urllib.parse import parse_qsl, unquote
+
+import attrs
+
+from cabinet_sdk._core.wire import Headers, Request, Response
+from cabinet_sdk.errors import SignInRequired, TokenInvalid
+from reference_server.clock import to_micros
+from reference_server.database import Database
+from reference_server.profiles import Profile, digest, profile_by_client, profile_by_id
+from reference_server.session import Work
+
+__all__ = ["SCHEMA", "TOKEN_LIFETIME", "Bearer", "authenticate", "grant"]
+
+SCHEMA = """
+CREATE TABLE tokens (
+    digest TEXT PRIMARY KEY,
+    profile_id TEXT NOT NULL REFERENCES profiles (id),
+    permissions TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX tokens_by_expiry ON tokens (expires_at);
+"""
+
+TOKEN_LIFETIME = dt.timedelta(hours=1)
+
+_NO_STORE = (("cache-control", "no-store"), ("content-type", "application/json"))
+
+
+@final
+@attrs.frozen
+class Bearer:
+    """
+    Whom a token stands for.
+
+    Attributes:
+        profile: As whom it acts.
+        permissions: Codes of what it allows.
+    """
+
+    profile: Profile
+    permissions: frozenset[str]
+
+
+def authenticate(database: Database, headers: Headers, now: dt.datetime) -> Bearer:
+    """
+    Return whom the request's token stands for.
+
+    Raises:
+        SignInRequired: There is no token.
+        TokenInvalid: It is unknown or expired.
+    """
+    value = headers.get("authorization")
+    if value is None:
+        raise SignInRequired
+    scheme, _, token = value.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise TokenInvalid
+    row = database.one("SELECT * FROM tokens WHERE digest = ?", (digest(token),))
+    profile = None if row is None else profile_by_id(database, row["profile_id"])
+    if row is None or profile is None or row["expires_at"] <= to_micros(now):
+        raise TokenInvalid
+    # What the profile has lost since, the token has lost too (ASVS 8.3.2).
+    return Bearer(profile, frozenset(row["permissions"].split()) & profile.permissions)
+
+
+def grant(work: Work, request: Request) -> Response:
+    """Answer a request for a token."""
+    if request.method != "POST":
+        headers = Headers((*_NO_STORE, ("allow", "POST")))
+        return Response(status=405, headers=headers, content=_error("invalid_request", "use POST"))
+    media_type = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    try:
+        pairs = parse_qsl(request.content.decode(), keep_blank_values=False, max_num_fields=20)
+    except ValueError:
+        pairs = []
+        media_type = ""
+    form = dict(pairs)
+    if media_type != "application/x-www-form-urlencoded" or len(form) != len(pairs):
+        return _refused("invalid_request", "send each parameter once, form-encoded")
+    client = _client(request, form)
+    if client is None:
+        return _refused("invalid_request", "name the client once, in the Authorization header or in the form")
+    found = profile_by_client(work.database, client[0])
+    expected = digest("") if found is None else found[1]
+    if not hmac.compare_digest(digest(client[1]), expected) or found is None:
+        return _refused("invalid_client", "the client is unknown or its secret is wrong", status=401)
+    if form.get("grant_type") != "client_credentials":
+        return _refused("unsupported_grant_type", "only client_credentials is offered")
+    profile = found[0]
+    asked = frozenset(form.get("scope", "").split()) or profile.permissions
+    if not asked <= profile.permissions:
+        return _refused("invalid_scope", "the client may not have one of these permissions")
+    token = work.ids.secret()
+    work.database.execute("DELETE FROM tokens WHERE expires_at <= ?", (to_micros(work.now),))
+    work.database.execute(
+        "INSERT INTO tokens VALUES (?, ?, ?, ?)",
+        (digest(token), profile.id, " ".join(sorted(asked)), to_micros(work.now + TOKEN_LIFETIME)),
+    )
+    document = {
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": int(TOKEN_LIFETIME.total_seconds()),
+        "scope": " ".join(sorted(asked)),
+    }
+    return Response(status=200, headers=Headers(_NO_STORE), content=json.dumps(document).encode())
+
+
+def _client(request: Request, form: dict[str, str]) -> tuple[str, str] | None:
+    header = request.headers.get("authorization")
+    in_form = "client_id" in form or "client_secret" in form
+    if header is None:
+        return (form.get("client_id", ""), form.get("client_secret", "")) if in_form else None
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic" or in_form:
+        return None
+    try:
+        client_id, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return None
+    return unquote(client_id), unquote(secret)
+
+
+def _refused(error: str, description: str, *, status: int = 400) -> Response:
+    headers = [*_NO_STORE]
+    if status == 401:
+        headers.append(("www-authenticate", 'Basic realm="cabinet"'))
+    return Response(status=status, headers=Headers(headers), content=_error(error, description))
+
+
+def _error(error: str, description: str) -> bytes:
+    return json.dumps({"error": error, "error_description": description}).encode()

@@ -1,0 +1,62 @@
+"""
+Clients for a world: straight into it, or over HTTP.
+
+Rule: the one module of the server that imports the client's side; the rest of it must not know that there is one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials
+from cabinet_sdk.transports import AsyncInProcessTransport, InProcessTransport
+from reference_server.profiles import Profile
+from reference_server.world import World
+
+if TYPE_CHECKING:
+    from reference_server.serve import WorldServer
+
+__all__ = ["BASE_URL", "connect", "connect_async", "credentials", "serve"]
+
+BASE_URL = "http://cabinet.example/v1"
+"""Under which a world in process is addressed; nothing is ever sent there."""
+
+
+def credentials(world: World, profile: Profile) -> ClientCredentials:
+    """Return what a client signs in with to act as a profile."""
+    return ClientCredentials(profile.id, world.client_secret(profile.id))
+
+
+def connect(world: World, profile: Profile) -> Cabinet:
+    """Return a client straight into a world, signed in as a profile; its pauses move the world's clock."""
+    transport = InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+    return Cabinet(BASE_URL, credentials(world, profile), transport=transport)
+
+
+def connect_async(world: World, profile: Profile) -> AsyncCabinet:
+    """Return an async client straight into a world, signed in as a profile; its pauses move the world's clock."""
+    transport = AsyncInProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+    return AsyncCabinet(BASE_URL, credentials(world, profile), transport=transport)
+
+
+@contextmanager
+def serve(world: World) -> Generator[str]:
+    """Serve a world on a free port of this machine in a thread; the value is the base URL."""
+    # Here and not above: whoever stays in memory needs neither Starlette nor uvicorn.
+    from reference_server.serve import WorldServer, listen  # noqa: PLC0415
+
+    ready = threading.Event()
+    server: WorldServer = WorldServer(world, listen("127.0.0.1", 0), ready=lambda _: ready.set())
+    thread = threading.Thread(target=server.serve_forever, name="reference-server", daemon=True)
+    thread.start()
+    if not ready.wait(timeout=30):
+        msg = "the reference server did not start within 30 s"
+        raise RuntimeError(msg)
+    try:
+        yield f"{server.url}/v1"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=30)

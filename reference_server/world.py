@@ -1,0 +1,228 @@
+"""
+A world: everything a cabinet's other side holds, as a value. Any number of them live side by side.
+
+`World.respond` answers requests; the other attributes are the typed controls by which a test fills a world, moves its
+clock, breaks it and looks at what it has seen.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import secrets
+import threading
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Self, final
+
+from cabinet_sdk._core.wire import Request, Response
+from cabinet_sdk.contract import CONTRACT
+from cabinet_sdk.types import Inn, Kpp, Ogrn, Ogrnip
+from reference_server import charges, idempotency, ids, profiles, respond, signin
+from reference_server.clock import Clock, ManualClock, SystemClock
+from reference_server.database import Database
+from reference_server.faults import Faults
+from reference_server.limits import RateLimit, RateLimiter
+from reference_server.profiles import Profile, ProfileKind
+from reference_server.respond import LoggedRequest
+from reference_server.routing import Router
+from reference_server.session import Work
+
+__all__ = ["DEFAULT_START", "ProfilesControl", "World"]
+
+DEFAULT_START = dt.datetime(2026, 11, 16, 9, 0, tzinfo=dt.UTC)
+"""When a world in memory begins, unless a test says otherwise: a Monday noon in Moscow."""
+
+SCHEMA = "".join((ids.SCHEMA, profiles.SCHEMA, signin.SCHEMA, idempotency.SCHEMA, charges.SCHEMA))
+
+_LOG_LENGTH = 1000
+
+
+@cache
+def _router() -> Router:
+    return Router(CONTRACT)
+
+
+@final
+class ProfilesControl:
+    """A world's profiles: `world.profiles`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def add(
+        self,
+        name: str,
+        inn: Inn | None = None,
+        *,
+        kind: ProfileKind = ProfileKind.PERSON,
+        kpp: Kpp | None = None,
+        registration: Ogrn | Ogrnip | None = None,
+        permissions: frozenset[str] | None = None,
+        linked: frozenset[str] = frozenset(),
+    ) -> Profile:
+        """
+        Add somebody.
+
+        Args:
+            name: In full.
+            inn: Made up where it is left out.
+            kind: Who it is.
+            kpp: Of an organisation.
+            registration: ОГРН or ОГРНИП.
+            permissions: Codes of what it may do; everything where it is left out.
+            linked: Payment methods that have something linked to pay from.
+        """
+        with self._world.work() as work:
+            if inn is None:
+                organisation = kind == ProfileKind.ORGANISATION
+                inn = Inn.with_check_digits("77" + work.ids.digits(7 if organisation else 8))
+            profile = Profile(
+                id=work.ids.new("prf"),
+                kind=kind,
+                name=name,
+                inn=inn,
+                kpp=kpp,
+                registration=registration,
+                permissions=frozenset(row.permission.code for row in CONTRACT) if permissions is None else permissions,
+                linked=linked,
+            )
+            profiles.add_profile(work.database, profile, self._world.client_secret(profile.id))
+            return profile
+
+    def all(self) -> list[Profile]:
+        """Return everybody, in the order of the ids."""
+        with self._world.lock:
+            return profiles.profiles(self._world.database)
+
+
+@final
+class World:
+    """
+    A world of its own; in memory and empty unless told otherwise.
+
+    Args:
+        seed: Makes ids and, in memory, secrets: the same seed and calls give the same bytes.
+        file: Where its state is kept; in memory where it is None.
+        clock: A `ManualClock` at `DEFAULT_START` in memory and the system's for a file, where it is left out.
+        rate_limit: Each client's allowance; none where it is left out.
+        predictable: Whether secrets come from the seed too; in memory they do, in a file never, unless told otherwise.
+
+    Raises:
+        DatabaseRefused: The file is something else, or of another version.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        file: Path | None = None,
+        clock: Clock | None = None,
+        rate_limit: RateLimit | None = None,
+        predictable: bool | None = None,
+    ) -> None:
+        self.lock = threading.RLock()
+        self.clock: Clock = clock or (ManualClock(DEFAULT_START) if file is None else SystemClock())
+        self.database = Database(SCHEMA, file)
+        self.in_memory = file is None
+        predictable = self.in_memory if predictable is None else predictable
+        self._ids = ids.Ids(self.database, seed, predictable=predictable)
+        self.router = _router()
+        self.running = idempotency.Running()
+        self.limiter = RateLimiter(rate_limit)
+        self.faults = Faults(CONTRACT)
+        self.profiles = ProfilesControl(self)
+        self.charges = charges.ChargesControl(self.work)
+        self._log: deque[LoggedRequest] = deque(maxlen=_LOG_LENGTH)
+        self._requests = 0
+        with self.lock, self.database.transaction():
+            self._root = bytes.fromhex(self._setting("root_secret", seed, predictable=predictable))
+        self.cursor_secret = hashlib.blake2b(b"cursors", key=self._root, digest_size=32).digest()
+
+    @classmethod
+    def seeded(
+        cls,
+        *,
+        seed: int = 1,
+        file: Path | None = None,
+        clock: Clock | None = None,
+        rate_limit: RateLimit | None = None,
+        predictable: bool | None = None,
+    ) -> Self:
+        """
+        Return a world with believable people, entrepreneurs, organisations and charges; the same for the same seed.
+
+        A file that has profiles already is left as it is.
+        """
+        world = cls(seed=seed, file=file, clock=clock, rate_limit=rate_limit, predictable=predictable)
+        if not world.profiles.all():
+            from reference_server.seed import fill  # noqa: PLC0415  # it fills a world through the controls of this class
+
+            fill(world, seed)
+        return world
+
+    def respond(self, request: Request) -> Response:
+        """
+        Answer a request.
+
+        Raises:
+            ConnectionLost: A fault asks that the connection be broken.
+        """
+        return respond.respond(self, request)
+
+    @property
+    def requests(self) -> tuple[LoggedRequest, ...]:
+        """What the world has seen, the latest thousand, the oldest first."""
+        return tuple(self._log)
+
+    def client_secret(self, client_id: str) -> str:
+        """Return the secret of a client of this world; a profile's client has the profile's id."""
+        return hashlib.blake2b(client_id.encode(), key=self._root, digest_size=20).hexdigest()
+
+    def close(self) -> None:
+        """Close the database; a world in memory is gone then."""
+        with self.lock:
+            self.database.close()
+
+    @contextmanager
+    def work(self) -> Generator[Work]:
+        """Open a unit of work: all of it happens or nothing."""
+        with self.lock:
+            self.step()
+            with self.database.transaction():
+                yield self.unit(self.clock.now())
+
+    def unit(self, now: dt.datetime) -> Work:
+        """Return a unit of work at a moment; whoever changes something opens the transaction."""
+        return Work(database=self.database, ids=self._ids, now=now)
+
+    def step(self) -> None:
+        """Let happen what the clock has made due."""
+        unit = self.unit(self.clock.now())
+        if charges.has_step(unit):
+            with self.database.transaction():
+                charges.step(unit)
+
+    def log(self, request: LoggedRequest) -> None:
+        """Remember a request."""
+        self._log.append(request)
+
+    def new_request_id(self) -> str:
+        """Return an id for a request that came without one."""
+        self._requests += 1
+        return f"req-{self._requests}"
+
+    def _setting(self, name: str, seed: int, *, predictable: bool) -> str:
+        row = self.database.one("SELECT value FROM settings WHERE name = ?", (name,))
+        if row is not None:
+            value: str = row["value"]
+            return value
+        if predictable:
+            value = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=32).hexdigest()
+        else:
+            value = secrets.token_hex(32)
+        self.database.execute("INSERT INTO settings VALUES (?, ?)", (name, value))
+        return value

@@ -1,0 +1,71 @@
+"""
+A typed SDK for the personal cabinet of a person, an entrepreneur and an organisation.
+
+`Cabinet` and `AsyncCabinet` are the clients; what travels stands in the areas (`cabinet_sdk.charges`), the values they
+share in `cabinet_sdk.types`, what can go wrong in `cabinet_sdk.errors`, and other ways to carry requests in
+`cabinet_sdk.transports`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cabinet_sdk._core.calls import Answer
+    from cabinet_sdk._core.context import Attempt, Drift
+    from cabinet_sdk._core.paging import AsyncPages, Page, Pages
+    from cabinet_sdk._core.retry import RetryPolicy
+    from cabinet_sdk._core.signin import BearerToken, ClientCredentials, Credentials
+    from cabinet_sdk.client import AsyncCabinet, Cabinet
+    from cabinet_sdk.errors import CabinetError
+
+__all__ = [
+    "Answer",
+    "AsyncCabinet",
+    "AsyncPages",
+    "Attempt",
+    "BearerToken",
+    "Cabinet",
+    "CabinetError",
+    "ClientCredentials",
+    "Credentials",
+    "Drift",
+    "Page",
+    "Pages",
+    "RetryPolicy",
+    "__version__",
+]
+
+__version__ = "0.1.0"
+
+# Loaded on first use: `import cabinet_sdk` alone costs next to nothing.
+_HOMES = {
+    "Answer": "_core.calls",
+    "AsyncCabinet": "client",
+    "AsyncPages": "_core.paging",
+    "Attempt": "_core.context",
+    "BearerToken": "_core.signin",
+    "Cabinet": "client",
+    "CabinetError": "errors",
+    "ClientCredentials": "_core.signin",
+    "Credentials": "_core.signin",
+    "Drift": "_core.context",
+    "Page": "_core.paging",
+    "Pages": "_core.paging",
+    "RetryPolicy": "_core.retry",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""Machinery that knows no area. Private: any of it may change without notice."""

@@ -1,0 +1,119 @@
+"""
+Answers to the wire and back: msgspec into attrs classes, the one engine of this direction.
+
+The client trusts what the service sends as far as the wire types go: a number where text belongs is an error that names
+the JSON path; an identifier's check digit is not computed again, an unknown code and an unknown field are kept.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeVar, cast
+
+import msgspec
+
+from cabinet_sdk._core.wire import Response
+from cabinet_sdk.errors import UnreadableAnswer
+from cabinet_sdk.types import Code, Identifier, Money, Period
+
+__all__ = ["decode_answer", "decode_value", "encode_answer", "unknown_fields"]
+
+T = TypeVar("T")
+
+MEDIA_TYPE = "application/json"
+
+
+def _decode_text(kind: type[Any], value: object) -> object:  # Any: each class builds itself
+    if not isinstance(value, str):
+        msg = f"Expected `str`, got `{type(value).__name__}`"
+        raise TypeError(msg)
+    return kind.parse(value) if kind is Period else kind.trusted(value)
+
+
+def _encode_text(value: object) -> str:
+    if isinstance(value, Identifier | Code):
+        return str.__str__(value)
+    if isinstance(value, Money | Period):
+        return str(value)
+    msg = f"{type(value).__name__} has no form on the wire"
+    raise TypeError(msg)
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode_text)
+
+
+@lru_cache(maxsize=1024)
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: a type expression, and whatever it describes
+    return msgspec.json.Decoder(kind, dec_hook=_decode_text)
+
+
+def encode_answer(value: object) -> bytes:
+    """Put an answer on the wire: every field, None as ``null``."""
+    return _ENCODER.encode(value)
+
+
+def decode_value(content: bytes, kind: type[T]) -> T:
+    """Read what `encode_answer` wrote, as the server does with what it keeps."""
+    value: T = _decoder(cast("Any", kind)).decode(content)  # Any: see _decoder
+    return value
+
+
+def decode_answer(response: Response, kind: Any, operation: str) -> Any:  # Any: as above; the caller knows the type
+    """
+    Read a good answer.
+
+    Raises:
+        UnreadableAnswer: It is not JSON, is cut, or has a wrong type; the member ``path`` says where.
+    """
+    media_type = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    if media_type != MEDIA_TYPE:
+        raise _unreadable(response, operation, f"Expected {MEDIA_TYPE}, got {media_type or 'no content type'}.")
+    try:
+        return _decoder(kind).decode(response.content)
+    except msgspec.ValidationError as error:
+        # The text holds types and a path, no values. A message of our own classes is masked already.
+        reason, _, path = str(error).partition(" - at ")
+        raise _unreadable(response, operation, f"{reason}.", path.strip("`") or "$") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        reason = "nests too deep" if isinstance(error, RecursionError) else f"is not the JSON it should be: {error}"
+        message = f"The body of {len(response.content)} bytes {reason}."
+        raise _unreadable(response, operation, message) from error
+
+
+def _unreadable(response: Response, operation: str, message: str, path: str | None = None) -> UnreadableAnswer:
+    return UnreadableAnswer(
+        message,
+        members={"path": path} if path else None,
+        status=response.status,
+        request_id=response.headers.get("x-request-id"),
+        operation=operation,
+    )
+
+
+def unknown_fields(content: bytes, kind: Any) -> tuple[str, ...]:  # Any: as above
+    """Return the JSON paths of the fields and codes that this version of the SDK does not know, each path once."""
+    found: dict[str, None] = {}
+    _compare(msgspec.json.decode(content), msgspec.inspect.type_info(kind), "$", found)
+    return tuple(found)
+
+
+def _compare(value: object, info: msgspec.inspect.Type, path: str, found: dict[str, None]) -> None:
+    match info:
+        case msgspec.inspect.DataclassType() if isinstance(value, dict):
+            known = {field.encode_name: field.type for field in info.fields}
+            for name, inner in cast("dict[str, object]", value).items():
+                if name in known:
+                    _compare(inner, known[name], f"{path}.{name}", found)
+                else:
+                    found[f"{path}.{name}"] = None
+        case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType() if isinstance(value, list):
+            for inner in cast("list[object]", value):
+                _compare(inner, info.item_type, f"{path}[]", found)
+        case msgspec.inspect.UnionType():
+            for option in info.types:
+                _compare(value, option, path, found)
+        case msgspec.inspect.CustomType() if issubclass(info.cls, Code) and isinstance(value, str):
+            if not info.cls.trusted(value).known:
+                found[path] = None
+        case _:
+            pass

@@ -1,0 +1,164 @@
+"""
+One declaration, two methods: how a row of the contract or a flow becomes a method of both clients.
+
+``pay = Endpoint(PAY_CHARGE)`` in an area's private generic base is a blocking method of its sync class and an
+``async def`` of its async class. Type checkers read the signature off the row's request class through `Endpoint`'s type
+parameters: P the parameters, S what the sync method returns, A what the async one does. At run time the descriptor
+builds, once for each class, a plain function that carries the same signature, name and docstring, so `help`,
+`inspect.signature` and completion show the truth.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, cast, final, get_args, overload
+
+from cabinet_sdk._core.calls import call
+from cabinet_sdk._core.context import Context
+from cabinet_sdk._core.flow import Flow
+from cabinet_sdk._core.operation import Call, Job, Listing, Operation
+from cabinet_sdk._core.paging import AsyncPages, Pages
+
+__all__ = ["Area", "Async", "Endpoint", "Sync"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+T = TypeVar("T")
+S_co = TypeVar("S_co", covariant=True)
+A_co = TypeVar("A_co", covariant=True)
+
+
+@final
+class Sync:
+    """Mode of `Cabinet`: a call returns its result."""
+
+
+@final
+class Async:
+    """Mode of `AsyncCabinet`: a call returns an awaitable of its result."""
+
+
+ModeT = TypeVar("ModeT", Sync, Async)
+
+
+class Area(Generic[ModeT]):
+    """A group of operations of one client."""
+
+    _asynchronous: ClassVar[bool] = False
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for base in getattr(cls, "__orig_bases__", ()):
+            if Async in get_args(base):
+                cls._asynchronous = True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._context.base_url}>"
+
+
+class Endpoint(Generic[P, S_co, A_co]):
+    """A row or a flow as a method: signature and result from it, blocking or not from the class it is asked of."""
+
+    # Any in these signatures: the request class and a coroutine's two unused parameters play no part.
+    @overload
+    def __init__(self: Endpoint[Q, Pages[T], AsyncPages[T]], source: Listing[Q, Any, T]) -> None: ...
+    @overload
+    def __init__(
+        self: Endpoint[Q, T, Coroutine[Any, Any, T]],
+        source: Call[Q, Any, T] | Job[Q, Any, T] | Callable[Concatenate[Context, Q], Flow[T]],
+    ) -> None: ...
+    def __init__(self, source: Any) -> None:
+        self.source: Operation[..., Any, Any] | Callable[..., Flow[Any]] = source
+        self._name = ""
+        self._functions: dict[type, Callable[..., Any]] = {}
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, area: None, owner: type[Area[Sync]]) -> Callable[Concatenate[Area[Sync], P], S_co]: ...
+    @overload
+    def __get__(self, area: None, owner: type[Area[Async]]) -> Callable[Concatenate[Area[Async], P], A_co]: ...
+    @overload
+    def __get__(self, area: Area[Sync], owner: type[Area[Sync]]) -> Callable[P, S_co]: ...
+    @overload
+    def __get__(self, area: Area[Async], owner: type[Area[Async]]) -> Callable[P, A_co]: ...
+    def __get__(self, area: Area[Any] | None, owner: type[Area[Any]]) -> Any:
+        function = self._functions.get(owner)
+        if function is None:
+            function = self._functions[owner] = self._build(owner)
+        return function if area is None else function.__get__(area, owner)
+
+    def _build(self, owner: type[Area[Any]]) -> Callable[..., Any]:
+        asynchronous = owner._asynchronous  # noqa: SLF001  # the two classes of this module are one mechanism
+        method = (
+            _listing(self.source, asynchronous)
+            if isinstance(self.source, Listing)
+            else _call(self.source, asynchronous)
+        )
+        method.__name__ = self._name
+        method.__qualname__ = f"{owner.__name__}.{self._name}"
+        method.__module__ = owner.__module__
+        method.__doc__ = _documentation(self.source)
+        cast("Any", method).__signature__ = _signature(
+            self.source, asynchronous
+        )  # Any: functions declare no such attribute
+        return method
+
+
+def _call(source: Operation[..., Any, Any] | Callable[..., Flow[Any]], asynchronous: bool) -> Callable[..., Any]:
+    if isinstance(source, Operation):
+        row = source
+
+        def start(context: Context, *args: Any, **kwargs: Any) -> Flow[Any]:
+            return call(context, row, row.request(*args, **kwargs))
+    else:
+        start = source
+
+    def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
+        context = self._context
+        return context.perform(start(context, *args, **kwargs))
+
+    async def method_async(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
+        context = self._context
+        return await context.perform(start(context, *args, **kwargs))
+
+    return method_async if asynchronous else method
+
+
+def _listing(row: Listing[..., Any, Any], asynchronous: bool) -> Callable[..., Any]:
+    pages = AsyncPages if asynchronous else Pages
+
+    def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
+        return pages(self._context, row, row.request(*args, **kwargs))
+
+    return method
+
+
+def _signature(source: Operation[..., Any, Any] | Callable[..., Flow[Any]], asynchronous: bool) -> inspect.Signature:
+    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if isinstance(source, Operation):
+        signature = inspect.signature(source.request_class)
+        returns: Any = source.response
+        if isinstance(source, Listing):
+            returns = AsyncPages[source.item] if asynchronous else Pages[source.item]  # type: ignore[name-defined]  # at run time
+        return signature.replace(parameters=[this, *signature.parameters.values()], return_annotation=returns)
+    signature = inspect.signature(source, eval_str=True)
+    returns = get_args(signature.return_annotation)[2]  # Flow[T] is Generator[Effect, Any, T]
+    return signature.replace(parameters=[this, *list(signature.parameters.values())[1:]], return_annotation=returns)
+
+
+def _documentation(source: Operation[..., Any, Any] | Callable[..., Flow[Any]]) -> str:
+    if not isinstance(source, Operation):
+        return inspect.getdoc(source) or ""
+    text = inspect.getdoc(source.request_class) or ""
+    if not source.errors:
+        return text
+    raises = "\n".join(
+        f"    {error.__name__}: {(error.__doc__ or '').strip().partition(chr(10))[0]}" for error in source.errors
+    )
+    return f"{text}\n\nRaises:\n{raises}"

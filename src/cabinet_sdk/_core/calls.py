@@ -1,0 +1,298 @@
+"""A call from the request value to the answer: encode, sign in, send with retries within the deadline, decode."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Generic, ParamSpec, TypeVar, final
+from urllib.parse import urlencode
+
+import attrs
+
+from cabinet_sdk._core.answer_codec import decode_answer, unknown_fields
+from cabinet_sdk._core.context import Attempt, Context, Drift, OneKey
+from cabinet_sdk._core.flow import Flow, exchange, pause
+from cabinet_sdk._core.operation import Operation, Repeat
+from cabinet_sdk._core.problems import problem_of
+from cabinet_sdk._core.redaction import shown_url
+from cabinet_sdk._core.request_codec import encode_request
+from cabinet_sdk._core.retry import NOBODY_KNOWS, may_repeat, retry_after, settles
+from cabinet_sdk._core.wire import Headers, Request, Response
+from cabinet_sdk.errors import (
+    CabinetError,
+    DeadlineExceeded,
+    NetworkError,
+    OutcomeUnknown,
+    Problem,
+    TokenInvalid,
+    UnreadableAnswer,
+)
+
+__all__ = ["Answer", "answer", "call", "send"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger("cabinet_sdk")
+
+
+@final
+@attrs.frozen(kw_only=True, repr=False)
+class Answer(Generic[T]):
+    """
+    A good answer with all that came with it.
+
+    Attributes:
+        value: The typed result.
+        status: The HTTP status.
+        headers: As they came.
+        content: The body as it came, with the fields that this version of the SDK does not know.
+        request_id: Under which the service knows the call.
+        operation_id: The idempotency key that was sent, None for a read.
+        attempts: How many it took.
+    """
+
+    value: T
+    status: int
+    headers: Headers
+    content: bytes
+    request_id: str
+    operation_id: str | None
+    attempts: int
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status} after {self.attempts} attempt(s), request id {self.request_id}>"
+
+
+def call(context: Context, row: Operation[..., Any, T], value: object) -> Flow[T]:
+    """Make one call and return its result."""
+    return (yield from answer(context, row, value)).value
+
+
+def answer(
+    context: Context,
+    row: Operation[..., Any, T],
+    value: object,
+    parameters: tuple[tuple[str, str], ...] = (),
+) -> Flow[Answer[T]]:
+    """Make one call and return its answer; `parameters` are added to the query by the row's kind."""
+    conversation = Conversation(context, row)
+    request = conversation.request(value, parameters)
+    response = yield from conversation.hold(request)
+    try:
+        result: T = decode_answer(response, row.response, row.id)
+    except UnreadableAnswer as error:
+        raise conversation.unreadable(error) from error.__cause__
+    if context.on_drift is not None and (paths := unknown_fields(response.content, row.response)):
+        context.on_drift(Drift(operation=row.id, request_id=conversation.request_id, paths=paths))
+    return Answer(
+        value=result,
+        status=response.status,
+        headers=response.headers,
+        content=response.content,
+        request_id=response.headers.get("x-request-id") or conversation.request_id,
+        operation_id=conversation.key,
+        attempts=conversation.attempts,
+    )
+
+
+def send(
+    context: Context, row: Operation[..., Any, Any], value: object, headers: tuple[tuple[str, str], ...]
+) -> Flow[Response]:
+    """Make one call whose answer streams; return it with its body to come."""
+    conversation = Conversation(context, row)
+    request = conversation.request(value, (), headers)
+    return (yield from conversation.hold(attrs.evolve(request, stream=True)))
+
+
+@final
+class Conversation:
+    """One call's attempts: their shared ids, their deadline, and what is known of the outcome so far."""
+
+    def __init__(self, context: Context, row: Operation[..., Any, Any]) -> None:
+        self._context = context
+        self._row = row
+        self.request_id = context.new_id()
+        self.key: str | None = None
+        self.attempts = 0
+        self._value: object = None
+        self._unknown = False
+        # Streams have no deadline: their idle limit bounds them.
+        options = context.options
+        self._ends_at = None if options.deadline is None else context.transport.now() + options.deadline
+
+    def request(
+        self,
+        value: object,
+        parameters: tuple[tuple[str, str], ...],
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> Request:
+        """Return the request without what changes from attempt to attempt."""
+        context, row = self._context, self._row
+        encoded = encode_request(row, value)
+        query = encoded.query + parameters
+        url = f"{context.base_url}{encoded.path}" + (f"?{urlencode(query)}" if query else "")
+        fields = [("accept", "application/json"), ("x-request-id", self.request_id), *headers, *context.options.headers]
+        if encoded.body is not None:
+            fields.append(("content-type", "application/json"))
+        if row.repeat is Repeat.KEYED:
+            given = context.options.key
+            self.key = given.take() if given is not None else context.new_id()
+            # A structured field string, as the draft of the header demands.
+            fields.append(("idempotency-key", f'"{self.key}"'))
+        self._value = value
+        return Request(method=row.method, url=url, headers=Headers(fields), content=encoded.body or b"")
+
+    def hold(self, request: Request) -> Flow[Response]:
+        """Send with a token until the answer is good or final."""
+        sign_in, now = self._context.sign_in, self._context.transport.now
+        renewed = False
+        while True:
+            authorization = sign_in.current(now())
+            if authorization is None:
+                authorization = yield from sign_in.renew(self._send_for_token, now)
+                renewed = True
+            fields = () if authorization is None else (("authorization", authorization),)
+            signed = attrs.evolve(request, headers=Headers((*request.headers.pairs(), *fields)))
+            try:
+                return (yield from self._attempts(signed, self._row.id, self._row.repeat))
+            except TokenInvalid as error:
+                if authorization is not None:
+                    sign_in.refused(authorization)
+                if renewed or not sign_in.renewable:
+                    raise self.unsettled(error) from error.__cause__
+
+    def _send_for_token(self, request: Request) -> Flow[Response]:
+        """Send without a token, within the same deadline: fetching a token may be repeated."""
+        signed = attrs.evolve(request, headers=Headers((*request.headers.pairs(), ("x-request-id", self.request_id))))
+        try:
+            return (yield from self._attempts(signed, "sign_in.token", Repeat.SAFE, accept_refusal=True))
+        except CabinetError as error:
+            raise self.unsettled(error) from error
+
+    def _attempts(
+        self, request: Request, operation: str, repeat: Repeat, *, accept_refusal: bool = False
+    ) -> Flow[Response]:
+        context = self._context
+        number = 0
+        while True:
+            number += 1
+            remaining = self._remaining()
+            if remaining is not None and remaining <= 0:
+                raise self.unsettled(self._too_late())
+            timeout = attrs.evolve(context.options.timeout, total=remaining)
+            outcome = yield from self._attempt(attrs.evolve(request, timeout=timeout), operation, number, repeat)
+            if isinstance(outcome, Response):
+                if outcome.status < 300 or (accept_refusal and 400 <= outcome.status < 429):
+                    context.budget.give(number - 1)
+                    return outcome
+                wait = retry_after(outcome.headers)
+                error: CabinetError = problem_of(outcome, operation, wait)
+                result: NetworkError | int = outcome.status
+                code = error.code if isinstance(error, Problem) else None
+                if repeat is not Repeat.SAFE and outcome.status in NOBODY_KNOWS:
+                    self._unknown = True
+            else:
+                wait, error, result, code = None, outcome, outcome, None
+                if repeat is not Repeat.SAFE and outcome.sent:
+                    self._unknown = True
+            if isinstance(error, TokenInvalid):
+                raise error
+            if not may_repeat(repeat, result, code) or number >= context.retry.attempts:
+                raise self.unsettled(error)
+            delay = context.retry.jittered_delay(number, context.random()) if wait is None else wait
+            remaining = self._remaining()
+            if remaining is not None and delay >= remaining:
+                raise self.unsettled(error if isinstance(outcome, Response) else self._too_late(error))
+            if not context.budget.take():
+                raise self.unsettled(error)
+            if delay > 0:
+                yield from pause(delay)
+
+    def _attempt(
+        self,
+        request: Request,
+        operation: str,
+        number: int,
+        repeat: Repeat,
+    ) -> Flow[Response | NetworkError]:
+        context = self._context
+        self.attempts += 1
+        attempt = Attempt(
+            operation=operation,
+            method=request.method,
+            url=shown_url(request.url) if context.around_attempt or logger.isEnabledFor(logging.DEBUG) else "",
+            number=number,
+            request_id=self.request_id,
+        )
+        around: AbstractContextManager[object] = (
+            nullcontext() if context.around_attempt is None else context.around_attempt(attempt)
+        )
+        started = context.transport.now()
+        with around:
+            outcome: Response | NetworkError
+            try:
+                outcome = yield from exchange(request)
+                attempt.status = outcome.status
+            except NetworkError as error:
+                error.request_id, error.operation = self.request_id, operation
+                attempt.error = outcome = error
+            except UnreadableAnswer as error:
+                error.request_id, error.operation = self.request_id, operation
+                attempt.error = error
+                raise (self.unsettled(error) if repeat is Repeat.SAFE else self.unreadable(error)) from error.__cause__
+            finally:
+                attempt.seconds = context.transport.now() - started
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(
+                "%s attempt %d: %s %s -> %s in %.3f s, request id %s",
+                operation,
+                number,
+                attempt.method,
+                attempt.url,
+                attempt.status or type(attempt.error).__name__,
+                attempt.seconds,
+                self.request_id,
+            )
+        return outcome
+
+    def unsettled(self, error: CabinetError) -> CabinetError:
+        """Return the error to raise: `OutcomeUnknown` where a change was sent and this error does not settle it."""
+        if isinstance(error, OutcomeUnknown):
+            return error
+        settled = isinstance(error, Problem) and not isinstance(error, UnreadableAnswer) and settles(error.status)
+        if settled or not self._unknown:
+            return error
+        unknown = OutcomeUnknown(
+            f"Nobody can know whether {self._row.id} happened: {error.message}",
+            operation_id=self.key or self.request_id,
+            request_id=self.request_id,
+            operation=self._row.id,
+            again=None if self.key is None else self._again,
+        )
+        unknown.__cause__ = error
+        return unknown
+
+    def unreadable(self, error: UnreadableAnswer) -> CabinetError:
+        """Return the error to raise for an answer that cannot be read: whatever was asked may have been done."""
+        self._unknown = self._unknown or self._row.repeat is not Repeat.SAFE
+        return self.unsettled(error)
+
+    def _again(self) -> Any:  # Any: the operation's result, or an awaitable of it
+        options = attrs.evolve(self._context.options, key=OneKey(self.key or ""))
+        context = attrs.evolve(self._context, options=options)
+        return context.perform(call(context, self._row, self._value))
+
+    def _remaining(self) -> float | None:
+        return None if self._ends_at is None else self._ends_at - self._context.transport.now()
+
+    def _too_late(self, cause: CabinetError | None = None) -> DeadlineExceeded:
+        allowed = self._context.options.deadline
+        last = f" The last attempt: {cause.message}" if cause is not None else ""
+        error = DeadlineExceeded(
+            f"The call took longer than its deadline of {allowed} s.{last}",
+            request_id=self.request_id,
+            operation=self._row.id,
+        )
+        error.__cause__ = cause
+        return error

@@ -1,0 +1,150 @@
+"""What all areas of one client share: where to, with what, and how."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias, final
+
+import attrs
+
+from cabinet_sdk._core.flow import Flow
+from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
+from cabinet_sdk._core.signin import SignIn
+from cabinet_sdk._core.transport import AsyncTransport, Transport
+from cabinet_sdk._core.wire import Timeout
+from cabinet_sdk.errors import UsageError
+
+__all__ = ["AroundAttempt", "Attempt", "Context", "Drift", "OnDrift", "OneKey", "Options"]
+
+
+@final
+@attrs.define(kw_only=True)
+class Attempt:
+    """
+    One attempt of a call, as a hook sees it; it holds nothing that must not be logged.
+
+    Attributes:
+        operation: The row's id, such as ``charges.pay``.
+        method: The HTTP method.
+        url: Without the parameters that are not on the allow-list.
+        number: From 1.
+        request_id: What was sent as `X-Request-Id`; the same for all attempts of a call.
+        status: Of the answer, once there is one.
+        error: What broke the attempt, once it is broken.
+        seconds: How long it took, once it is over.
+    """
+
+    operation: str
+    method: str
+    url: str
+    number: int
+    request_id: str
+    status: int | None = None
+    error: Exception | None = None
+    seconds: float | None = None
+
+
+AroundAttempt: TypeAlias = Callable[[Attempt], AbstractContextManager[object]]
+"""
+A hook around each attempt: its context is entered before the request is sent, left when the answer or the error is known.
+
+`Attempt.status`, `.error` and `.seconds` are filled in by then. It runs in both modes and must not wait.
+"""
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Drift:
+    """
+    What an answer held that this version of the SDK does not know.
+
+    Attributes:
+        operation: The row's id.
+        request_id: Of the answer.
+        paths: JSON paths of unknown fields and codes, such as ``$[].colour``.
+    """
+
+    operation: str
+    request_id: str | None
+    paths: tuple[str, ...]
+
+
+OnDrift: TypeAlias = Callable[[Drift], None]
+"""A hook that is told of drift; without one nothing is looked for, and calls cost less."""
+
+
+@final
+class OneKey:
+    """An idempotency key given by the caller: it serves one keyed call."""
+
+    def __init__(self, value: str) -> None:
+        if not (0 < len(value) <= 255 and value.isascii() and value.replace("-", "").isalnum()):
+            msg = "an idempotency key is 1 to 255 Latin letters, digits and hyphens"
+            raise UsageError(msg)
+        self._value: str | None = value
+        self._lock = threading.Lock()
+
+    def take(self) -> str:
+        """Return the key, once."""
+        with self._lock:
+            value, self._value = self._value, None
+        if value is None:
+            msg = "the given idempotency key has served its call; make a view with a new one for another call"
+            raise UsageError(msg)
+        return value
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Options:
+    """
+    What a view of a client may change.
+
+    Attributes:
+        deadline: Seconds for a call with all its attempts and pauses; None is without limit.
+        timeout: Limits of one attempt.
+        headers: Sent with every request besides the SDK's own.
+        key: The caller's idempotency key for one keyed call.
+        page_size: Items a page of a listing, None for the service's own choice.
+    """
+
+    deadline: float | None = 60.0
+    timeout: Timeout = Timeout()
+    headers: tuple[tuple[str, str], ...] = ()
+    key: OneKey | None = None
+    page_size: int | None = None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Context:
+    """
+    One client's shared things; a view is a copy with other `options`.
+
+    Attributes:
+        base_url: Without a slash at the end.
+        transport: Of the client's mode.
+        perform: Holds a flow the way the client waits; in async mode the result is awaitable.
+        sign_in: The token.
+        retry: How stubborn.
+        budget: What is left of the repeats.
+        around_attempt: The hook, if any.
+        on_drift: The hook, if any.
+        new_id: Makes request ids and idempotency keys.
+        random: From 0 to 1, for the jitter.
+        options: What views change.
+    """
+
+    base_url: str
+    transport: Transport | AsyncTransport
+    perform: Callable[[Flow[Any]], Any]  # Any: the flow's result, or an awaitable of it
+    sign_in: SignIn
+    retry: RetryPolicy
+    budget: RetryBudget
+    around_attempt: AroundAttempt | None
+    on_drift: OnDrift | None
+    new_id: Callable[[], str]
+    random: Callable[[], float]
+    options: Options

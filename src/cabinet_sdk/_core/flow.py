@@ -1,0 +1,189 @@
+"""
+Conversations without I/O, and the two drivers that hold them.
+
+A flow is a generator: it yields *effects*, what it wants done outside, is sent what came of each, and returns its result.
+Whatever takes more than one exchange (retry, sign-in, paging, waiting for a job) is written once as a flow and composed
+with ``yield from``, which keeps the types.
+
+Rule: `perform` and `perform_async` are the only functions that wait. An error of an effect is thrown into the flow, so
+that retrying is the flow's decision; ``finally`` in a flow runs also when a task is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any, Protocol, TypeAlias, TypeVar, assert_never, cast, final
+
+import attrs
+
+from cabinet_sdk._core.transport import AsyncTransport, Transport
+from cabinet_sdk._core.wire import AsyncByteStream, ByteStream, Request, Response
+
+__all__ = [
+    "AsyncLock",
+    "Flow",
+    "Lock",
+    "acquire",
+    "close",
+    "exchange",
+    "pause",
+    "perform",
+    "perform_async",
+    "read_chunk",
+]
+
+T = TypeVar("T")
+
+
+class Lock(Protocol):
+    """A lock of the sync mode (`threading.Lock`)."""
+
+    def acquire(self) -> bool: ...
+    def release(self) -> None: ...
+
+
+class AsyncLock(Protocol):
+    """A lock of the async mode (`asyncio.Lock`)."""
+
+    async def acquire(self) -> bool: ...
+    def release(self) -> None: ...
+
+
+@final
+@attrs.frozen
+class Exchange:
+    """Send the request; the result is the answer."""
+
+    request: Request
+
+
+@final
+@attrs.frozen
+class Pause:
+    """Wait that many seconds."""
+
+    seconds: float
+
+
+@final
+@attrs.frozen
+class Acquire:
+    """Take the lock; releasing it does not wait and is done by the flow itself."""
+
+    lock: Lock | AsyncLock
+
+
+@final
+@attrs.frozen
+class ReadChunk:
+    """Read on in the body of an answer; the result is None at its end."""
+
+    chunks: Iterator[bytes] | AsyncIterator[bytes]
+
+
+@final
+@attrs.frozen
+class Close:
+    """Give back the connection of an answer, read to its end or not."""
+
+    stream: ByteStream | AsyncByteStream
+
+
+Effect: TypeAlias = Exchange | Pause | Acquire | ReadChunk | Close
+
+Flow: TypeAlias = Generator[Effect, Any, T]
+"""A conversation that returns a `T`. What is sent in depends on the effect, so only the functions below yield effects."""
+
+
+def exchange(request: Request) -> Flow[Response]:
+    """Send the request and return the answer."""
+    response: Response = yield Exchange(request)
+    return response
+
+
+def pause(seconds: float) -> Flow[None]:
+    """Wait."""
+    yield Pause(seconds)
+
+
+def acquire(lock: Lock | AsyncLock) -> Flow[None]:
+    """Take the lock; release it in a ``finally``."""
+    yield Acquire(lock)
+
+
+def read_chunk(chunks: Iterator[bytes] | AsyncIterator[bytes]) -> Flow[bytes | None]:
+    """Read the next bytes, None at the end."""
+    chunk: bytes | None = yield ReadChunk(chunks)
+    return chunk
+
+
+def close(stream: ByteStream | AsyncByteStream) -> Flow[None]:
+    """Give back the connection of an answer."""
+    yield Close(stream)
+
+
+def perform(flow: Flow[T], transport: Transport) -> T:
+    """Hold the conversation, waiting in this thread."""
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                result = _do(effect, transport)
+            except BaseException as error:  # noqa: BLE001  # the flow decides, also on an interrupt
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(result)
+    except StopIteration as end:
+        return cast("T", end.value)
+
+
+async def perform_async(flow: Flow[T], transport: AsyncTransport) -> T:
+    """Hold the conversation, waiting in this task."""
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                result = await _do_async(effect, transport)
+            except BaseException as error:  # noqa: BLE001  # the flow decides, also on a cancellation
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(result)
+    except StopIteration as end:
+        return cast("T", end.value)
+
+
+# The casts below hold since a client makes its locks and takes its streams from a transport of its own mode.
+
+
+def _do(effect: Effect, transport: Transport) -> object:
+    match effect:
+        case Exchange():
+            return transport.send(effect.request)
+        case Pause():
+            transport.sleep(effect.seconds)
+        case Acquire():
+            return cast("Lock", effect.lock).acquire()
+        case ReadChunk():
+            return next(cast("Iterator[bytes]", effect.chunks), None)
+        case Close():
+            cast("ByteStream", effect.stream).close()
+        case _:
+            assert_never(effect)
+    return None
+
+
+async def _do_async(effect: Effect, transport: AsyncTransport) -> object:
+    match effect:
+        case Exchange():
+            return await transport.send(effect.request)
+        case Pause():
+            await transport.sleep(effect.seconds)
+        case Acquire():
+            return await cast("AsyncLock", effect.lock).acquire()
+        case ReadChunk():
+            return await anext(cast("AsyncIterator[bytes]", effect.chunks), None)
+        case Close():
+            await cast("AsyncByteStream", effect.stream).aclose()
+        case _:
+            assert_never(effect)
+    return None

@@ -1,0 +1,326 @@
+"""
+The default transports, over httpx.
+
+Rule: the only module that imports httpx; none of its types or exceptions gets out. The connection pools are used directly:
+`httpx.Client` would add cookies, redirects and decoding, none of which is wanted, and half the cost of a small call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Generic, TypeVar, cast, final
+from urllib.parse import urlsplit
+
+import attrs
+import httpx
+
+from cabinet_sdk._core.tls import Proxy, Tls
+from cabinet_sdk._core.wire import Headers, Request, Response, Timeout
+from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, TimedOut, UnreadableAnswer, UsageError
+
+__all__ = ["AsyncHttpxTransport", "HttpxTransport"]
+
+PoolT = TypeVar("PoolT", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
+
+# httpx sends large bodies in quadratic time unless they come in slices.
+_SLICE = 256 * 1024
+
+
+@contextmanager
+def _own_errors() -> Generator[None]:
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+        raise ConnectionFailed(f"No connection: {error or type(error).__name__}.") from error
+    except httpx.TimeoutException as error:
+        raise TimedOut("The service said nothing for longer than the timeout of one attempt.") from error
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        raise ConnectionLost(f"The connection broke: {error or type(error).__name__}.") from error
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
+        raise UsageError(f"the request cannot be sent: {error}") from error
+
+
+@lru_cache(maxsize=64)
+def _ssl_context(tls: Tls, *, environment: bool) -> ssl.SSLContext:
+    """Return the context of a `Tls` value; equal values share one, since reading the bundle costs 50 ms."""
+    if tls.ca_file is None:
+        context = httpx.create_ssl_context(trust_env=environment)
+    else:
+        context = ssl.create_default_context(cafile=str(tls.ca_file))
+    context.minimum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[tls.minimum_version]
+    if tls.certificate is not None:
+        context.load_cert_chain(tls.certificate, tls.key, tls.key_password)
+    return context
+
+
+@final
+class _Pools(Generic[PoolT]):
+    """The pools of one transport: one for each scheme and proxy, made when first needed."""
+
+    def __init__(
+        self, kind: type[PoolT], tls: Tls, proxy: Proxy | None, connections: int, *, environment: bool
+    ) -> None:
+        self._kind: type[PoolT] = kind
+        self._tls = tls
+        self._proxy = proxy
+        self._connections = connections
+        self._environment = environment
+        self._pools: dict[tuple[str, str | None], PoolT] = {}
+        self._proxies: dict[tuple[str, str], str | None] = {}
+        self.closed = False
+
+    def pool(self, url: str) -> PoolT:
+        if self.closed:
+            msg = "the client is closed; make a new one"
+            raise UsageError(msg)
+        parts = urlsplit(url)
+        proxy_url = self._proxy.url if self._proxy is not None else self._proxy_of(parts.scheme, parts.hostname or "")
+        key = parts.scheme, proxy_url
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools.setdefault(key, self._make(parts.scheme, proxy_url))
+        return pool
+
+    def close(self) -> list[PoolT]:
+        self.closed = True
+        pools = list(self._pools.values())
+        self._pools.clear()
+        return pools
+
+    def _proxy_of(self, scheme: str, host: str) -> str | None:
+        if not self._environment:
+            return None
+        if (scheme, host) not in self._proxies:
+            proxies = urllib.request.getproxies()
+            url = None if urllib.request.proxy_bypass(host) else proxies.get(scheme) or proxies.get("all")
+            self._proxies[scheme, host] = url if url is None or "://" in url else f"http://{url}"
+        return self._proxies[scheme, host]
+
+    def _make(self, scheme: str, proxy_url: str | None) -> PoolT:
+        proxy = None
+        if proxy_url is not None:
+            own = self._proxy
+            auth = (own.username, own.password or "") if own is not None and own.username is not None else None
+            proxy = httpx.Proxy(proxy_url, auth=auth)
+        needs_tls = scheme == "https" or (proxy_url or "").startswith("https")
+        if needs_tls:
+            context = _ssl_context(self._tls, environment=self._environment)
+        else:
+            # It trusts nobody: were this pool ever used for TLS, it would refuse. Reading the bundle costs 50 ms.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        limits = httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections)
+        return self._kind(verify=context, proxy=proxy, limits=limits, trust_env=False)
+
+
+def _slices(content: bytes) -> Iterator[bytes]:
+    view = memoryview(content)
+    for start in range(0, len(content), _SLICE):
+        yield bytes(view[start : start + _SLICE])
+
+
+async def _slices_async(content: bytes) -> AsyncIterator[bytes]:
+    for piece in _slices(content):
+        yield piece
+
+
+def _foreign(request: Request, *, asynchronous: bool) -> httpx.Request:
+    content: bytes | Iterator[bytes] | AsyncIterator[bytes] = request.content
+    headers = list(request.headers.pairs())
+    if len(request.content) > _SLICE:
+        content = _slices_async(request.content) if asynchronous else _slices(request.content)
+        headers.append(("content-length", str(len(request.content))))
+    return httpx.Request(
+        request.method,
+        request.url,
+        headers=headers,
+        content=content,
+        extensions={"timeout": _foreign_timeout(request.timeout)},
+    )
+
+
+def _foreign_timeout(timeout: Timeout) -> dict[str, float | None]:
+    def within(limit: float | None) -> float | None:
+        if limit is None or timeout.total is None:
+            return timeout.total if limit is None else limit
+        return min(limit, timeout.total)
+
+    idle, connect = within(timeout.idle), within(timeout.connect)
+    return {"connect": connect, "read": idle, "write": idle, "pool": connect}
+
+
+def _head(request: Request, response: httpx.Response) -> Response:
+    """Return the answer without its body; refuse one that cannot be read."""
+    headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
+    head = Response(status=response.status_code, headers=headers)
+    coding = (headers.get("content-encoding") or "identity").lower()
+    if coding != "identity":
+        raise _unreadable(head, f"The answer is coded as {coding}, which was not asked for.")
+    length = headers.get("content-length") or ""
+    if not request.stream and length.isdecimal() and int(length) > request.answer_limit:
+        raise _too_large(head, request)
+    return head
+
+
+def _unreadable(head: Response, message: str) -> UnreadableAnswer:
+    return UnreadableAnswer(message, status=head.status, request_id=head.headers.get("x-request-id"))
+
+
+def _too_large(head: Response, request: Request) -> UnreadableAnswer:
+    return _unreadable(head, f"The answer is larger than {request.answer_limit} bytes.")
+
+
+def _too_late() -> TimedOut:
+    return TimedOut("The answer did not come whole before the deadline.")
+
+
+@final
+class _Stream:
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _own_errors():
+            yield from cast("Iterable[bytes]", self._response.stream)
+
+    def close(self) -> None:
+        self._response.close()
+
+
+@final
+class _AsyncStream:
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _own_errors():
+            async for chunk in self._response.aiter_raw():
+                yield chunk
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
+@final
+class HttpxTransport:
+    """
+    HTTP for `Cabinet`, the default. Thread-safe; close it, or the client that owns it.
+
+    Args:
+        tls: Whom to trust, and the client's certificate.
+        proxy: Go through this one, whatever the environment says.
+        connections: At most so many at once.
+        environment: Whether ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY`` and ``SSL_CERT_FILE`` count.
+    """
+
+    def __init__(
+        self,
+        *,
+        tls: Tls | None = None,
+        proxy: Proxy | None = None,
+        connections: int = 100,
+        environment: bool = True,
+    ) -> None:
+        self._pools = _Pools(httpx.HTTPTransport, tls or Tls(), proxy, connections, environment=environment)
+
+    def send(self, request: Request) -> Response:
+        """Send one request; see `Transport.send`."""
+        ends_at = None if request.timeout.total is None else self.now() + request.timeout.total
+        with _own_errors():
+            response = self._pools.pool(request.url).handle_request(_foreign(request, asynchronous=False))
+            try:
+                head = _head(request, response)
+                if request.stream:
+                    return attrs.evolve(head, stream=_Stream(response))
+                content = bytearray()
+                for chunk in cast("Iterable[bytes]", response.stream):
+                    content += chunk
+                    if len(content) > request.answer_limit:
+                        raise _too_large(head, request)
+                    if ends_at is not None and self.now() > ends_at:
+                        raise _too_late()
+            except BaseException:
+                response.close()
+                raise
+            response.close()
+        return attrs.evolve(head, content=bytes(content))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait in this thread."""
+        time.sleep(seconds)
+
+    def now(self) -> float:
+        """Return the monotonic clock."""
+        return time.monotonic()
+
+    def close(self) -> None:
+        """Close the connections."""
+        for pool in self._pools.close():
+            pool.close()
+
+
+@final
+class AsyncHttpxTransport:
+    """
+    HTTP for `AsyncCabinet`, the default, on asyncio. For one event loop; close it, or the client that owns it.
+
+    Args:
+        tls: Whom to trust, and the client's certificate.
+        proxy: Go through this one, whatever the environment says.
+        connections: At most so many at once.
+        environment: Whether ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY`` and ``SSL_CERT_FILE`` count.
+    """
+
+    def __init__(
+        self,
+        *,
+        tls: Tls | None = None,
+        proxy: Proxy | None = None,
+        connections: int = 100,
+        environment: bool = True,
+    ) -> None:
+        self._pools = _Pools(httpx.AsyncHTTPTransport, tls or Tls(), proxy, connections, environment=environment)
+
+    async def send(self, request: Request) -> Response:
+        """Send one request; see `AsyncTransport.send`."""
+        try:
+            async with asyncio.timeout(request.timeout.total):
+                return await self._send(request)
+        except TimeoutError as error:
+            raise _too_late() from error
+
+    async def _send(self, request: Request) -> Response:
+        with _own_errors():
+            response = await self._pools.pool(request.url).handle_async_request(_foreign(request, asynchronous=True))
+            try:
+                head = _head(request, response)
+                if request.stream:
+                    return attrs.evolve(head, stream=_AsyncStream(response))
+                content = bytearray()
+                async for chunk in response.aiter_raw():
+                    content += chunk
+                    if len(content) > request.answer_limit:
+                        raise _too_large(head, request)
+            except BaseException:
+                await response.aclose()
+                raise
+            await response.aclose()
+        return attrs.evolve(head, content=bytes(content))
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait in this task."""
+        await asyncio.sleep(seconds)
+
+    def now(self) -> float:
+        """Return the monotonic clock."""
+        return time.monotonic()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for pool in self._pools.close():
+            await pool.aclose()

@@ -1,0 +1,119 @@
+"""Straight into a server's function in the same process: no sockets, no event loop, the same bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import final
+
+import attrs
+
+from cabinet_sdk._core.wire import Request, Response
+
+__all__ = ["AsyncInProcessTransport", "InProcessTransport"]
+
+_CHUNK = 64 * 1024
+
+
+@final
+class _Stream:
+    """A body in memory as a stream of either mode."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._content), _CHUNK):
+            yield self._content[start : start + _CHUNK]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+def _streamed(request: Request, response: Response) -> Response:
+    if not request.stream:
+        return response
+    return attrs.evolve(response, content=b"", stream=_Stream(response.content))
+
+
+@final
+class InProcessTransport:
+    """
+    Calls `respond` where another transport would use a socket.
+
+    Args:
+        respond: Answers a request; it may raise `NetworkError` to play a broken network.
+        sleep: What a pause does; a fake moves its clock here.
+        now: Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        respond: Callable[[Request], Response],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._respond = respond
+        self._sleep = sleep
+        self._now = now
+
+    def send(self, request: Request) -> Response:
+        """Answer the request."""
+        return _streamed(request, self._respond(request))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, the way that was given."""
+        self._sleep(seconds)
+
+    def now(self) -> float:
+        """Return seconds that only grow."""
+        return self._now()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@final
+class AsyncInProcessTransport:
+    """
+    The same for `AsyncCabinet`: `respond` runs in the event loop's thread.
+
+    Args:
+        respond: Answers a request; it may raise `NetworkError` to play a broken network.
+        sleep: What a pause does; it must not wait.
+        now: Seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        respond: Callable[[Request], Response],
+        *,
+        sleep: Callable[[float], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._respond = respond
+        self._sleep = sleep
+        self._now = now
+
+    async def send(self, request: Request) -> Response:
+        """Answer the request."""
+        return _streamed(request, self._respond(request))
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, the way that was given."""
+        self._sleep(seconds)
+
+    def now(self) -> float:
+        """Return seconds that only grow."""
+        return self._now()
+
+    async def aclose(self) -> None:
+        """Nothing is held."""

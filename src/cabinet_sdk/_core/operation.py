@@ -1,0 +1,160 @@
+"""
+A row of the contract: one operation, declared once and read by client, server, OpenAPI, docs and tests.
+
+Where a field of the request class travels follows from its name and the method: a name in the path template is a path
+parameter; the rest is the query of a GET or DELETE and the JSON body of anything else.
+
+A cursor and a limit belong to the kind `Listing`, an idempotency key to `Repeat.KEYED`: request classes hold neither.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable
+from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, final
+
+import attrs
+
+from cabinet_sdk.errors import Problem
+
+__all__ = ["Call", "Download", "Job", "Listing", "Method", "Operation", "Permission", "Repeat", "Upload"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@final
+@enum.unique
+class Repeat(enum.Enum):
+    """How an operation may be repeated when its answer is lost."""
+
+    SAFE = "safe"
+    """It changes nothing: repeated freely."""
+    KEYED = "keyed"
+    """It changes something once for each `Idempotency-Key`: repeated with the same key only."""
+    NEVER = "never"
+    """Repeated only where nothing of it was sent."""
+
+
+@final
+@attrs.frozen
+class Permission:
+    """
+    What a token must allow.
+
+    Attributes:
+        code: As in a token's scope: ``charges.read``.
+        label: In Russian, as a person grants it.
+    """
+
+    code: str
+    label: str
+
+
+def _repeat_by_method(row: Operation[..., Any, Any]) -> Repeat:
+    return Repeat.SAFE if row.method == "GET" else Repeat.KEYED
+
+
+@attrs.frozen(eq=False, repr=False)
+class Operation(Generic[P, R, T]):
+    """
+    What every kind of row declares; the kinds are its subclasses, a closed set.
+
+    Attributes:
+        id: Area and verb: ``charges.pay``.
+        method: The HTTP method.
+        path: Template below the base path: ``/charges/{charge_id}``.
+        request: The request class: its signature is the method's, its docstring the operation's.
+        response: What the answer decodes to.
+        permission: What the token must allow.
+        repeat: How it may be repeated; reads are safe and changes keyed unless the row says otherwise.
+        errors: The problems of its own that it may answer, besides those that any operation may.
+        created: The row that reads what this one creates: its address is the answer's `Location`.
+    """
+
+    id: str
+    method: Method
+    path: str
+    request: Callable[P, R]
+    response: type[T]
+    permission: Permission = attrs.field(kw_only=True)
+    repeat: Repeat = attrs.field(default=attrs.Factory(_repeat_by_method, takes_self=True), kw_only=True)
+    errors: tuple[type[Problem], ...] = attrs.field(default=(), kw_only=True)
+    created: Operation[..., Any, Any] | None = attrs.field(default=None, kw_only=True)  # Any: a row of whatever types
+
+    def __attrs_post_init__(self) -> None:
+        missing = [name for name in self.path_fields if name not in attrs.fields_dict(self.request_class)]
+        if missing:
+            msg = f"{self.id}: the path needs {missing}, which {self.request_class.__name__} does not have"
+            raise TypeError(msg)
+
+    @property
+    def request_class(self) -> type[Any]:  # Any: attrs reads the class' fields at run time
+        """The request class as a class; `request` is typed as a callable to carry its signature."""
+        if not isinstance(self.request, type):
+            msg = f"{self.id}: the request must be an attrs class, not {self.request!r}"
+            raise TypeError(msg)
+        return self.request
+
+    @property
+    def area(self) -> str:
+        """The area that the row belongs to."""
+        return self.id.partition(".")[0]
+
+    @property
+    def path_fields(self) -> tuple[str, ...]:
+        """The names in the path template, in their order."""
+        return tuple(re.findall(r"{(\w+)}", self.path))
+
+    @property
+    def summary(self) -> str:
+        """What the operation does, in one sentence."""
+        return (self.request_class.__doc__ or "").strip().partition("\n")[0]
+
+    @property
+    def success_status(self) -> int:
+        """The status of a good answer: 201 where something is created."""
+        return 200 if self.created is None else 201
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}: {self.method} {self.path}>"
+
+
+@final
+@attrs.frozen(eq=False, repr=False)
+class Call(Operation[P, R, T]):
+    """One request, one typed answer."""
+
+
+@final
+@attrs.frozen(eq=False, repr=False)
+class Listing(Operation[P, R, list[T]]):
+    """A list that comes in pages: an array an answer, the next page in `Link`."""
+
+    @property
+    def item(self) -> type[T]:
+        """The type of one item."""
+        item: type[T] = self.response.__args__[0]  # type: ignore[attr-defined]  # `list[Charge]` is an alias with its arguments
+        return item
+
+
+@final
+@attrs.frozen(eq=False, repr=False)
+class Job(Operation[P, R, T]):
+    """Starts work that takes time: the answer is a resource with a status, and a flow waits for it by its id."""
+
+
+@final
+@attrs.frozen(eq=False, repr=False)
+class Upload(Operation[P, R, T]):
+    """A multipart request that streams a file."""
+
+
+@final
+@attrs.frozen(eq=False, repr=False)
+class Download(Operation[P, R, T]):
+    """An answer that is a file and streams."""

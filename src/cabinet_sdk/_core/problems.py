@@ -1,0 +1,119 @@
+"""
+Problem documents (RFC 9457), both ways: an error to a document, an answer to an error.
+
+Rule: only `code` and `status` decide the class; `detail` is for people and never parsed. Members of a wrong type are
+ignored, as the RFC asks.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from cabinet_sdk._core.wire import Response
+from cabinet_sdk.errors import (
+    CallerError,
+    FieldError,
+    Problem,
+    RightsError,
+    ServiceError,
+    StateError,
+    UnreadableAnswer,
+    catalogue,
+)
+
+__all__ = ["MEDIA_TYPE", "problem_of", "to_document"]
+
+MEDIA_TYPE = "application/problem+json"
+
+_KNOWN_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code", "request_id", "errors"})
+
+
+def to_document(error: Problem, help_url: str) -> dict[str, object]:
+    """Return the document of an error; `help_url` is the address below which the codes have their pages."""
+    document: dict[str, object] = {
+        "type": f"{help_url}/{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.message,
+        "code": error.code,
+        "request_id": error.request_id,
+        **error.members,
+    }
+    if error.errors:
+        document["errors"] = [
+            {"field": field.field, "code": field.code, "message": field.message} for field in error.errors
+        ]
+    return document
+
+
+def problem_of(response: Response, operation: str, retry_after: float | None) -> Problem:
+    """Return the error that an answer with a status of 300 and more stands for; it never raises."""
+    request_id = response.headers.get("x-request-id")
+    if 300 <= response.status < 400:
+        return UnreadableAnswer(
+            f"The service redirects with status {response.status}; redirects are not followed, so that no token "
+            "reaches another host.",
+            status=response.status,
+            request_id=request_id,
+            operation=operation,
+        )
+    document = _document(response)
+    if document is None:
+        media_type = (response.headers.get("content-type") or "no content type").partition(";")[0]
+        return _class_for(response.status)(
+            f"The answer has status {response.status} and no problem document ({media_type}, {len(response.content)} bytes).",
+            status=response.status,
+            retry_after=retry_after,
+            request_id=request_id,
+            operation=operation,
+        )
+    code = _text(document, "code")
+    cls = {known.code: known for known in catalogue()}.get(code or "", _class_for(response.status))
+    return cls(
+        _text(document, "detail") or _text(document, "title"),
+        errors=_field_errors(document.get("errors")),
+        members={
+            name: value for name, value in document.items() if isinstance(value, str) and name not in _KNOWN_MEMBERS
+        },
+        retry_after=retry_after,
+        code=code,
+        status=response.status,
+        request_id=request_id or _text(document, "request_id"),
+        operation=operation,
+    )
+
+
+def _document(response: Response) -> dict[str, Any] | None:  # Any: members of any type come, each is checked where read
+    if "json" not in (response.headers.get("content-type") or ""):
+        return None
+    try:
+        document = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else None
+
+
+def _class_for(status: int) -> type[Problem]:
+    if status in {401, 403}:
+        return RightsError
+    if status in {409, 410, 412, 423, 428}:
+        return StateError
+    if status >= 500 or status == 429:
+        return ServiceError
+    return CallerError
+
+
+def _text(document: dict[str, Any], name: str) -> str | None:
+    value = document.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _field_errors(value: object) -> tuple[FieldError, ...]:
+    if not isinstance(value, list):
+        return ()
+    entries = [cast("dict[str, Any]", entry) for entry in cast("list[object]", value) if isinstance(entry, dict)]
+    return tuple(
+        FieldError(_text(entry, "field") or "", _text(entry, "code") or "", _text(entry, "message") or "")
+        for entry in entries
+    )

@@ -1,0 +1,53 @@
+"""
+What of a request or an answer may be shown.
+
+Rule: an allow-list. A header or a parameter that nobody thought of stays hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+__all__ = ["HIDDEN", "SHOWN_HEADERS", "SHOWN_PARAMETERS", "shown_headers", "shown_url"]
+
+HIDDEN = "hidden"
+
+SHOWN_HEADERS = frozenset(
+    {
+        "accept",
+        "allow",
+        "cache-control",
+        "content-length",
+        "content-type",
+        "date",
+        "idempotency-replayed",
+        "ratelimit",
+        "ratelimit-policy",
+        "retry-after",
+        "server",
+        "traceparent",
+        "user-agent",
+        "x-request-id",
+    }
+)
+
+SHOWN_PARAMETERS = frozenset({"kind", "limit", "order", "overdue", "period", "status"})
+
+
+def shown_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the headers with the values that are not on the list hidden."""
+    return {name: value if name in SHOWN_HEADERS else HIDDEN for name, value in pairs}
+
+
+def shown_url(url: str) -> str:
+    """Return the address without user information, fragment and the parameters that are not on the list."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    query = urlencode(
+        [
+            (name, value if name in SHOWN_PARAMETERS else HIDDEN)
+            for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        ],
+    )
+    return urlunsplit((parts.scheme, host, parts.path, query, ""))

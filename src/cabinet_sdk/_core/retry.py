@@ -1,0 +1,129 @@
+"""
+When to send again, and how long to wait before it: one table, one budget, no I/O.
+
+=====================================  ===========  ===========  =====================================
+What came of the attempt               ``SAFE``     ``KEYED``    ``NEVER``
+=====================================  ===========  ===========  =====================================
+`ConnectionFailed`, nothing was sent   again        again        again
+`ConnectionLost`, `TimedOut`           again        again        `OutcomeUnknown`
+408, 425, 429, 503                     again        again        the error: the service did nothing
+500, 502, 504                          again        again        `OutcomeUnknown`
+409 ``idempotency.still_running``      the error    again        the error
+any other status                       the error    the error    the error
+=====================================  ===========  ===========  =====================================
+
+"Again" holds while attempts, budget and deadline last. A `KEYED` call that ends after an attempt whose outcome nobody can
+know, and whose last answer does not settle it, raises `OutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from email.utils import parsedate_to_datetime
+from typing import final
+
+import attrs
+
+from cabinet_sdk._core.operation import Repeat
+from cabinet_sdk._core.wire import Headers
+from cabinet_sdk.errors import ConnectionFailed, NetworkError, StillRunning
+
+__all__ = ["RetryBudget", "RetryPolicy", "may_repeat", "retry_after", "settles"]
+
+NOTHING_DONE = frozenset({408, 425, 429, 503})
+NOBODY_KNOWS = frozenset({500, 502, 504})
+# Refused before the idempotency key is looked up, so they say nothing about an earlier attempt with it.
+BEFORE_THE_KEY = frozenset({401, 403}) | NOTHING_DONE
+
+_DELAY_SECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
+_RATE_LIMIT_RESET = re.compile(r'^"[^"]*";r=0;t=([0-9]{1,10})$', re.ASCII)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """
+    How stubborn a client is.
+
+    Attributes:
+        attempts: At most so many in all; 1 is no repeating.
+        first_delay: The longest pause before the second attempt, in seconds; it doubles with each further one.
+        longest_delay: The longest of those pauses. The actual pause is random between 0 and that (full jitter).
+            What the service asks for with `Retry-After` is waited instead, as far as the deadline allows.
+        budget: Repeats that may be outstanding against good answers, over all calls of the client: a repeat takes one, a
+            call gives back a tenth, a repeat that succeeded gives back the whole. With none left, calls fail at once
+            instead of multiplying an outage.
+    """
+
+    attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
+    first_delay: float = attrs.field(default=0.5, validator=attrs.validators.ge(0))
+    longest_delay: float = attrs.field(default=8.0, validator=attrs.validators.ge(0))
+    budget: float = attrs.field(default=50.0, validator=attrs.validators.ge(0))
+
+    def jittered_delay(self, attempt: int, random: float) -> float:
+        """Return the pause after the attempt of that number, from 1; `random` is from 0 to 1."""
+        return random * min(self.longest_delay, self.first_delay * 2.0 ** (attempt - 1))
+
+
+@final
+class RetryBudget:
+    """What is left of a client's repeats; shared by its views, threads and tasks."""
+
+    def __init__(self, size: float) -> None:
+        self._size = size
+        self._left = size
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Pay for a repeat; False when there is nothing left."""
+        with self._lock:
+            if self._left < 1:
+                return False
+            self._left -= 1
+            return True
+
+    def give(self, repeats: int) -> None:
+        """Give back for a call that succeeded after that many repeats."""
+        # Without the lock where it is full anyway: the common case costs nothing.
+        if self._left < self._size:
+            with self._lock:
+                self._left = min(self._size, self._left + (1 if repeats else 0.1))
+
+
+def may_repeat(repeat: Repeat, outcome: NetworkError | int, code: str | None) -> bool:
+    """Say whether a row may be sent again after an error of the network, or a status with its problem code."""
+    if isinstance(outcome, ConnectionFailed):
+        return True
+    if repeat is Repeat.NEVER:
+        return False
+    if isinstance(outcome, NetworkError):
+        return True
+    if outcome == StillRunning.status and code == StillRunning.code:
+        return repeat is Repeat.KEYED
+    return outcome in NOTHING_DONE or outcome in NOBODY_KNOWS
+
+
+def settles(status: int) -> bool:
+    """Say whether an answer tells what became of the operation, earlier attempts with the same key included."""
+    return status not in BEFORE_THE_KEY and status not in NOBODY_KNOWS and not 300 <= status < 400
+
+
+def retry_after(headers: Headers) -> float | None:
+    """
+    Return how many seconds the service asks to wait, None where it does not say or breaks RFC 9110 10.2.3.
+
+    A date counts from the answer's own `Date`: the caller's clock may be wrong. Without `Retry-After`, an exhausted
+    `RateLimit` says it.
+    """
+    value = headers.get("retry-after")
+    if value is None:
+        reset = _RATE_LIMIT_RESET.match(headers.get("ratelimit") or "")
+        return float(reset.group(1)) if reset else None
+    if _DELAY_SECONDS.fullmatch(value.strip()):
+        return float(value)
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date") or "")
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, wait.total_seconds())

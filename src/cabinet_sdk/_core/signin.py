@@ -1,0 +1,156 @@
+"""
+Signing in: what a client knows to get a token, and the flow that gets one.
+
+One token is fetched at a time for all threads and tasks of a client and its views.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast, final
+from urllib.parse import quote, urlencode
+
+import attrs
+
+from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, acquire
+from cabinet_sdk._core.wire import Headers, Request, Response
+from cabinet_sdk.errors import SignInRefused, UnreadableAnswer
+
+__all__ = ["BearerToken", "ClientCredentials", "Credentials", "SignIn"]
+
+# A token is renewed this long before it expires, so that it does not expire on the way.
+_MARGIN = 30.0
+
+
+def _masked(_: str) -> str:
+    return "…"
+
+
+@final
+@attrs.frozen
+class ClientCredentials:
+    """
+    A client id and its secret (OAuth 2.0 client credentials, RFC 6749 4.4); the client fetches and renews the token.
+
+    Attributes:
+        client_id: As issued.
+        client_secret: As issued; hidden in every repr.
+        scope: Permission codes to ask for, such as ``charges.read``; empty asks for all that the client has.
+    """
+
+    client_id: str
+    client_secret: str = attrs.field(repr=_masked)
+    scope: tuple[str, ...] = ()
+
+
+@final
+@attrs.frozen
+class BearerToken:
+    """
+    A token that somebody else fetched; the client uses it as it is.
+
+    Attributes:
+        value: The token; hidden in every repr.
+    """
+
+    value: str = attrs.field(repr=_masked)
+
+
+Credentials: TypeAlias = ClientCredentials | BearerToken
+"""What a client signs in with."""
+
+Send: TypeAlias = Callable[[Request], Flow[Response]]
+"""Sends a request with retries, within the deadline of the call that needs the token."""
+
+
+@final
+class SignIn:
+    """The token of one client, fetched when first needed."""
+
+    def __init__(self, credentials: Credentials | None, token_url: str, lock: Lock | AsyncLock) -> None:
+        self._credentials = credentials
+        self._token_url = token_url
+        self._lock = lock
+        self._authorization: str | None = None
+        self._expires_at = float("inf")
+        if isinstance(credentials, BearerToken):
+            self._authorization = f"Bearer {credentials.value}"
+
+    def current(self, now: float) -> str | None:
+        """Return the `Authorization` to send, None where a token has to be fetched first."""
+        return self._authorization if now < self._expires_at else None
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a new token can be fetched."""
+        return isinstance(self._credentials, ClientCredentials)
+
+    def refused(self, authorization: str) -> None:
+        """Forget a token that the service refused, unless another call has replaced it already."""
+        if self.renewable and self._authorization == authorization:
+            self._authorization = None
+
+    def renew(self, send: Send, now: Callable[[], float]) -> Flow[str | None]:
+        """Fetch a token unless another call just has; return the `Authorization`, None without credentials."""
+        if not isinstance(self._credentials, ClientCredentials):
+            return self._authorization
+        yield from acquire(self._lock)
+        try:
+            authorization = self.current(now())
+            if authorization is None:
+                asked_at = now()
+                response = yield from send(self._token_request(self._credentials))
+                token, lifetime = _token_of(response)
+                authorization = self._authorization = f"Bearer {token}"
+                # A token shorter-lived than twice the margin is used for half its life.
+                self._expires_at = asked_at + max(lifetime - _MARGIN, lifetime / 2)
+            return authorization
+        finally:
+            self._lock.release()
+
+    def _token_request(self, credentials: ClientCredentials) -> Request:
+        form = {"grant_type": "client_credentials"}
+        if credentials.scope:
+            form["scope"] = " ".join(credentials.scope)
+        # RFC 6749 2.3.1: both are form-encoded before they are joined.
+        pair = f"{quote(credentials.client_id, safe='')}:{quote(credentials.client_secret, safe='')}"
+        return Request(
+            method="POST",
+            url=self._token_url,
+            headers=Headers(
+                (
+                    ("accept", "application/json"),
+                    ("authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"),
+                    ("content-type", "application/x-www-form-urlencoded"),
+                )
+            ),
+            content=urlencode(form).encode(),
+        )
+
+
+def _token_of(response: Response) -> tuple[str, float]:
+    request_id = response.headers.get("x-request-id")
+    document: dict[str, Any] = {}  # Any: members of any type come, each is checked where read
+    try:
+        parsed = json.loads(response.content)
+    except (ValueError, RecursionError):
+        parsed = None
+    if isinstance(parsed, dict):
+        document = cast("dict[str, Any]", parsed)
+    if response.status != 200:
+        code = document.get("error")
+        description = document.get("error_description")
+        raise SignInRefused(
+            description if isinstance(description, str) else None,
+            members={"error": code} if isinstance(code, str) else None,
+            status=response.status,
+            request_id=request_id,
+            operation="sign_in.token",
+        )
+    token, lifetime = document.get("access_token"), document.get("expires_in", 3600)
+    if not isinstance(token, str) or isinstance(lifetime, bool) or not isinstance(lifetime, int | float):
+        message = "The token endpoint answered without a usable access_token and expires_in."
+        raise UnreadableAnswer(message, status=200, request_id=request_id, operation="sign_in.token")
+    return token, float(lifetime)

@@ -1,0 +1,149 @@
+"""
+Requests and answers as values: what every transport carries, whatever it is made of.
+
+Rule: nothing of an HTTP library appears here or anywhere above; only the adapter in `cabinet_sdk.transports` knows one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import Protocol, final
+from urllib.parse import urlsplit
+
+import attrs
+
+from cabinet_sdk._core.redaction import shown_headers, shown_url
+
+__all__ = ["AsyncByteStream", "ByteStream", "Headers", "Request", "Response", "Timeout", "origin_of"]
+
+
+@final
+class Headers(Mapping[str, str]):
+    """
+    Header fields: names without regard to case, repeated ones kept.
+
+    ``headers["name"]`` joins repeated fields with a comma, as RFC 9110 5.3 allows.
+    """
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._pairs = tuple((name.lower(), value) for name, value in pairs)
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    # Overridden because the inherited one raises and catches on each miss, many times a call.
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]  # narrower on purpose
+        """Return the field's value, repeated ones joined with a comma."""
+        wanted = name.lower()
+        found = [value for key, value in self._pairs if key == wanted]
+        if not found:
+            return default
+        return found[0] if len(found) == 1 else ", ".join(found)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name for name, _ in self._pairs))
+
+    def __len__(self) -> int:
+        return len({name for name, _ in self._pairs})
+
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Return every field in its order, names in lower case."""
+        return self._pairs
+
+    def __repr__(self) -> str:
+        return f"Headers({shown_headers(self._pairs)!r})"
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Timeout:
+    """
+    How long one attempt may take, in seconds; None is without limit.
+
+    Attributes:
+        connect: Until a connection stands.
+        idle: Between two bytes, either way.
+        total: Until the whole answer is there; what remains of the call's deadline.
+    """
+
+    connect: float | None = 10.0
+    idle: float | None = 30.0
+    total: float | None = None
+
+
+class ByteStream(Protocol):
+    """The body of an answer as it comes; iterate once, close always."""
+
+    def __iter__(self) -> Iterator[bytes]: ...
+    def close(self) -> None: ...
+
+
+class AsyncByteStream(Protocol):
+    """The body of an answer as it comes; iterate once, close always."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+    async def aclose(self) -> None: ...
+
+
+@final
+@attrs.frozen(kw_only=True, repr=False)
+class Request:
+    """
+    One attempt, complete: a transport sends it as it stands and adds nothing that changes its meaning.
+
+    Attributes:
+        method: In upper case.
+        url: Absolute.
+        headers: All but `Host` and `Content-Length`, which the transport writes.
+        content: The body.
+        timeout: How long the attempt may take.
+        stream: Whether the body of the answer is wanted as a stream.
+        answer_limit: The largest body in bytes that may be read into memory; more is `UnreadableAnswer`.
+    """
+
+    method: str
+    url: str
+    headers: Headers = Headers()
+    content: bytes = b""
+    timeout: Timeout = Timeout()
+    stream: bool = False
+    answer_limit: int = 64 * 1024 * 1024
+
+    def __repr__(self) -> str:
+        return (
+            f"<Request {self.method} {shown_url(self.url)} {shown_headers(self.headers.pairs())} {len(self.content)} B>"
+        )
+
+
+@final
+@attrs.frozen(kw_only=True, repr=False)
+class Response:
+    """
+    An answer: its body in `content`, or in `stream` where the request asked for that.
+
+    Attributes:
+        status: The HTTP status.
+        headers: As they came.
+        content: The whole body, content codings undone.
+        stream: The body to come, for a transport of the same mode.
+    """
+
+    status: int
+    headers: Headers = Headers()
+    content: bytes = b""
+    stream: ByteStream | AsyncByteStream | None = None
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {shown_headers(self.headers.pairs())} {len(self.content)} B>"
+
+
+def origin_of(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port: two addresses with the same three may share secrets."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), port

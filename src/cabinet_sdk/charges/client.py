@@ -1,0 +1,60 @@
+"""The charges of a profile, as methods."""
+
+from __future__ import annotations
+
+from typing import TypeVar, final
+
+from cabinet_sdk._core.area import Area, Async, Endpoint, Sync
+from cabinet_sdk.charges import flows
+from cabinet_sdk.charges.operations import (
+    GET_CHARGE,
+    GET_PAYMENT,
+    LIST_BANK_TRANSFERS,
+    LIST_CHARGE_EVENTS,
+    LIST_CHARGES,
+    PAY_CHARGE,
+    PAY_CHARGES,
+)
+
+__all__ = ["AsyncCharges", "Charges"]
+
+ModeT = TypeVar("ModeT", Sync, Async)
+
+
+class _Charges(Area[ModeT]):
+    list = Endpoint(LIST_CHARGES)
+    """Iterate over charges; the filters narrow each other."""
+
+    get = Endpoint(GET_CHARGE)
+    """Read one charge."""
+
+    history = Endpoint(LIST_CHARGE_EVENTS)
+    """Iterate over the history of a charge, the oldest entry first."""
+
+    pay = Endpoint(PAY_CHARGE)
+    """Pay a charge, in full or in part."""
+
+    pay_several = Endpoint(PAY_CHARGES)
+    """Pay several charges with one payment: all of them or none."""
+
+    payment = Endpoint(GET_PAYMENT)
+    """Read one payment."""
+
+    wait_for_payment = Endpoint(flows.wait_for_payment)
+    """Wait until a payment is credited or has failed, and return it: `Payment.status` says which."""
+
+    wait_for_confirmation = Endpoint(flows.wait_for_confirmation)
+    """Wait until the payer can confirm a payment, and return it: `Payment.confirmation` says where."""
+
+    bank_transfers = Endpoint(LIST_BANK_TRANSFERS)
+    """Iterate over the bank transfers that name this profile as the payer, the newest first."""
+
+
+@final
+class Charges(_Charges[Sync]):
+    """The charges of a profile and their payments."""
+
+
+@final
+class AsyncCharges(_Charges[Async]):
+    """The charges of a profile and their payments, async."""

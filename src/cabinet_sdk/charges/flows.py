@@ -1,0 +1,47 @@
+"""Conversations about charges that take several calls."""
+
+from __future__ import annotations
+
+from cabinet_sdk._core.context import Context
+from cabinet_sdk._core.flow import Flow
+from cabinet_sdk._core.waiting import wait
+from cabinet_sdk.charges.models import Payment, PaymentId
+from cabinet_sdk.charges.operations import GET_PAYMENT, GetPayment
+
+__all__ = ["wait_for_confirmation", "wait_for_payment"]
+
+
+def wait_for_payment(context: Context, payment_id: PaymentId, *, timeout: float | None = 900.0) -> Flow[Payment]:
+    """
+    Wait until a payment is credited or has failed, and return it: `Payment.status` says which.
+
+    Args:
+        payment_id: Which.
+        timeout: Seconds to wait at the longest; None is without limit. Waiting again later is always possible.
+
+    Raises:
+        PaymentNotFound: The profile has no such payment.
+        DeadlineExceeded: It is still pending after the timeout.
+    """
+    return (
+        yield from wait(context, GET_PAYMENT, GetPayment(payment_id), lambda payment: payment.status.final, timeout)
+    )
+
+
+def wait_for_confirmation(context: Context, payment_id: PaymentId, *, timeout: float | None = 60.0) -> Flow[Payment]:
+    """
+    Wait until the payer can confirm a payment, and return it: `Payment.confirmation` says where.
+
+    Args:
+        payment_id: Which.
+        timeout: Seconds to wait at the longest; None is without limit.
+
+    Raises:
+        PaymentNotFound: The profile has no such payment.
+        DeadlineExceeded: There is nothing to confirm after the timeout.
+    """
+
+    def ready(payment: Payment) -> bool:
+        return payment.confirmation is not None or payment.status.final
+
+    return (yield from wait(context, GET_PAYMENT, GetPayment(payment_id), ready, timeout))

@@ -1,0 +1,377 @@
+"""What travels about charges and payments."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import NewType, final
+
+import attrs
+
+from cabinet_sdk.types import (
+    AccountNumber,
+    Bik,
+    Code,
+    Inn,
+    Kbk,
+    Kpp,
+    Money,
+    Oktmo,
+    OrganisationInn,
+    Period,
+    TreasuryAccount,
+    Uin,
+    code,
+)
+
+__all__ = [
+    "BankTransfer",
+    "BankTransferId",
+    "BankTransferStatus",
+    "Calculation",
+    "Charge",
+    "ChargeDocument",
+    "ChargeEvent",
+    "ChargeEventId",
+    "ChargeEventKind",
+    "ChargeId",
+    "ChargeKind",
+    "ChargeOrder",
+    "ChargeStatus",
+    "Confirmation",
+    "Payment",
+    "PaymentId",
+    "PaymentItem",
+    "PaymentMethod",
+    "PaymentStatus",
+    "Requisites",
+]
+
+ChargeId = NewType("ChargeId", str)
+"""Id of a charge."""
+
+PaymentId = NewType("PaymentId", str)
+"""Id of a payment."""
+
+BankTransferId = NewType("BankTransferId", str)
+"""Id of a bank transfer that the treasury received."""
+
+ChargeEventId = NewType("ChargeEventId", str)
+"""Id of an entry in a charge's history."""
+
+
+@final
+class ChargeKind(Code):
+    """What a charge is for. An open set."""
+
+    TAX = code("Налог")
+    CONTRIBUTION = code("Страховой взнос")
+    DUTY = code("Государственная пошлина")
+    FINE = code("Штраф")
+    PENALTY = code("Пени")
+    OTHER = code("Иной платёж")
+
+
+@final
+class ChargeStatus(Code):
+    """How much of a charge is credited; it follows from the amount and the payments. An open set."""
+
+    NOT_PAID = code("Не оплачен")
+    PARTLY_PAID = code("Частично оплачен")
+    PAID = code("Оплачен")
+
+
+@final
+class ChargeOrder(Code):
+    """In what order charges are listed; all by what never changes, so that nothing is skipped. An open set."""
+
+    NEWEST = code("Сначала новые")
+    OLDEST = code("Сначала старые")
+    DUE_FIRST = code("Сначала с ближайшим сроком")
+    DUE_LAST = code("Сначала с дальним сроком")
+    LARGEST = code("Сначала крупные")
+    SMALLEST = code("Сначала мелкие")
+
+
+@final
+class PaymentMethod(Code):
+    """How a payment is made. An open set."""
+
+    BANK_CARD = code("Банковская карта")
+    LINKED_CARD = code("Привязанная карта")
+    LINKED_ACCOUNT = code("Привязанный счёт")
+    E_WALLET = code("Электронный кошелёк")
+    ONLINE_BANKING = code("Онлайн-банкинг")
+    SBP = code("СБП")
+    ONLINE_CASH_REGISTER = code("Онлайн-касса")
+    BANK_TRANSFER = code("Банковский перевод")
+
+
+@final
+class PaymentStatus(Code):
+    """Where a payment stands; the last three are final. An open set."""
+
+    CREATED = code("Создан")
+    AWAITING_CONFIRMATION = code("Ожидает подтверждения")
+    SUCCEEDED = code("Зачислен")
+    DECLINED = code("Отклонён")
+    EXPIRED = code("Истёк срок подтверждения")
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will come."""
+        return self in {PaymentStatus.SUCCEEDED, PaymentStatus.DECLINED, PaymentStatus.EXPIRED}
+
+
+@final
+class BankTransferStatus(Code):
+    """Whether a bank transfer found its charge. An open set."""
+
+    MATCHED = code("Зачислен")
+    UNMATCHED = code("Невыясненный платёж")
+
+
+@final
+class ChargeEventKind(Code):
+    """What happened to a charge. An open set."""
+
+    ACCRUED = code("Начислено")
+    PAYMENT_CREATED = code("Платёж создан")
+    PAYMENT_SUCCEEDED = code("Платёж зачислен")
+    PAYMENT_DECLINED = code("Платёж отклонён")
+    PAYMENT_EXPIRED = code("Истёк срок подтверждения платежа")
+    TRANSFER_CREDITED = code("Зачислен банковский перевод")
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Requisites:
+    """
+    All that a payment order at a bank needs (Bank of Russia regulation 762-P, Ministry of Finance order 107n).
+
+    Attributes:
+        payee: Name of the payee.
+        payee_inn: ИНН of the payee.
+        payee_kpp: КПП of the payee.
+        account: Treasury account of the payee; it has no check key.
+        bank: Name of the payee's bank.
+        bik: БИК of the payee's bank.
+        correspondent_account: Single treasury account (ЕКС) of the payee's bank.
+        kbk: Budget classification code, field 104.
+        oktmo: Municipality code, field 105; ``0`` for the single tax payment.
+        uin: Unique accrual id, field 22; None is written as ``0``.
+        payer_status: Field 101, two digits.
+        purpose: Purpose of the payment, field 24.
+    """
+
+    payee: str
+    payee_inn: OrganisationInn
+    payee_kpp: Kpp
+    account: TreasuryAccount
+    bank: str
+    bik: Bik
+    correspondent_account: AccountNumber
+    kbk: Kbk
+    oktmo: Oktmo
+    uin: Uin | None = None
+    payer_status: str
+    purpose: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Calculation:
+    """
+    How the amount came about.
+
+    Attributes:
+        base: What the rate applies to.
+        rate: As the law names it, such as ``6 %``.
+        explanation: For a person, in Russian.
+    """
+
+    base: Money
+    rate: str
+    explanation: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ChargeDocument:
+    """
+    A document that a charge rests on.
+
+    Attributes:
+        title: For a person, in Russian.
+        url: Where it can be read.
+    """
+
+    title: str
+    url: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Charge:
+    """
+    What somebody owes the budget.
+
+    Attributes:
+        id: Of the charge.
+        kind: What it is for.
+        status: How much of it is credited.
+        amount: What was charged.
+        paid: What is credited so far.
+        pending: What payments under way will credit if they succeed.
+        due: What can be paid now: the amount without what is paid and pending, never below zero.
+        overpaid: What is credited beyond the amount.
+        accrued_on: Day of accrual.
+        due_on: Last day to pay, in Moscow time.
+        overdue: Whether that day is over and something is not paid.
+        purpose: For a person, in Russian.
+        uin: Unique accrual id (УИН); taxes and contributions, paid as the single tax payment (ЕНП), have none.
+        order_number: Number of the order that a fine or a duty rests on.
+        tax_period: The period that a tax or a contribution is for.
+        requisites: What a bank needs to pay it.
+        calculation: How the amount came about, where there was something to compute.
+        documents: What it rests on.
+    """
+
+    id: ChargeId
+    kind: ChargeKind
+    status: ChargeStatus
+    amount: Money
+    paid: Money
+    pending: Money
+    due: Money
+    overpaid: Money
+    accrued_on: dt.date
+    due_on: dt.date
+    overdue: bool
+    purpose: str
+    uin: Uin | None = None
+    order_number: str | None = None
+    tax_period: Period | None = None
+    requisites: Requisites
+    calculation: Calculation | None = None
+    documents: tuple[ChargeDocument, ...] = ()
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ChargeEvent:
+    """
+    An entry in a charge's history.
+
+    Attributes:
+        id: Of the entry.
+        at: When it happened.
+        kind: What happened.
+        amount: How much it was about.
+        payment_id: The payment, where there is one in the cabinet.
+        payment_order_number: Number of the payment order, once there is one.
+        payee: Name of the payee.
+        comment: For a person, in Russian.
+    """
+
+    id: ChargeEventId
+    at: dt.datetime
+    kind: ChargeEventKind
+    amount: Money
+    payment_id: PaymentId | None = None
+    payment_order_number: str | None = None
+    payee: str
+    comment: str
+
+
+@final
+@attrs.frozen(kw_only=True)
+class PaymentItem:
+    """
+    What of a payment goes to one charge.
+
+    Attributes:
+        charge_id: The charge.
+        amount: How much of the payment.
+    """
+
+    charge_id: ChargeId
+    amount: Money
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Confirmation:
+    """
+    Where the payer confirms a payment; no card number passes through the SDK.
+
+    Attributes:
+        url: A page to open.
+        qr: Text to show as a QR code, where the method has one.
+    """
+
+    url: str
+    qr: str | None = None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Payment:
+    """
+    A payment: pending until it is credited or fails.
+
+    Attributes:
+        id: Of the payment.
+        status: Where it stands.
+        method: How it is made.
+        amount: Of all items.
+        items: What goes to which charge.
+        number: Unique number; a bank transfer that carries it in its purpose is matched by it.
+        confirmation: Where the payer confirms it, while that is awaited.
+        created_at: When it was made.
+        expires_at: Until when it waits for its confirmation or transfer.
+        settled_at: When it became final.
+        payment_order_number: Number of the payment order, once credited.
+        decline_reason: Why it was declined, in Russian.
+    """
+
+    id: PaymentId
+    status: PaymentStatus
+    method: PaymentMethod
+    amount: Money
+    items: tuple[PaymentItem, ...]
+    number: str
+    confirmation: Confirmation | None = None
+    created_at: dt.datetime
+    expires_at: dt.datetime
+    settled_at: dt.datetime | None = None
+    payment_order_number: str | None = None
+    decline_reason: str | None = None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class BankTransfer:
+    """
+    Money that came from a bank and names this profile as the payer.
+
+    Attributes:
+        id: Of the transfer.
+        status: Whether all of it found its charge.
+        amount: How much came.
+        unmatched: What of it found no charge.
+        received_at: When the treasury received it.
+        payment_order_number: Number of the bank's payment order.
+        payer_inn: ИНН of the payer.
+        purpose: As the payer wrote it.
+        items: What went to which charge.
+    """
+
+    id: BankTransferId
+    status: BankTransferStatus
+    amount: Money
+    unmatched: Money
+    received_at: dt.datetime
+    payment_order_number: str
+    payer_inn: Inn
+    purpose: str
+    items: tuple[PaymentItem, ...] = ()

@@ -1,0 +1,286 @@
+"""`Cabinet` and `AsyncCabinet`: the areas of a personal cabinet, opened and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, final
+from urllib.parse import urlsplit
+
+import attrs
+
+from cabinet_sdk._core.calls import Answer, answer
+from cabinet_sdk._core.context import AroundAttempt, Context, OnDrift, OneKey, Options
+from cabinet_sdk._core.flow import AsyncLock, Lock, perform, perform_async
+from cabinet_sdk._core.operation import Operation
+from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
+from cabinet_sdk._core.signin import Credentials, SignIn
+from cabinet_sdk._core.transport import AsyncTransport, Transport
+from cabinet_sdk._core.wire import Timeout
+from cabinet_sdk.errors import UsageError
+
+if TYPE_CHECKING:
+    from cabinet_sdk.charges.client import AsyncCharges, Charges
+
+__all__ = ["AsyncCabinet", "Cabinet"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@final
+class _Same:
+    """The option stays as it is: None means *without limit* there."""
+
+
+_SAME = _Same()
+
+
+def _checked(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in headers.items():
+        if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()):
+            msg = f"the header {name!r} must be printable ASCII"
+            raise UsageError(msg)
+        yield name, value
+
+
+class _Client:
+    """What both clients are: views over a context."""
+
+    _context: Context
+
+    def with_options(
+        self,
+        *,
+        deadline: float | _Same | None = _SAME,
+        timeout: Timeout | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+        page_size: int | None = None,
+    ) -> Self:
+        """
+        Return a view of this client with other options; transport, token, retry budget and hooks stay shared.
+
+        Args:
+            deadline: Seconds for a call with all its attempts and pauses; None is without limit.
+            timeout: Limits of one attempt.
+            headers: To send besides those sent already.
+            idempotency_key: For one keyed call: the view raises `UsageError` at a second one.
+            page_size: Items a page of a listing, 1 to 1000.
+        """
+        options = self._context.options
+        if not isinstance(deadline, _Same):
+            options = attrs.evolve(options, deadline=deadline)
+        if timeout is not None:
+            options = attrs.evolve(options, timeout=timeout)
+        if headers is not None:
+            options = attrs.evolve(options, headers=(*options.headers, *_checked(headers)))
+        if idempotency_key is not None:
+            options = attrs.evolve(options, key=OneKey(idempotency_key))
+        if page_size is not None:
+            options = attrs.evolve(options, page_size=page_size)
+        view = object.__new__(type(self))
+        view._context = attrs.evolve(self._context, options=options)
+        return view
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self._context.base_url}>"
+
+
+def _context(
+    base_url: str,
+    credentials: Credentials | None,
+    transport: Transport | AsyncTransport,
+    perform_flow: Callable[[Any], Any],  # Any: see Context.perform
+    lock: Lock | AsyncLock,
+    retry: RetryPolicy | None,
+    around_attempt: AroundAttempt | None,
+    on_drift: OnDrift | None,
+    new_id: Callable[[], str] | None,
+    options: Options,
+) -> Context:
+    parts = urlsplit(base_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
+        msg = f"a base URL looks like https://host/v1, without user, query and fragment; got one with scheme {parts.scheme!r}"
+        raise UsageError(msg)
+    base_url = base_url.rstrip("/")
+    retry = retry or RetryPolicy()
+    return Context(
+        base_url=base_url,
+        transport=transport,
+        perform=perform_flow,
+        sign_in=SignIn(credentials, f"{base_url}/oauth/token", lock),
+        retry=retry,
+        budget=RetryBudget(retry.budget),
+        around_attempt=around_attempt,
+        on_drift=on_drift,
+        new_id=new_id or _new_id,
+        random=random.random,
+        options=options,
+    )
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@final
+class Cabinet(_Client):
+    """
+    A personal cabinet, sync; ``with Cabinet(...) as cabinet:`` closes it.
+
+    Thread-safe. There is no default address: give that of a reference server or of a service with the same contract.
+
+    Args:
+        base_url: With the base path, such as ``http://127.0.0.1:8080/v1``.
+        credentials: `ClientCredentials` or `BearerToken`.
+        transport: Another one than HTTP over httpx; the client closes it.
+        deadline: Seconds for a call with all its attempts and pauses; None is without limit.
+        retry: How stubborn; the attempts, delays and statuses stand in the guide to errors and retries.
+        around_attempt: A hook around each attempt.
+        on_drift: A hook that is told what answers hold that this version does not know.
+        new_id: Makes request ids and idempotency keys; UUIDs unless a test wants others.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        credentials: Credentials | None = None,
+        *,
+        transport: Transport | None = None,
+        deadline: float | None = 60.0,
+        retry: RetryPolicy | None = None,
+        around_attempt: AroundAttempt | None = None,
+        on_drift: OnDrift | None = None,
+        new_id: Callable[[], str] | None = None,
+    ) -> None:
+        if transport is None:
+            from cabinet_sdk._core.httpx_transport import HttpxTransport  # noqa: PLC0415  # heavy, and not needed with another
+
+            transport = HttpxTransport()
+        self._context = _context(
+            base_url,
+            credentials,
+            transport,
+            partial(perform, transport=transport),
+            threading.Lock(),
+            retry,
+            around_attempt,
+            on_drift,
+            new_id,
+            Options(deadline=deadline),
+        )
+
+    @cached_property
+    def charges(self) -> Charges:
+        """Charges, and paying them."""
+        from cabinet_sdk.charges.client import Charges  # noqa: PLC0415  # each area is loaded on first use
+
+        return Charges(self._context)
+
+    def answer(
+        self, row: Operation[P, Any, T], *args: P.args, **kwargs: P.kwargs
+    ) -> Answer[T]:  # Any: any request class
+        """Make a call of any row and return its whole answer; of a listing it is one page, with ``list`` as its value."""
+        flow = answer(self._context, row, row.request(*args, **kwargs))
+        result: Answer[T] = self._context.perform(flow)
+        return result
+
+    def close(self) -> None:
+        """Close the transport; views are closed with it."""
+        cast("Transport", self._context.transport).close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@final
+class AsyncCabinet(_Client):
+    """
+    A personal cabinet, async; ``async with AsyncCabinet(...) as cabinet:`` closes it.
+
+    For one event loop (asyncio). There is no default address: give that of a reference server or of a service with the
+    same contract.
+
+    Args:
+        base_url: With the base path, such as ``http://127.0.0.1:8080/v1``.
+        credentials: `ClientCredentials` or `BearerToken`.
+        transport: Another one than HTTP over httpx; the client closes it.
+        deadline: Seconds for a call with all its attempts and pauses; None is without limit.
+        retry: How stubborn; the attempts, delays and statuses stand in the guide to errors and retries.
+        around_attempt: A hook around each attempt.
+        on_drift: A hook that is told what answers hold that this version does not know.
+        new_id: Makes request ids and idempotency keys; UUIDs unless a test wants others.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        credentials: Credentials | None = None,
+        *,
+        transport: AsyncTransport | None = None,
+        deadline: float | None = 60.0,
+        retry: RetryPolicy | None = None,
+        around_attempt: AroundAttempt | None = None,
+        on_drift: OnDrift | None = None,
+        new_id: Callable[[], str] | None = None,
+    ) -> None:
+        if transport is None:
+            from cabinet_sdk._core.httpx_transport import AsyncHttpxTransport  # noqa: PLC0415  # heavy, and not needed with another
+
+            transport = AsyncHttpxTransport()
+        self._context = _context(
+            base_url,
+            credentials,
+            transport,
+            partial(perform_async, transport=transport),
+            asyncio.Lock(),
+            retry,
+            around_attempt,
+            on_drift,
+            new_id,
+            Options(deadline=deadline),
+        )
+
+    @cached_property
+    def charges(self) -> AsyncCharges:
+        """Charges, and paying them."""
+        from cabinet_sdk.charges.client import AsyncCharges  # noqa: PLC0415  # each area is loaded on first use
+
+        return AsyncCharges(self._context)
+
+    async def answer(
+        self, row: Operation[P, Any, T], *args: P.args, **kwargs: P.kwargs
+    ) -> Answer[T]:  # Any: any request class
+        """Make a call of any row and return its whole answer; of a listing it is one page, with ``list`` as its value."""
+        flow = answer(self._context, row, row.request(*args, **kwargs))
+        result: Answer[T] = await self._context.perform(flow)
+        return result
+
+    async def close(self) -> None:
+        """Close the transport; views are closed with it."""
+        await cast("AsyncTransport", self._context.transport).aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()

@@ -1,0 +1,500 @@
+"""
+Everything that can go wrong, one class a reason, split by who must act.
+
+::
+
+    CabinetError
+    ├── InvalidValue            the caller: a value breaks a rule; nothing was sent
+    ├── Problem                 the service answered that it will not
+    │   ├── CallerError         the caller: the request is wrong
+    │   │   ├── InvalidRequest  … with the fields that are
+    │   │   └── …               (NotFound and its areas' kin, UnknownOperation, KeyReused, …)
+    │   ├── RightsError         whoever grants rights: sign in, or ask for the permission
+    │   ├── StateError          nobody is wrong: the thing's state or a rule forbids it now
+    │   └── ServiceError        the service: try later, or tell its support
+    │       └── UnreadableAnswer    what came is not what the contract says
+    ├── NetworkError            the network: nothing readable came back
+    │   ├── ConnectionFailed    … and nothing was sent
+    │   ├── ConnectionLost
+    │   └── TimedOut
+    ├── DeadlineExceeded        the time you allowed ran out
+    └── OutcomeUnknown          a change may or may not have happened: reconcile
+
+    UsageError                  a mistake in the program, outside the tree (RuntimeError)
+
+Client and server share the classes: the server raises them, the client gets the same class back. Every error pickles and
+copies, and its text never holds a secret or a whole personal value: those are attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, final
+
+import attrs
+
+__all__ = [
+    "CabinetError",
+    "CallerError",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "DeadlineExceeded",
+    "FieldError",
+    "InternalError",
+    "InvalidRequest",
+    "InvalidValue",
+    "KeyMissing",
+    "KeyReused",
+    "MalformedRequest",
+    "MethodNotAllowed",
+    "NetworkError",
+    "NotAcceptable",
+    "NotFound",
+    "OutcomeUnknown",
+    "PermissionMissing",
+    "Problem",
+    "RateLimited",
+    "RequestTooLarge",
+    "RightsError",
+    "ServiceError",
+    "ServiceUnavailable",
+    "SignInRefused",
+    "SignInRequired",
+    "StateError",
+    "StillRunning",
+    "TimedOut",
+    "TokenInvalid",
+    "UnknownOperation",
+    "UnreadableAnswer",
+    "UnsupportedMediaType",
+    "UsageError",
+    "catalogue",
+    "mask",
+]
+
+
+def mask(value: str) -> str:
+    """Hide a value so that its owner may recognise it and nobody else may use it: at most two characters at each end."""
+    shown = min(2, len(value) // 4)
+    return f"{value[:shown]}…{value[len(value) - shown :]}" if shown else "…"
+
+
+class UsageError(RuntimeError):
+    """The program uses the SDK in a way that cannot work, such as calling a closed client."""
+
+
+class CabinetError(Exception):
+    """Base of all that can go wrong in a call."""
+
+    remedy: ClassVar[str] = ""
+    """What the reader can do about it, one sentence."""
+
+    _unpickled: ClassVar[frozenset[str]] = frozenset()
+    # Attributes that stay in this process: whole personal values, and what only works here.
+
+    def __init__(self, message: str, *, request_id: str | None = None, operation: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.request_id = request_id
+        self.operation = operation
+
+    def __str__(self) -> str:
+        facts = ", ".join(
+            f"{name} {value}"
+            for name, value in (("operation", self.operation), ("request id", self.request_id))
+            if value is not None
+        )
+        return " ".join(part for part in (self.message, self.remedy, f"({facts})" if facts else "") if part)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
+    def __reduce__(self) -> tuple[Callable[..., CabinetError], tuple[object, ...]]:
+        state = {name: value for name, value in self.__dict__.items() if name not in self._unpickled}
+        return _restore, (type(self), self.args, state)
+
+    def __copy__(self) -> CabinetError:
+        return _restore(type(self), self.args, self.__dict__)
+
+    def __deepcopy__(self, memo: object) -> CabinetError:
+        return self.__copy__()
+
+
+def _restore(cls: type[CabinetError], args: tuple[object, ...], state: Mapping[str, object]) -> CabinetError:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
+
+
+@final
+class InvalidValue(CabinetError, ValueError):
+    """
+    A value breaks a rule of its kind; nothing was sent.
+
+    Attributes:
+        kind: What the value was to be, such as ``Inn``.
+        rule: The rule it breaks, a code such as ``check_digit``.
+        expected: What would be right.
+        value: The whole value. It is left out of the text and does not travel with a pickle.
+    """
+
+    _unpickled = frozenset({"value"})
+    value: str | None = None
+
+    def __init__(self, kind: str, rule: str, expected: str, value: str) -> None:
+        super().__init__(f"{kind}: expected {expected}, got {mask(value)} (rule {rule}).")
+        self.kind = kind
+        self.rule = rule
+        self.expected = expected
+        self.value = value
+
+
+@final
+@attrs.frozen
+class FieldError:
+    """
+    What is wrong with one field of a request.
+
+    Attributes:
+        field: Path of the field, such as ``items[2].amount``.
+        code: The rule it breaks, ASCII ``snake_case``.
+        message: What was expected and what came, masked.
+    """
+
+    field: str
+    code: str
+    message: str
+
+
+_CATALOGUE: dict[str, type[Problem]] = {}
+
+
+class Problem(CabinetError):
+    """
+    The service answered with a problem document (RFC 9457).
+
+    Attributes:
+        code: The reason, stable: ``charges.nothing_due``.
+        status: The HTTP status.
+        errors: The fields that are wrong, in the order of the request.
+        retry_after: Seconds after which the service asks to try again.
+        members: Further members of the document, text by name.
+    """
+
+    code: str = "unknown"
+    status: int = 500
+    title: ClassVar[str] = "The service refused the request."
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "code" in cls.__dict__:
+            other = _CATALOGUE.setdefault(cls.code, cls)
+            if other is not cls:
+                msg = f"the code {cls.code!r} belongs to {other.__qualname__} already, {cls.__qualname__} needs its own"
+                raise TypeError(msg)
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        errors: tuple[FieldError, ...] = (),
+        members: Mapping[str, str] | None = None,
+        retry_after: float | None = None,
+        code: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        operation: str | None = None,
+    ) -> None:
+        super().__init__(detail or self.title, request_id=request_id, operation=operation)
+        self.errors = errors
+        self.members: Mapping[str, str] = dict(members or {})
+        self.retry_after = retry_after
+        if code is not None:
+            self.code = code
+        if status is not None:
+            self.status = status
+
+    def __str__(self) -> str:
+        fields = "; ".join(f"{error.field}: {error.message}" for error in self.errors)
+        return f"[{self.code}] {super().__str__()}" + (f" Fields: {fields}." if fields else "")
+
+
+class CallerError(Problem):
+    """The request is wrong: sending it again unchanged cannot help."""
+
+    status = 400
+    title = "The request is wrong."
+
+
+class RightsError(Problem):
+    """The caller is not known, or may not do this."""
+
+    status = 403
+    title = "The caller may not do this."
+
+
+class StateError(Problem):
+    """The request is right, but the thing's state or a rule forbids it now."""
+
+    status = 409
+    title = "The state of the thing forbids this."
+
+
+class ServiceError(Problem):
+    """The service failed or cannot serve now."""
+
+    status = 500
+    title = "The service failed."
+    remedy = "Quote the request id to the service's support if it goes on."
+
+
+class InvalidRequest(CallerError):
+    """Fields of the request break the contract; `errors` names each."""
+
+    code = "request.invalid"
+    title = "Fields of the request are wrong."
+    remedy = "Mend the named fields."
+
+
+class MalformedRequest(CallerError):
+    """The request cannot be read at all: not JSON, not UTF-8, nested too deep, a key given twice."""
+
+    code = "request.malformed"
+    title = "The request cannot be read."
+    remedy = "Send one JSON object in UTF-8, each key once."
+
+
+class NotFound(CallerError):
+    """The thing is not there, or not this profile's: the two cannot be told apart."""
+
+    status = 404
+    title = "There is no such thing in this profile."
+    remedy = "Check the id and the profile you act as."
+
+
+class UnknownOperation(NotFound):
+    """No operation has this path."""
+
+    code = "request.unknown_operation"
+    title = "No operation has this path."
+    remedy = "Compare the address with the reference of operations."
+
+
+class MethodNotAllowed(CallerError):
+    """The path exists, this method does not; the header `Allow` names those that do."""
+
+    code = "request.method_not_allowed"
+    status = 405
+    title = "The path does not take this method."
+    remedy = "Use a method that the header Allow names."
+
+
+class NotAcceptable(CallerError):
+    """The caller accepts none of the formats the service can answer in."""
+
+    code = "request.not_acceptable"
+    status = 406
+    title = "The service cannot answer in the format asked for."
+    remedy = "Accept application/json."
+
+
+class RequestTooLarge(CallerError):
+    """The request is larger than the service takes."""
+
+    code = "request.too_large"
+    status = 413
+    title = "The request is too large."
+    remedy = "Send less at once."
+
+
+class UnsupportedMediaType(CallerError):
+    """The body has a format or an encoding that the operation does not take."""
+
+    code = "request.unsupported_media_type"
+    status = 415
+    title = "The body has a format that the operation does not take."
+    remedy = "Send application/json, not compressed."
+
+
+class KeyMissing(CallerError):
+    """The operation changes something and demands the header `Idempotency-Key`."""
+
+    code = "idempotency.key_missing"
+    title = "The operation demands the header Idempotency-Key."
+    remedy = "Send a key of your own making, the same one each time you repeat this call."
+
+
+class KeyReused(CallerError):
+    """The idempotency key served another request before; that one stands untouched."""
+
+    code = "idempotency.key_reused"
+    status = 422
+    title = "The idempotency key belongs to another request."
+    remedy = "Use a new key for a new request."
+
+
+class StillRunning(StateError):
+    """The first request with this idempotency key is being carried out; its result will be the same for both."""
+
+    code = "idempotency.still_running"
+    title = "The first request with this key is still being carried out."
+    remedy = "Repeat the request unchanged a little later."
+
+
+class SignInRequired(RightsError):
+    """The request carries no token."""
+
+    code = "sign_in.required"
+    status = 401
+    title = "The request carries no token."
+    remedy = "Give the client credentials or a token."
+
+
+class TokenInvalid(RightsError):
+    """The token is unknown, expired or revoked."""
+
+    code = "sign_in.token_invalid"
+    status = 401
+    title = "The token is unknown, expired or revoked."
+    remedy = "Sign in again."
+
+
+class SignInRefused(RightsError):
+    """The token endpoint refused the credentials; the member ``error`` is its OAuth 2.0 code."""
+
+    code = "sign_in.refused"
+    status = 401
+    title = "The credentials were refused."
+    remedy = "Check the client id and the secret."
+
+
+class PermissionMissing(RightsError):
+    """The token is good but lacks the permission that the operation needs, named by the member ``permission``."""
+
+    code = "permission.missing"
+    status = 403
+    title = "The token lacks the permission that the operation needs."
+    remedy = "Ask the profile's administrator for the permission."
+
+
+class RateLimited(ServiceError):
+    """Too many requests in the window; `retry_after` says when the next is welcome."""
+
+    code = "service.rate_limited"
+    status = 429
+    title = "Too many requests."
+    remedy = "Wait as long as retry_after says, and send less at once."
+
+
+class ServiceUnavailable(ServiceError):
+    """The service cannot serve now and did nothing."""
+
+    code = "service.unavailable"
+    status = 503
+    title = "The service is unavailable. «Сервис недоступен»"
+    remedy = "Try again later."
+
+
+class InternalError(ServiceError):
+    """The service has a fault. What the request changed, if anything, is undone by it or unknown."""
+
+    code = "service.internal_error"
+    status = 500
+    title = "The service has a fault."
+
+
+class UnreadableAnswer(ServiceError):
+    """
+    What came is not an answer of this contract: HTML from a proxy, an empty or cut body, a wrong type.
+
+    The member ``path`` names the place in the JSON where it is known, such as ``$[3].amount``.
+    """
+
+    code = "service.unreadable_answer"
+    status = 502
+    title = "The answer cannot be read."
+    remedy = "Check the base URL and what stands between you and the service; quote the request id to its support."
+
+
+class NetworkError(CabinetError):
+    """Nothing readable came back from the service."""
+
+    sent: bool = True
+    """Whether a byte of the request may have reached the service."""
+    remedy = "Check the network and the base URL, then try again."
+
+
+class ConnectionFailed(NetworkError):
+    """No connection was made (refused, name unknown, certificate not trusted); nothing was sent."""
+
+    sent = False
+
+
+class ConnectionLost(NetworkError):
+    """The connection broke before the whole answer came."""
+
+
+class TimedOut(NetworkError):
+    """The service said nothing for longer than the timeout of one attempt."""
+
+
+@final
+class DeadlineExceeded(CabinetError, TimeoutError):
+    """The deadline of the call ran out; a change was either not sent or known not to have happened."""
+
+    remedy = "Allow more time with with_options(deadline=…), or try again later."
+
+
+@final
+class OutcomeUnknown(CabinetError):
+    """
+    A change was sent and nobody can know whether it happened.
+
+    Attributes:
+        operation_id: The id under which the service knows the change, if it got there.
+
+    `reconcile` brings the change to its single outcome. The same from another process, also after the error was
+    pickled: repeat the call with ``client.with_options(idempotency_key=error.operation_id)``.
+    """
+
+    remedy = (
+        "Call reconcile(), or repeat the call with the operation id as its idempotency key: it cannot happen twice."
+    )
+    _unpickled = frozenset({"_again"})
+    _again: Callable[[], Any] | None = None  # Any: the result of whichever operation it was, awaitable in async
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation_id: str,
+        request_id: str | None = None,
+        operation: str | None = None,
+        again: Callable[[], Any] | None = None,
+    ) -> None:
+        super().__init__(f"{message} Operation id {operation_id}.", request_id=request_id, operation=operation)
+        self.operation_id = operation_id
+        self._again = again
+
+    def reconcile(self) -> Any:  # Any: see _again
+        """
+        Send the same change under the same operation id; return its result as the call would have (awaitable in async).
+
+        It cannot happen twice, so it may be repeated as often as needed.
+
+        Raises:
+            UsageError: The error came out of a pickle, or the operation takes no operation id.
+            OutcomeUnknown: Still nobody knows.
+        """
+        if self._again is None:
+            msg = (
+                "this error cannot repeat its call (it was pickled, or the operation takes no operation id): "
+                "look the thing up, or repeat the call with with_options(idempotency_key=error.operation_id)"
+            )
+            raise UsageError(msg)
+        return self._again()
+
+
+def catalogue() -> tuple[type[Problem], ...]:
+    """Return every problem class that is loaded, in the order of their codes."""
+    return tuple(_CATALOGUE[code] for code in sorted(_CATALOGUE))

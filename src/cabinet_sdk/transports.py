@@ -1,0 +1,45 @@
+"""
+Transports: what carries a client's requests.
+
+`Transport` and `AsyncTransport` are the protocols to write one of your own: a queue, a gateway, a recorder. The clients do
+retries, deadlines, sign-in and paging above it, so a transport is three short functions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cabinet_sdk._core.in_process import AsyncInProcessTransport, InProcessTransport
+from cabinet_sdk._core.tls import Proxy, Tls
+from cabinet_sdk._core.transport import AsyncTransport, Transport
+from cabinet_sdk._core.wire import AsyncByteStream, ByteStream, Headers, Request, Response, Timeout
+
+if TYPE_CHECKING:
+    from cabinet_sdk._core.httpx_transport import AsyncHttpxTransport, HttpxTransport
+
+__all__ = [
+    "AsyncByteStream",
+    "AsyncHttpxTransport",
+    "AsyncInProcessTransport",
+    "AsyncTransport",
+    "ByteStream",
+    "Headers",
+    "HttpxTransport",
+    "InProcessTransport",
+    "Proxy",
+    "Request",
+    "Response",
+    "Timeout",
+    "Tls",
+    "Transport",
+]
+
+
+def __getattr__(name: str) -> object:
+    # httpx costs more to import than all the rest; whoever brings another transport does not pay for it.
+    if name in {"AsyncHttpxTransport", "HttpxTransport"}:
+        from cabinet_sdk._core import httpx_transport  # noqa: PLC0415
+
+        return getattr(httpx_transport, name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
