@@ -20,7 +20,8 @@ _RATE_LIMIT = RateLimit(quota=6000, window=60)
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cabinet-reference-server",
-        description="A reference server of the cabinet's contract, for tests. It belongs to no authority; all data is made up.",
+        description="A reference server of the cabinet's contract, for tests. It belongs to no authority; "
+        "all data is made up.",
         epilog="The page at / shows the made-up people with their credentials and what to try.",
     )
     parser.add_argument(

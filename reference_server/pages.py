@@ -44,7 +44,7 @@ def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:  # A
     return HTMLResponse(text, status_code=status, headers=_SAFE)
 
 
-def pages(world: World, *, sandbox: bool) -> Starlette:
+def pages(world: World, *, sandbox: bool) -> Starlette:  # noqa: C901  # one short function a page
     """Return the application of everything outside the contract."""
 
     def index(request: Request) -> Response:

@@ -88,7 +88,7 @@ def page(
     keys = ", ".join(f"{key} AS key_{number}" for number, key in enumerate(selection.keys))
     rows = database.all(
         # Everything but the parameters is written in this repository.
-        f"SELECT {selection.columns}, {keys} FROM {selection.source} WHERE {where} ORDER BY {order} LIMIT ?",  # noqa: S608
+        f"SELECT {selection.columns}, {keys} FROM {selection.source} WHERE {where} ORDER BY {order} LIMIT ?",
         [*(value for _, parameters in conditions for value in parameters), window.limit + 1],
     )
     more = len(rows) > window.limit

@@ -1,7 +1,7 @@
 """
-Fixtures for pytest. One line in a ``conftest.py`` brings them: ``pytest_plugins = ["reference_server.pytest_fixtures"]``.
+Fixtures for pytest, in one line of a ``conftest.py``: ``pytest_plugins = ["reference_server.pytest_fixtures"]``.
 
-They cost nothing until a test asks for one: this module imports only pytest, and a world takes a fraction of a millisecond.
+They cost nothing until a test asks for one: this module imports only pytest, and a world takes less than a millisecond.
 """
 
 from __future__ import annotations

@@ -111,16 +111,13 @@ def respond(world: World, request: Request) -> Response:
     Raises:
         ConnectionLost: A fault asks that the connection be broken.
     """
-    parts = urlsplit(request.url)
     given = request.headers.get("x-request-id")
     seen = _Seen()
     status: int | None = None
     with world.lock:
         request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else world.new_request_id()
         try:
-            response = _answer(
-                world, request, parts.path, parts.query, f"{parts.scheme}://{parts.netloc}", request_id, seen
-            )
+            response = _answer(world, request, request_id, seen)
             status = response.status
         finally:
             world.log(
@@ -147,15 +144,9 @@ def respond(world: World, request: Request) -> Response:
     return attrs.evolve(response, headers=headers, content=b"" if request.method == "HEAD" else response.content)
 
 
-def _answer(
-    world: World,
-    request: Request,
-    path: str,
-    query: str,
-    origin: str,
-    request_id: str,
-    seen: _Seen,
-) -> Response:
+def _answer(world: World, request: Request, request_id: str, seen: _Seen) -> Response:
+    parts = urlsplit(request.url)
+    path, origin = parts.path, f"{parts.scheme}://{parts.netloc}"
     try:
         world.step()
         if path == f"{BASE_PATH}/oauth/token":
@@ -166,7 +157,7 @@ def _answer(
             raise UnknownOperation
         match = world.router.match(request.method, path[len(BASE_PATH) :])
         seen.operation = match.row.id
-        return _Exchange(world, request, match, query, origin, seen).answer()
+        return _Exchange(world, request, match, seen).answer()
     except Problem as error:
         error.request_id = request_id
         seen.problem = error.code
@@ -202,14 +193,15 @@ def _problem(world: World, error: Problem, origin: str) -> Response:
 class _Exchange:
     """One request of a row that exists."""
 
-    def __init__(self, world: World, request: Request, match: Match, query: str, origin: str, seen: _Seen) -> None:
+    def __init__(self, world: World, request: Request, match: Match, seen: _Seen) -> None:
+        parts = urlsplit(request.url)
         self._world = world
         self._request = request
         self._row: Row = match.row
         self._handler: Handler = match.handler
         self._path = match.path
-        self._query = query
-        self._origin = origin
+        self._query = parts.query
+        self._origin = f"{parts.scheme}://{parts.netloc}"
         self._seen = seen
         self._headers: list[tuple[str, str]] = [("content-type", _JSON)]
 
@@ -273,7 +265,7 @@ class _Exchange:
         self, result: Any, session: Session, value: object, window: Window | None
     ) -> Response:  # Any: the row's
         row = self._row
-        if isinstance(row, Listing) and window is not None:
+        if window is not None:
             selection = cast("Selection[object]", result)
             scope = b"\n".join((session.profile.id.encode(), fingerprint(row, value)))
             items, token = page(session.work.database, selection, window, self._world.cursor_secret, scope)

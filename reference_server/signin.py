@@ -73,7 +73,7 @@ def authenticate(database: Database, headers: Headers, now: dt.datetime) -> Bear
     return Bearer(profile, frozenset(row["permissions"].split()) & profile.permissions)
 
 
-def grant(work: Work, request: Request) -> Response:
+def grant(work: Work, request: Request) -> Response:  # noqa: PLR0911  # one return for each of RFC 6749's refusals
     """Answer a request for a token."""
     if request.method != "POST":
         headers = Headers((*_NO_STORE, ("allow", "POST")))

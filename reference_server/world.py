@@ -36,7 +36,7 @@ __all__ = ["DEFAULT_START", "ProfilesControl", "World"]
 DEFAULT_START = dt.datetime(2026, 11, 16, 9, 0, tzinfo=dt.UTC)
 """When a world in memory begins, unless a test says otherwise: a Monday noon in Moscow."""
 
-SCHEMA = "".join((ids.SCHEMA, profiles.SCHEMA, signin.SCHEMA, idempotency.SCHEMA, charges.SCHEMA))
+SCHEMA = ids.SCHEMA + profiles.SCHEMA + signin.SCHEMA + idempotency.SCHEMA + charges.SCHEMA
 
 _LOG_LENGTH = 1000
 

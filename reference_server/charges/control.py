@@ -203,7 +203,8 @@ class ChargesControl:
                 raise AssertionError(msg)
             wrong = work.database.all(
                 "SELECT id FROM charges WHERE paid != (SELECT coalesce(sum(amount), 0) FROM ledger"
-                " WHERE account = 'charge:' || charges.id) OR pending != (SELECT coalesce(sum(i.amount - i.credited), 0)"
+                " WHERE account = 'charge:' || charges.id)"
+                " OR pending != (SELECT coalesce(sum(i.amount - i.credited), 0)"
                 " FROM payment_items i JOIN payments p ON p.id = i.payment_id WHERE i.charge_id = charges.id"
                 " AND p.status IN ('created', 'awaiting_confirmation'))",
             )

@@ -347,7 +347,16 @@ def receive(
         shares = [_Share(item) for item in items]
     else:
         shares = []
-    transfer = _enter(work, profile_id, payer_inn, amount, purpose, payment_order_number, shares, payment)
+    transfer = _enter(
+        work,
+        profile_id=profile_id,
+        payer_inn=payer_inn,
+        amount=amount,
+        purpose=purpose,
+        payment_order_number=payment_order_number,
+        shares=shares,
+        payment=payment,
+    )
     if payment is not None and not any(_open_amount(work, payment, position) for position in range(len(payment.items))):
         _settle(work, payment, PaymentStatus.SUCCEEDED, order_number=payment_order_number)
     return transfer
@@ -356,7 +365,15 @@ def receive(
 def receive_for(work: Work, payer: Profile, charge: Charge, amount: Money, payment_order_number: str) -> BankTransfer:
     """Take in what a bank brought for one charge, whatever the transfer says."""
     shares = [_Share(PaymentItem(charge_id=charge.id, amount=amount))]
-    return _enter(work, payer.id, payer.inn, amount, charge.purpose, payment_order_number, shares, None)
+    return _enter(
+        work,
+        profile_id=payer.id,
+        payer_inn=payer.inn,
+        amount=amount,
+        purpose=charge.purpose,
+        payment_order_number=payment_order_number,
+        shares=shares,
+    )
 
 
 @final
@@ -370,13 +387,14 @@ class _Share:
 
 def _enter(
     work: Work,
+    *,
     profile_id: str | None,
     payer_inn: Inn,
     amount: Money,
     purpose: str,
     payment_order_number: str,
     shares: Sequence[_Share],
-    payment: Payment | None,
+    payment: Payment | None = None,
 ) -> BankTransfer:
     transfer_id = BankTransferId(work.ids.new("trf"))
     for share in shares:
@@ -444,8 +462,8 @@ def distribute(amount: Money, charges: Sequence[Charge], today: dt.date) -> list
     """
     Share a single tax payment among what is owed, in the order of the Tax Code, art. 45 p. 8.
 
-    Debts before what is not due yet, the earliest term first, penalties (пени) after all of them; where it is not enough
-    for charges of one place in that order, in proportion to what is open.
+    Debts before what is not due yet, the earliest term first, penalties (пени) after all of them; where it is not
+    enough for charges of one place in that order, in proportion to what is open.
     """
 
     def place(charge: Charge) -> tuple[bool, bool, dt.date]:

@@ -1,9 +1,9 @@
 """
 Where charges and payments are kept.
 
-Rule: a charge's status and what is overpaid follow from its amount and what is paid, in the table itself, so that a filter
-by status is an index look-up and cannot disagree with the amounts. What is paid and pending changes only in `rules`,
-together with the ledger.
+Rule: a charge's status and what is overpaid follow from its amount and what is paid, in the table itself, so that a
+filter by status is an index look-up and cannot disagree with the amounts. What is paid and pending changes only in
+`rules`, together with the ledger.
 """
 
 from __future__ import annotations
@@ -393,7 +393,8 @@ def script_outcome(work: Work, outcome: str) -> None:
 def take_scripted_outcome(work: Work) -> str | None:
     """Return what was scripted for the next payment, and forget it."""
     row = work.database.one(
-        "DELETE FROM scripted_outcomes WHERE position = (SELECT min(position) FROM scripted_outcomes) RETURNING outcome",
+        "DELETE FROM scripted_outcomes"
+        " WHERE position = (SELECT min(position) FROM scripted_outcomes) RETURNING outcome",
     )
     return None if row is None else row["outcome"]
 
@@ -434,7 +435,8 @@ def _items(rows: Iterable[sqlite3.Row]) -> tuple[PaymentItem, ...]:
 def add_transfer(work: Work, profile_id: str | None, transfer: BankTransfer) -> None:
     """Keep what a bank brought."""
     work.database.execute(
-        "INSERT INTO bank_transfers (id, profile_id, amount, unmatched, received_at, payment_order_number, payer_inn, purpose)"
+        "INSERT INTO bank_transfers"
+        " (id, profile_id, amount, unmatched, received_at, payment_order_number, payer_inn, purpose)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             transfer.id,
@@ -459,7 +461,7 @@ def transfers_from(database: Database, rows: list[sqlite3.Row]) -> list[BankTran
     items: defaultdict[str, list[sqlite3.Row]] = defaultdict(list)
     marks = ", ".join("?" * len(rows))
     for item in database.all(
-        f"SELECT * FROM bank_transfer_items WHERE transfer_id IN ({marks}) ORDER BY transfer_id, position",  # noqa: S608
+        f"SELECT * FROM bank_transfer_items WHERE transfer_id IN ({marks}) ORDER BY transfer_id, position",
         [row["id"] for row in rows],
     ):
         items[item["transfer_id"]].append(item)

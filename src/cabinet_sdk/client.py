@@ -95,6 +95,7 @@ class _Client:
 def _context(
     base_url: str,
     credentials: Credentials | None,
+    *,
     transport: Transport | AsyncTransport,
     perform_flow: Callable[[Any], Any],  # Any: see Context.perform
     lock: Lock | AsyncLock,
@@ -106,7 +107,7 @@ def _context(
 ) -> Context:
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
-        msg = f"a base URL looks like https://host/v1, without user, query and fragment; got one with scheme {parts.scheme!r}"
+        msg = f"a base URL is https://host/v1, without user, query and fragment; got one with scheme {parts.scheme!r}"
         raise UsageError(msg)
     base_url = base_url.rstrip("/")
     retry = retry or RetryPolicy()
@@ -166,14 +167,14 @@ class Cabinet(_Client):
         self._context = _context(
             base_url,
             credentials,
-            transport,
-            partial(perform, transport=transport),
-            threading.Lock(),
-            retry,
-            around_attempt,
-            on_drift,
-            new_id,
-            Options(deadline=deadline),
+            transport=transport,
+            perform_flow=partial(perform, transport=transport),
+            lock=threading.Lock(),
+            retry=retry,
+            around_attempt=around_attempt,
+            on_drift=on_drift,
+            new_id=new_id,
+            options=Options(deadline=deadline),
         )
 
     @cached_property
@@ -186,7 +187,7 @@ class Cabinet(_Client):
     def answer(
         self, row: Operation[P, Any, T], *args: P.args, **kwargs: P.kwargs
     ) -> Answer[T]:  # Any: any request class
-        """Make a call of any row and return its whole answer; of a listing it is one page, with ``list`` as its value."""
+        """Make a call of any row and return its whole answer; of a listing it is one page, a `list`."""
         flow = answer(self._context, row, row.request(*args, **kwargs))
         result: Answer[T] = self._context.perform(flow)
         return result
@@ -245,14 +246,14 @@ class AsyncCabinet(_Client):
         self._context = _context(
             base_url,
             credentials,
-            transport,
-            partial(perform_async, transport=transport),
-            asyncio.Lock(),
-            retry,
-            around_attempt,
-            on_drift,
-            new_id,
-            Options(deadline=deadline),
+            transport=transport,
+            perform_flow=partial(perform_async, transport=transport),
+            lock=asyncio.Lock(),
+            retry=retry,
+            around_attempt=around_attempt,
+            on_drift=on_drift,
+            new_id=new_id,
+            options=Options(deadline=deadline),
         )
 
     @cached_property
@@ -265,7 +266,7 @@ class AsyncCabinet(_Client):
     async def answer(
         self, row: Operation[P, Any, T], *args: P.args, **kwargs: P.kwargs
     ) -> Answer[T]:  # Any: any request class
-        """Make a call of any row and return its whole answer; of a listing it is one page, with ``list`` as its value."""
+        """Make a call of any row and return its whole answer; of a listing it is one page, a `list`."""
         flow = answer(self._context, row, row.request(*args, **kwargs))
         result: Answer[T] = await self._context.perform(flow)
         return result

@@ -22,8 +22,8 @@ Everything that can go wrong, one class a reason, split by who must act.
 
     UsageError                  a mistake in the program, outside the tree (RuntimeError)
 
-Client and server share the classes: the server raises them, the client gets the same class back. Every error pickles and
-copies, and its text never holds a secret or a whole personal value: those are attributes.
+Client and server share the classes: the server raises them, the client gets the same class back. Every error pickles
+and copies, and its text never holds a secret or a whole personal value: those are attributes.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ __all__ = [
 
 
 def mask(value: str) -> str:
-    """Hide a value so that its owner may recognise it and nobody else may use it: at most two characters at each end."""
+    """Hide a value so that its owner may recognise it and nobody else use it: two characters at each end at most."""
     shown = min(2, len(value) // 4)
     return f"{value[:shown]}…{value[len(value) - shown :]}" if shown else "…"
 

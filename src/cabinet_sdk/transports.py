@@ -1,8 +1,8 @@
 """
 Transports: what carries a client's requests.
 
-`Transport` and `AsyncTransport` are the protocols to write one of your own: a queue, a gateway, a recorder. The clients do
-retries, deadlines, sign-in and paging above it, so a transport is three short functions.
+`Transport` and `AsyncTransport` are the protocols to write one of your own: a queue, a gateway, a recorder. The clients
+do retries, deadlines, sign-in and paging above it, so a transport is three short functions.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar, cast, final, get_args, overload
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, final, get_args, get_type_hints, overload
 
 from cabinet_sdk._core.calls import call
 from cabinet_sdk._core.context import Context
@@ -45,19 +45,16 @@ ModeT = TypeVar("ModeT", Sync, Async)
 class Area(Generic[ModeT]):
     """A group of operations of one client."""
 
-    _asynchronous: ClassVar[bool] = False
-
     def __init__(self, context: Context) -> None:
-        self._context = context
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        for base in getattr(cls, "__orig_bases__", ()):
-            if Async in get_args(base):
-                cls._asynchronous = True
+        self.context = context
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._context.base_url}>"
+        return f"<{type(self).__name__} of {self.context.base_url}>"
+
+
+Row = Operation[..., Any, Any]
+Source = Row | Callable[..., Flow[Any]]
+"""What a method is made of. Any: a row or a flow of whatever types."""
 
 
 class Endpoint(Generic[P, S_co, A_co]):
@@ -72,7 +69,7 @@ class Endpoint(Generic[P, S_co, A_co]):
         source: Call[Q, Any, T] | Job[Q, Any, T] | Callable[Concatenate[Context, Q], Flow[T]],
     ) -> None: ...
     def __init__(self, source: Any) -> None:
-        self.source: Operation[..., Any, Any] | Callable[..., Flow[Any]] = source
+        self.source: Source = source
         self._name = ""
         self._functions: dict[type, Callable[..., Any]] = {}
 
@@ -94,65 +91,72 @@ class Endpoint(Generic[P, S_co, A_co]):
         return function if area is None else function.__get__(area, owner)
 
     def _build(self, owner: type[Area[Any]]) -> Callable[..., Any]:
-        asynchronous = owner._asynchronous  # noqa: SLF001  # the two classes of this module are one mechanism
-        method = (
-            _listing(self.source, asynchronous)
-            if isinstance(self.source, Listing)
-            else _call(self.source, asynchronous)
-        )
+        asynchronous = is_asynchronous(owner)
+        method = _method(self.source, asynchronous=asynchronous)
         method.__name__ = self._name
         method.__qualname__ = f"{owner.__name__}.{self._name}"
         method.__module__ = owner.__module__
         method.__doc__ = _documentation(self.source)
-        cast("Any", method).__signature__ = _signature(
-            self.source, asynchronous
-        )  # Any: functions declare no such attribute
+        # Any: functions declare no such attribute, `inspect` looks for it.
+        cast("Any", method).__signature__ = _signature(self.source, asynchronous=asynchronous)
         return method
 
 
-def _call(source: Operation[..., Any, Any] | Callable[..., Flow[Any]], asynchronous: bool) -> Callable[..., Any]:
-    if isinstance(source, Operation):
-        row = source
+def is_asynchronous(owner: type[Area[Any]]) -> bool:
+    """Say of which mode an area's class is, from the parameter of its base."""
+    return any(Async in get_args(base) for cls in owner.__mro__ for base in getattr(cls, "__orig_bases__", ()))
 
-        def start(context: Context, *args: Any, **kwargs: Any) -> Flow[Any]:
-            return call(context, row, row.request(*args, **kwargs))
-    else:
-        start = source
+
+def _method(source: Source, *, asynchronous: bool) -> Callable[..., Any]:
+    if isinstance(source, Listing):
+        return _listing(cast("Listing[..., Any, Any]", source), asynchronous=asynchronous)
+    start = _start(cast("Row", source)) if isinstance(source, Operation) else source
 
     def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
-        context = self._context
-        return context.perform(start(context, *args, **kwargs))
+        return self.context.perform(start(self.context, *args, **kwargs))
 
     async def method_async(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
-        context = self._context
-        return await context.perform(start(context, *args, **kwargs))
+        return await self.context.perform(start(self.context, *args, **kwargs))
 
     return method_async if asynchronous else method
 
 
-def _listing(row: Listing[..., Any, Any], asynchronous: bool) -> Callable[..., Any]:
-    pages = AsyncPages if asynchronous else Pages
+def _start(row: Row) -> Callable[..., Flow[Any]]:
+    def start(context: Context, *args: Any, **kwargs: Any) -> Flow[Any]:
+        return call(context, row, row.request(*args, **kwargs))
+
+    return start
+
+
+def _listing(row: Listing[..., Any, Any], *, asynchronous: bool) -> Callable[..., Any]:
+    pages = cast("Callable[..., Any]", AsyncPages if asynchronous else Pages)
 
     def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
-        return pages(self._context, row, row.request(*args, **kwargs))
+        return pages(self.context, row, row.request(*args, **kwargs))
 
     return method
 
 
-def _signature(source: Operation[..., Any, Any] | Callable[..., Flow[Any]], asynchronous: bool) -> inspect.Signature:
+def _signature(source: Source, *, asynchronous: bool) -> inspect.Signature:
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if isinstance(source, Operation):
-        signature = inspect.signature(source.request_class)
-        returns: Any = source.response
-        if isinstance(source, Listing):
-            returns = AsyncPages[source.item] if asynchronous else Pages[source.item]  # type: ignore[name-defined]  # at run time
-        return signature.replace(parameters=[this, *signature.parameters.values()], return_annotation=returns)
-    signature = inspect.signature(source, eval_str=True)
-    returns = get_args(signature.return_annotation)[2]  # Flow[T] is Generator[Effect, Any, T]
-    return signature.replace(parameters=[this, *list(signature.parameters.values())[1:]], return_annotation=returns)
+    if not isinstance(source, Operation):
+        signature = inspect.signature(source, eval_str=True)
+        returns = get_args(signature.return_annotation)[2]  # Flow[T] is Generator[Effect, Any, T]
+        return signature.replace(parameters=[this, *list(signature.parameters.values())[1:]], return_annotation=returns)
+    hints = get_type_hints(source.request_class)
+    signature = inspect.signature(source.request_class)
+    parameters = [each.replace(annotation=hints[each.name]) for each in signature.parameters.values()]
+    returns = _result(cast("Row", source), asynchronous=asynchronous)
+    return signature.replace(parameters=[this, *parameters], return_annotation=returns)
 
 
-def _documentation(source: Operation[..., Any, Any] | Callable[..., Flow[Any]]) -> str:
+def _result(row: Row, *, asynchronous: bool) -> Any:
+    """Return what the method returns, or what awaiting it gives."""
+    pages: Any = AsyncPages if asynchronous else Pages
+    return pages[cast("Any", row).item] if isinstance(row, Listing) else row.response
+
+
+def _documentation(source: Source) -> str:
     if not isinstance(source, Operation):
         return inspect.getdoc(source) or ""
     text = inspect.getdoc(source.request_class) or ""

@@ -16,7 +16,7 @@ from cabinet_sdk._core.operation import Operation, Repeat
 from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk._core.request_codec import encode_request
-from cabinet_sdk._core.retry import NOBODY_KNOWS, may_repeat, retry_after, settles
+from cabinet_sdk._core.retry import LONGEST_WAIT, NOBODY_KNOWS, NOTHING_DONE, may_repeat, retry_after, settles
 from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import (
     CabinetError,
@@ -24,6 +24,7 @@ from cabinet_sdk.errors import (
     NetworkError,
     OutcomeUnknown,
     Problem,
+    StillRunning,
     TokenInvalid,
     UnreadableAnswer,
 )
@@ -82,7 +83,8 @@ def answer(
     try:
         result: T = decode_answer(response, row.response, row.id)
     except UnreadableAnswer as error:
-        raise conversation.unreadable(error) from error.__cause__
+        failure = conversation.unreadable(error)
+        raise failure from failure.__cause__
     if context.on_drift is not None and (paths := unknown_fields(response.content, row.response)):
         context.on_drift(Drift(operation=row.id, request_id=conversation.request_id, paths=paths))
     return Answer(
@@ -150,7 +152,11 @@ class Conversation:
         while True:
             authorization = sign_in.current(now())
             if authorization is None:
-                authorization = yield from sign_in.renew(self._send_for_token, now)
+                try:
+                    authorization = yield from sign_in.renew(self._send_for_token, now)
+                except CabinetError as error:
+                    failure = self.unsettled(error)
+                    raise failure from failure.__cause__
                 renewed = True
             fields = () if authorization is None else (("authorization", authorization),)
             signed = attrs.evolve(request, headers=Headers((*request.headers.pairs(), *fields)))
@@ -160,15 +166,13 @@ class Conversation:
                 if authorization is not None:
                     sign_in.refused(authorization)
                 if renewed or not sign_in.renewable:
-                    raise self.unsettled(error) from error.__cause__
+                    failure = self.unsettled(error)
+                    raise failure from failure.__cause__
 
     def _send_for_token(self, request: Request) -> Flow[Response]:
         """Send without a token, within the same deadline: fetching a token may be repeated."""
         signed = attrs.evolve(request, headers=Headers((*request.headers.pairs(), ("x-request-id", self.request_id))))
-        try:
-            return (yield from self._attempts(signed, "sign_in.token", Repeat.SAFE, accept_refusal=True))
-        except CabinetError as error:
-            raise self.unsettled(error) from error
+        return (yield from self._attempts(signed, "sign_in.token", Repeat.SAFE, accept_refusal=True))
 
     def _attempts(
         self, request: Request, operation: str, repeat: Repeat, *, accept_refusal: bool = False
@@ -183,26 +187,28 @@ class Conversation:
             timeout = attrs.evolve(context.options.timeout, total=remaining)
             outcome = yield from self._attempt(attrs.evolve(request, timeout=timeout), operation, number, repeat)
             if isinstance(outcome, Response):
-                if outcome.status < 300 or (accept_refusal and 400 <= outcome.status < 429):
+                refusal = 400 <= outcome.status < 500 and outcome.status not in NOTHING_DONE
+                if outcome.status < 300 or (accept_refusal and refusal):
                     context.budget.give(number - 1)
                     return outcome
                 wait = retry_after(outcome.headers)
-                error: CabinetError = problem_of(outcome, operation, wait)
+                problem = problem_of(outcome, operation, wait)
+                error: CabinetError = problem
                 result: NetworkError | int = outcome.status
-                code = error.code if isinstance(error, Problem) else None
+                code = problem.code
                 if repeat is not Repeat.SAFE and outcome.status in NOBODY_KNOWS:
                     self._unknown = True
             else:
                 wait, error, result, code = None, outcome, outcome, None
                 if repeat is not Repeat.SAFE and outcome.sent:
                     self._unknown = True
-            if isinstance(error, TokenInvalid):
+            if isinstance(error, TokenInvalid) and result == TokenInvalid.status:
                 raise error
             if not may_repeat(repeat, result, code) or number >= context.retry.attempts:
                 raise self.unsettled(error)
             delay = context.retry.jittered_delay(number, context.random()) if wait is None else wait
             remaining = self._remaining()
-            if remaining is not None and delay >= remaining:
+            if (remaining is not None and delay >= remaining) or delay > LONGEST_WAIT:
                 raise self.unsettled(error if isinstance(outcome, Response) else self._too_late(error))
             if not context.budget.take():
                 raise self.unsettled(error)
@@ -230,7 +236,7 @@ class Conversation:
         )
         started = context.transport.now()
         with around:
-            outcome: Response | NetworkError
+            outcome: Response | NetworkError | UnreadableAnswer
             try:
                 outcome = yield from exchange(request)
                 attempt.status = outcome.status
@@ -239,8 +245,8 @@ class Conversation:
                 attempt.error = outcome = error
             except UnreadableAnswer as error:
                 error.request_id, error.operation = self.request_id, operation
-                attempt.error = error
-                raise (self.unsettled(error) if repeat is Repeat.SAFE else self.unreadable(error)) from error.__cause__
+                attempt.status, attempt.error = error.status, error
+                outcome = error
             finally:
                 attempt.seconds = context.transport.now() - started
         if logger.isEnabledFor(logging.DEBUG):
@@ -254,14 +260,15 @@ class Conversation:
                 attempt.seconds,
                 self.request_id,
             )
+        if isinstance(outcome, UnreadableAnswer):
+            failure = self.unsettled(outcome) if repeat is Repeat.SAFE else self.unreadable(outcome)
+            raise failure from failure.__cause__
         return outcome
 
     def unsettled(self, error: CabinetError) -> CabinetError:
         """Return the error to raise: `OutcomeUnknown` where a change was sent and this error does not settle it."""
-        if isinstance(error, OutcomeUnknown):
-            return error
-        settled = isinstance(error, Problem) and not isinstance(error, UnreadableAnswer) and settles(error.status)
-        if settled or not self._unknown:
+        error.request_id = error.request_id or self.request_id
+        if isinstance(error, OutcomeUnknown) or not self._unknown or self._settled(error):
             return error
         unknown = OutcomeUnknown(
             f"Nobody can know whether {self._row.id} happened: {error.message}",
@@ -272,6 +279,13 @@ class Conversation:
         )
         unknown.__cause__ = error
         return unknown
+
+    def _settled(self, error: CabinetError) -> bool:
+        """Say whether the service itself tells by this error what became of the operation."""
+        if not isinstance(error, Problem) or isinstance(error, UnreadableAnswer | StillRunning):
+            return False
+        # A page of a gateway has no code, and a refusal of the token is about the token.
+        return settles(error.status) and error.code != Problem.code and error.operation == self._row.id
 
     def unreadable(self, error: UnreadableAnswer) -> CabinetError:
         """Return the error to raise for an answer that cannot be read: whatever was asked may have been done."""

@@ -48,7 +48,7 @@ class Attempt:
 
 AroundAttempt: TypeAlias = Callable[[Attempt], AbstractContextManager[object]]
 """
-A hook around each attempt: its context is entered before the request is sent, left when the answer or the error is known.
+A hook around each attempt: its context is entered before the request is sent and left once the outcome is known.
 
 `Attempt.status`, `.error` and `.seconds` are filled in by then. It runs in both modes and must not wait.
 """

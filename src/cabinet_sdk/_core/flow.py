@@ -1,7 +1,7 @@
 """
 Conversations without I/O, and the two drivers that hold them.
 
-A flow is a generator: it yields *effects*, what it wants done outside, is sent what came of each, and returns its result.
+A flow is a generator: it yields *effects*, what it wants done outside, is sent what came of each, and returns a result.
 Whatever takes more than one exchange (retry, sign-in, paging, waiting for a job) is written once as a flow and composed
 with ``yield from``, which keeps the types.
 
@@ -92,7 +92,7 @@ class Close:
 Effect: TypeAlias = Exchange | Pause | Acquire | ReadChunk | Close
 
 Flow: TypeAlias = Generator[Effect, Any, T]
-"""A conversation that returns a `T`. What is sent in depends on the effect, so only the functions below yield effects."""
+"""A conversation that returns a `T`. What is sent in depends on the effect: only the functions below yield effects."""
 
 
 def exchange(request: Request) -> Flow[Response]:

@@ -1,7 +1,7 @@
 """
 The default transports, over httpx.
 
-Rule: the only module that imports httpx; none of its types or exceptions gets out. The connection pools are used directly:
+Rule: the only module that imports httpx; none of its types or exceptions gets out. The pools are used directly:
 `httpx.Client` would add cookies, redirects and decoding, none of which is wanted, and half the cost of a small call.
 """
 

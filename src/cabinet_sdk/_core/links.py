@@ -7,18 +7,27 @@ from urllib.parse import urljoin
 
 __all__ = ["linked"]
 
-_LINK = re.compile(
-    r'\s*<([^>]*)>((?:\s*;\s*[!#$%&\'*+.^`|~\w-]+\s*(?:=\s*(?:"(?:[^"\\]|\\.)*"|[^\s",;]*))?)*)\s*(?:,|$)', re.ASCII
-)
-_RELATION = re.compile(r';\s*rel\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",;]+))', re.ASCII | re.IGNORECASE)
+_TOKEN = r"[!#$%&'*+.^`|~\w-]+"
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
+_PARAMETER = re.compile(rf'\s*;\s*({_TOKEN})(?:\s*=\s*(?:{_QUOTED}|([^\s",;]*)))?', re.ASCII)
+# The repetition is possessive (``*+``): a header made to be slow is refused as fast as any other.
+_LINK = re.compile(rf"<([^<>]*)>((?:{_PARAMETER.pattern})*+)\s*(?:,|$)", re.ASCII)
 
 
 def linked(header: str, relation: str, base: str) -> str | None:
-    """Return the absolute target of the first link of that relation, None where there is none; `base` resolves it."""
+    """
+    Return the absolute target of the first link of that relation, None where there is none; `base` resolves it.
+
+    Raises:
+        ValueError: There is one, but its target is no address.
+    """
     for link in _LINK.finditer(header):
-        found = _RELATION.search(link.group(2))
-        # Only the first `rel` of a link counts (RFC 8288 3.3); it may name several relations.
-        if found and relation in (found.group(1) or found.group(2) or "").lower().split():
-            target: str = link.group(1)
-            return urljoin(base, target)
+        for parameter in _PARAMETER.finditer(link.group(2)):
+            name, quoted, bare = parameter.groups()
+            if name.lower() == "rel":
+                if relation in (quoted or bare or "").lower().split():
+                    target: str = link.group(1)
+                    return urljoin(base, target)
+                # Only the first `rel` of a link counts (RFC 8288 3.3); it may name several relations.
+                break
     return None

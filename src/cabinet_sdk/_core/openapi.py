@@ -1,5 +1,5 @@
 """
-The OpenAPI 3.1 document of the contract, made from its rows: every operation, every answer, every error, examples, links.
+The OpenAPI 3.1 document of the contract, made from its rows: operations, answers, errors, examples, links.
 
 What the rows do not say, the machinery around them does: keys, cursors, rate limits and the errors any operation may
 answer. That is written here, once, as the reference server enforces it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterable
-from typing import Any, NewType, TypeAlias, cast, final
+from typing import Any, NewType, TypeAlias, final
 
 import attrs
 
@@ -86,9 +86,9 @@ _INFO = {
     "description": (
         "The contract that `cabinet_sdk` and its reference server share. It is this project's own: no authority "
         "publishes or endorses it, and no public service is known to answer it.\n\n"
-        "Requests are strict: an unknown field, parameter or code is refused. Answers are open: expect new fields and new "
-        "codes, and `null` or nothing where a field is not required. Identifiers have formats of their own (`inn`, `uin`, "
-        "…), as their check digits follow from the others, which no pattern can say. A change is sent with an "
+        "Requests are strict: an unknown field, parameter or code is refused. Answers are open: expect new fields and "
+        "new codes, and `null` or nothing where a field is not required. Identifiers have formats of their own (`inn`, "
+        "`uin`, …), as their check digits follow from the others, which no pattern can say. A change is sent with an "
         "`Idempotency-Key`, and again with the same one when its answer was lost: it happens once."
     ),
     "contact": {"name": "The cabinet-sdk contributors"},
@@ -154,8 +154,8 @@ _PARAMETERS: dict[str, Schema] = {
         "in": "header",
         "required": True,
         "description": (
-            "Made by the caller once for each change and the same for each repetition: quoted as a structured field, or "
-            "bare. A key is kept for ever, its answer for 24 hours; after that it gets the current state."
+            "Made by the caller once for each change and the same for each repetition: quoted as a structured field, "
+            "or bare. A key is kept for ever, its answer for 24 hours; after that it gets the current state."
         ),
         "schema": {"type": "string", "pattern": KEY_PATTERN, "examples": ['"8e03978e-40d5-43dd-bc93-6894a57f9324"']},
     },
@@ -163,8 +163,8 @@ _PARAMETERS: dict[str, Schema] = {
         "name": "X-Request-Id",
         "in": "header",
         "description": (
-            "Id of the request in logs and answers: 1 to 128 Latin letters, digits, and any of `_.:-`. Anything else is "
-            "replaced by an id of the service's own."
+            "Id of the request in logs and answers: 1 to 128 Latin letters, digits, and any of `_.:-`. Anything else "
+            "is replaced by an id of the service's own."
         ),
         "schema": {"type": "string", "examples": ["req-1"]},
     },
@@ -216,7 +216,7 @@ class _Document:
                 "responses": dict(sorted(self._responses.items())),
                 "parameters": _PARAMETERS,
                 "headers": _HEADERS,
-                "securitySchemes": {"oauth2": self._security()},
+                "securitySchemes": self._security(),
             },
         }
 
@@ -224,12 +224,19 @@ class _Document:
         areas = dict.fromkeys(row.area for row in self._rows)
         return [{"name": area, "description": f"Operations of the area `{area}`."} for area in areas]
 
-    def _security(self) -> Schema:
+    def _security(self) -> dict[str, Schema]:
         permissions = {row.permission.code: row.permission.label for row in self._rows}
         return {
-            "type": "oauth2",
-            "description": "A bearer token that acts as one profile (RFC 6749, section 4.4).",
-            "flows": {"clientCredentials": {"tokenUrl": "/v1/oauth/token", "scopes": permissions}},
+            "oauth2": {
+                "type": "oauth2",
+                "description": "A bearer token that acts as one profile (RFC 6749, section 4.4).",
+                "flows": {"clientCredentials": {"tokenUrl": "/v1/oauth/token", "scopes": permissions}},
+            },
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "The same token, for tools that do not fetch one themselves.",
+            },
         }
 
     def _operation(self, row: Row) -> Schema:
@@ -237,7 +244,7 @@ class _Document:
         operation: Schema = {"operationId": row.id, "tags": [row.area], "summary": said.summary}
         if said.description:
             operation["description"] = said.description
-        operation["security"] = [{"oauth2": [row.permission.code]}]
+        operation["security"] = [{"oauth2": [row.permission.code]}, {"bearer": []}]
         operation["parameters"] = self._parameters(row)
         if _takes_body(row):
             operation["requestBody"] = self._body(row)
@@ -245,23 +252,19 @@ class _Document:
         return operation
 
     def _parameters(self, row: Row) -> list[Schema]:
-        found: list[Schema] = []
         fields = attrs.fields_dict(row.request_class)
-        schemas = (
-            {} if _takes_body(row) and not row.path_fields else self._schemas.fields_of(row.request_class, Side.REQUEST)
-        )
-        for name, described in schemas.items():
+        parameters: list[Schema] = []
+        for name, described in self._schemas.fields_of(
+            row.request_class, Side.REQUEST, self._parameter_names(row)
+        ).items():
             in_path = name in row.path_fields
-            if _takes_body(row) and not in_path:
-                continue
-            schema = {key: value for key, value in described.items() if key != "description"}
-            found.append(
+            parameters.append(
                 {
                     "name": name,
                     "in": "path" if in_path else "query",
                     "required": in_path or fields[name].default is attrs.NOTHING,
-                    "description": described.get("description", ""),
-                    "schema": schema,
+                    "description": described.pop("description", ""),
+                    "schema": described,
                 },
             )
         machinery = ["X-Request-Id"]
@@ -269,13 +272,17 @@ class _Document:
             machinery += ["limit", "cursor"]
         if row.repeat is Repeat.KEYED:
             machinery.append("Idempotency-Key")
-        return found + [{"$ref": f"#/components/parameters/{name}"} for name in machinery]
+        return parameters + [{"$ref": f"#/components/parameters/{name}"} for name in machinery]
+
+    def _parameter_names(self, row: Row) -> tuple[str, ...]:
+        return row.path_fields if _takes_body(row) else tuple(attrs.fields_dict(row.request_class))
 
     def _body(self, row: Row) -> Schema:
+        in_body = tuple(name for name in attrs.fields_dict(row.request_class) if name not in row.path_fields)
         schema = self._schemas.named(
             f"{row.request_class.__name__}Request",
             row.request_class,
-            lambda: self._schemas.object_of(row.request_class, Side.REQUEST, without=row.path_fields),
+            lambda: self._schemas.object_of(row.request_class, Side.REQUEST, in_body),
         )
         example = example_of(schema, self._schemas.components)
         return {"required": True, "content": {_JSON: {"schema": schema, "example": example}}}
@@ -295,6 +302,7 @@ class _Document:
         return answers
 
     def _success(self, row: Row, description: str, further: Schema | None = None) -> Schema:
+        links = self._links(row)
         headers = {"X-Request-Id": _header("X-Request-Id"), **(further or {})}
         schema = self._schemas.of(row.response, Side.ANSWER)
         if isinstance(row, Listing):
@@ -311,15 +319,13 @@ class _Document:
             "headers": headers,
             "content": {_JSON: {"schema": schema, "example": example}},
         }
-        links = self._links(row)
         return answer | ({"links": links} if links else {})
 
     def _links(self, row: Row) -> Schema:
-        """Lead from every id in an answer to the operations on the thing that has it."""
-        listing = isinstance(row, Listing)
-        answered = cast("type[Any]", row.item if listing else row.response)  # Any: attrs reads the class
-        kind = typing.get_type_hints(answered).get("id")
-        pointer = "$response.body#/0/id" if listing else "$response.body#/id"
+        """Lead from the id in an answer to the operations on the thing that has it."""
+        items: tuple[type[object], ...] = typing.get_args(row.response)
+        kind = typing.get_type_hints(items[0] if items else row.response).get("id")
+        pointer = "$response.body#/0/id" if items else "$response.body#/id"
         links: Schema = {}
         for other in self._rows:
             if other is row or kind is None or [_path_kind(other, name) for name in other.path_fields] != [kind]:
@@ -361,7 +367,7 @@ class _Document:
     def _problem_schema(self) -> Schema:
         return {
             "type": "object",
-            "description": "Why the service will not (RFC 9457). Only `status` and `code` decide; there may be further members.",
+            "description": "Why the service will not (RFC 9457). Only `status` and `code` decide; expect more members.",
             "properties": {
                 "type": {"type": "string", "format": "uri-reference", "description": "A page about the code."},
                 "title": {"type": "string", "description": "The code in words."},

@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable
-from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, final
+from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, final, get_args
 
 import attrs
 
@@ -138,7 +138,7 @@ class Listing(Operation[P, R, list[T]]):
     @property
     def item(self) -> type[T]:
         """The type of one item."""
-        item: type[T] = self.response.__args__[0]  # type: ignore[attr-defined]  # `list[Charge]` is an alias with its arguments
+        item: type[T] = get_args(self.response)[0]
         return item
 
 

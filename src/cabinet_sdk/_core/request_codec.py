@@ -110,7 +110,7 @@ def _structure_str(value: Any, _: Any) -> str:
 
 def _structure_id(value: Any, _: Any) -> str:
     text = _text(value)
-    if not _ID.match(text):
+    if not _ID.fullmatch(text):
         raise _RefusedError("form", "an id of 1 to 64 letters, digits, - and _", f"{len(text)} other characters")
     return text
 
@@ -172,7 +172,7 @@ def _tuple_factory(kind: Any, converter: Converter) -> Hook:
             try:
                 built.append(hook(entry, item))
             except Exception as error:  # noqa: BLE001  # gathered, and raised together below
-                error.add_note(IterableValidationNote("item", index, item))
+                error.add_note(_note(index, item))
                 refused.append(error)
         if refused:
             message = "items"
@@ -180,6 +180,11 @@ def _tuple_factory(kind: Any, converter: Converter) -> Hook:
         return tuple(built)
 
     return structure
+
+
+def _note(index: int, item: Any) -> str:
+    # cattrs' class of notes is a `str` that is made by `__new__` alone, which its annotations do not say.
+    return cast("str", cast("Any", IterableValidationNote)("item", index, item))
 
 
 def _class_factory(kind: Any, converter: Converter) -> Hook:
@@ -193,37 +198,43 @@ def _class_factory(kind: Any, converter: Converter) -> Hook:
     return structure
 
 
-def _is_subclass(*classes: type) -> Callable[[Any], bool]:
-    return lambda kind: isinstance(kind, type) and issubclass(kind, classes)
+def _unstructure_class_factory(kind: Any, converter: Converter) -> Callable[[Any], dict[str, Any]]:
+    return make_dict_unstructure_fn(kind, converter, _cattrs_omit_if_default=True)
+
+
+def _is_optional(kind: Any) -> bool:
+    return optional_of(kind) is not None
+
+
+def _is_tuple(kind: Any) -> bool:
+    return typing.get_origin(kind) is tuple
+
+
+def _is_new_type(kind: Any) -> bool:
+    return isinstance(kind, NewType)
 
 
 def _make_converter() -> Converter:
     converter = Converter(omit_if_default=True, detailed_validation=True)
-    is_tuple: Callable[[Any], bool] = lambda kind: typing.get_origin(kind) is tuple  # noqa: E731
-    is_optional: Callable[[Any], bool] = lambda kind: optional_of(kind) is not None  # noqa: E731
     # cattrs asks the hooks registered last first; those for exact types come before those for kinds of types.
     converter.register_structure_hook_factory(attrs.has, _class_factory)
-    converter.register_structure_hook_factory(is_optional, _optional_factory)
-    converter.register_structure_hook_factory(is_tuple, _tuple_factory)
-    converter.register_structure_hook_func(_is_subclass(Identifier), _by_class(lambda kind, text: kind(text)))
-    converter.register_structure_hook_func(_is_subclass(Code), _by_class(lambda kind, text: kind.parse(text)))
-    converter.register_structure_hook_func(_is_subclass(Money), _by_class(lambda kind, text: kind(text)))
-    converter.register_structure_hook_func(_is_subclass(Period), _by_class(lambda kind, text: kind.parse(text)))
-    # By identity: a hook for `str` registered as a class would catch every subclass of it too.
-    exact: tuple[tuple[type, Hook], ...] = (
+    converter.register_structure_hook_factory(_is_optional, _optional_factory)
+    converter.register_structure_hook_factory(_is_tuple, _tuple_factory)
+    # By class: cattrs finds its own, lenient hooks for `str`, `int` and `bool` by class, before any other.
+    by_class: tuple[tuple[type, Hook], ...] = (
+        (Identifier, _by_class(lambda kind, text: kind(text))),
+        (Code, _by_class(lambda kind, text: kind.parse(text))),
+        (Money, _by_class(lambda kind, text: kind(text))),
+        (Period, _by_class(lambda kind, text: kind.parse(text))),
         (str, _structure_str),
         (int, _structure_int),
         (bool, _structure_bool),
         (dt.date, _structure_date),
     )
-    for known, hook in exact:
-        converter.register_structure_hook_func(lambda kind, known=known: kind is known, hook)
-    converter.register_structure_hook_func(lambda kind: isinstance(kind, NewType), _structure_id)
-
-    converter.register_unstructure_hook_factory(
-        attrs.has,
-        lambda kind: make_dict_unstructure_fn(kind, converter, _cattrs_omit_if_default=True),
-    )
+    for known, hook in by_class:
+        converter.register_structure_hook(known, hook)
+    converter.register_structure_hook_func(_is_new_type, _structure_id)
+    converter.register_unstructure_hook_factory(attrs.has, _unstructure_class_factory)
     # By class: cattrs' own hook for `str` is found by class too and would keep the subclasses as they are.
     converter.register_unstructure_hook(Identifier, str.__str__)
     converter.register_unstructure_hook(Code, str.__str__)
@@ -272,11 +283,11 @@ def encode_request(row: Operation[..., Any, Any], value: object) -> EncodedReque
 
 
 def _query_pairs(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, str]] = []
-    for name, value in fields.items():
-        for entry in cast("Sequence[object]", value) if isinstance(value, list | tuple) else (value,):
-            pairs.append((name, str(entry).lower() if isinstance(entry, bool) else str(entry)))
-    return pairs
+    return [
+        (name, str(entry).lower() if isinstance(entry, bool) else str(entry))
+        for name, value in fields.items()
+        for entry in (cast("Sequence[object]", value) if isinstance(value, list | tuple) else (value,))
+    ]
 
 
 def decode_request(
@@ -371,7 +382,8 @@ def _field_errors(error: BaseException, path: str) -> list[FieldError]:
 
 
 def _step(error: BaseException, path: str) -> str:
-    for note in reversed(getattr(error, "__notes__", ())):
+    notes: Sequence[object] = getattr(error, "__notes__", ())
+    for note in reversed(notes):
         if isinstance(note, AttributeValidationNote):
             return f".{note.name}" if path else note.name
         if isinstance(note, IterableValidationNote):

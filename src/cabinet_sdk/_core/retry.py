@@ -12,8 +12,8 @@ What came of the attempt               ``SAFE``     ``KEYED``    ``NEVER``
 any other status                       the error    the error    the error
 =====================================  ===========  ===========  =====================================
 
-"Again" holds while attempts, budget and deadline last. A `KEYED` call that ends after an attempt whose outcome nobody can
-know, and whose last answer does not settle it, raises `OutcomeUnknown`.
+"Again" holds while attempts, budget and deadline last. A `KEYED` call that ends after an attempt whose outcome nobody
+can know, and whose last answer does not settle it, raises `OutcomeUnknown`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,19 @@ from cabinet_sdk._core.operation import Repeat
 from cabinet_sdk._core.wire import Headers
 from cabinet_sdk.errors import ConnectionFailed, NetworkError, StillRunning
 
-__all__ = ["RetryBudget", "RetryPolicy", "may_repeat", "retry_after", "settles"]
+__all__ = ["LONGEST_WAIT", "RetryBudget", "RetryPolicy", "may_repeat", "retry_after", "settles"]
 
 NOTHING_DONE = frozenset({408, 425, 429, 503})
 NOBODY_KNOWS = frozenset({500, 502, 504})
 # Refused before the idempotency key is looked up, so they say nothing about an earlier attempt with it.
 BEFORE_THE_KEY = frozenset({401, 403}) | NOTHING_DONE
 
-_DELAY_SECONDS = re.compile(r"[0-9]{1,10}", re.ASCII)
+# Nobody waits longer than that, whatever the service asks for and even without a deadline: the call fails instead.
+LONGEST_WAIT = 86400.0
+
+# A number of any length is right; from here on the clocks of some machines would overflow.
+_FOREVER = 1e9
+_DELAY_SECONDS = re.compile(r"[0-9]+", re.ASCII)
 _RATE_LIMIT_RESET = re.compile(r'^"[^"]*";r=0;t=([0-9]{1,10})$', re.ASCII)
 
 
@@ -50,10 +55,11 @@ class RetryPolicy:
         attempts: At most so many in all; 1 is no repeating.
         first_delay: The longest pause before the second attempt, in seconds; it doubles with each further one.
         longest_delay: The longest of those pauses. The actual pause is random between 0 and that (full jitter).
-            What the service asks for with `Retry-After` is waited instead, as far as the deadline allows.
-        budget: Repeats that may be outstanding against good answers, over all calls of the client: a repeat takes one, a
-            call gives back a tenth, a repeat that succeeded gives back the whole. With none left, calls fail at once
-            instead of multiplying an outage.
+            What the service asks for with `Retry-After` is waited instead, as far as the deadline allows; a call
+            that would have to wait longer, or longer than a day, fails at once.
+        budget: Repeats that may be outstanding against good answers, over all calls of the client: a repeat takes one,
+            a call gives back a tenth, a repeat that succeeded gives back the whole. With none left, calls fail at
+            once instead of multiplying an outage.
     """
 
     attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
@@ -121,9 +127,9 @@ def retry_after(headers: Headers) -> float | None:
         reset = _RATE_LIMIT_RESET.match(headers.get("ratelimit") or "")
         return float(reset.group(1)) if reset else None
     if _DELAY_SECONDS.fullmatch(value.strip()):
-        return float(value)
+        return min(float(value), _FOREVER)
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date") or "")
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, wait.total_seconds())

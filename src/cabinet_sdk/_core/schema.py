@@ -28,9 +28,8 @@ Schema: TypeAlias = dict[str, Any]  # Any: JSON
 
 TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
 CODE_PATTERN = r"^[a-z][a-z0-9_]*$"
-MONEY_PATTERN = r"^-?(0|[1-9][0-9]*)\.[0-9]{2}$"
+MONEY_PATTERN = r"^-?(0|[1-9][0-9]{0,15})\.[0-9]{2}$"
 PERIOD_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-LONGEST_MONEY = len("-92233720368547758.08")
 
 # For text of no class of its own, by the end of the field's name.
 _TEXT_EXAMPLES = {"url": "https://cabinet.example/page", "number": "12345", "rate": "6 %", "status": "01"}
@@ -118,17 +117,23 @@ class Schemas:
         msg = f"{kind!r} has no schema"
         raise TypeError(msg)
 
-    def fields_of(self, described: type[Any], side: Side) -> dict[str, Schema]:  # Any: attrs reads the class
-        """Return the schema of each field of an attrs class, with its text."""
+    def fields_of(
+        self,
+        described: type[Any],  # Any: attrs reads the class
+        side: Side,
+        names: tuple[str, ...] | None = None,
+    ) -> dict[str, Schema]:
+        """Return the schema of each field of an attrs class, or of some of them, with its text."""
         kinds = typing.get_type_hints(described)
         texts = read_documentation(described).fields
         found: dict[str, Schema] = {}
-        for field in attrs.fields(described):
-            schema = self.of(kinds[field.name], side)
-            schema = schema | ({"description": texts[field.name]} if field.name in texts else {})
-            if schema.get("type") == "string" and "format" not in schema and "examples" not in schema:
-                schema["examples"] = [_TEXT_EXAMPLES.get(field.name.rpartition("_")[2], "Текст")]
-            found[field.name] = schema
+        for name in attrs.fields_dict(described) if names is None else names:
+            schema = self.of(kinds[name], side)
+            if schema.get("type") == "string" and "examples" not in schema:
+                schema["examples"] = [_TEXT_EXAMPLES.get(name.rpartition("_")[2], "Текст")]
+            if name in texts:
+                schema["description"] = texts[name]
+            found[name] = schema
         return found
 
     def named(self, name: str, kind: object, make: Callable[[], Schema]) -> Schema:
@@ -142,19 +147,21 @@ class Schemas:
             self._components[name] = make()
         return {"$ref": f"#/components/schemas/{name}"}
 
-    def object_of(self, described: type[Any], side: Side, without: tuple[str, ...] = ()) -> Schema:  # Any: as above
-        """Return the schema of an attrs class, some fields left out."""
-        properties = {name: schema for name, schema in self.fields_of(described, side).items() if name not in without}
-        required = [
-            field.name
-            for field in attrs.fields(described)
-            if field.default is attrs.NOTHING and field.name not in without
-        ]
+    def object_of(
+        self,
+        described: type[Any],  # Any: attrs reads the class
+        side: Side,
+        names: tuple[str, ...] | None = None,
+    ) -> Schema:
+        """Return the schema of an attrs class, or of some of its fields."""
+        properties = self.fields_of(described, side, names)
+        fields = attrs.fields_dict(described)
         schema: Schema = {
             "type": "object",
             "description": read_documentation(described).summary,
             "properties": properties,
         }
+        required = [name for name in properties if fields[name].default is attrs.NOTHING]
         if required:
             schema["required"] = required
         if side is Side.REQUEST:
@@ -162,31 +169,29 @@ class Schemas:
         return schema
 
     def _of_class(self, kind: type[Any], side: Side) -> Schema:  # Any: whatever class it is
-        asked = side is Side.REQUEST
-        if issubclass(kind, Identifier):
-            return self.named(kind.__name__, kind, lambda: _identifier(kind))
+        make = next((make for base, make in _SHARED if issubclass(kind, base)), None)
+        if make is not None:
+            return self.named(kind.__name__, kind, lambda: make(kind))
         if issubclass(kind, Code):
-            name = f"Known{kind.__name__}" if asked else kind.__name__
+            name = f"Known{kind.__name__}" if side is Side.REQUEST else kind.__name__
             return self.named(name, kind, lambda: _code(kind, side))
-        if issubclass(kind, Money):
-            return self.named("Money", kind, _money)
-        if issubclass(kind, Period):
-            return self.named("Period", kind, _period)
         if attrs.has(kind):
-            name = f"{kind.__name__}Request" if asked else kind.__name__
+            name = f"{kind.__name__}Request" if side is Side.REQUEST else kind.__name__
             return self.named(name, kind, lambda: self.object_of(kind, side))
-        if kind is str:
-            return {"type": "string", "maxLength": MAX_TEXT, "pattern": TEXT_PATTERN} if asked else {"type": "string"}
-        plain: dict[type[object], Schema] = {
-            bool: {"type": "boolean"},
-            int: {"type": "integer", "format": "int64", "examples": [1]},
-            dt.date: {"type": "string", "format": "date", "examples": ["2026-03-28"]},
-            dt.datetime: {"type": "string", "format": "date-time", "examples": ["2026-03-28T09:30:00Z"]},
-        }
-        if kind not in plain:
+        if kind not in _PLAIN:
             msg = f"{kind!r} has no schema"
             raise TypeError(msg)
-        return plain[kind]
+        limits = {"maxLength": MAX_TEXT, "pattern": TEXT_PATTERN} if kind is str and side is Side.REQUEST else {}
+        return _PLAIN[kind] | limits
+
+
+_PLAIN: dict[type[object], Schema] = {
+    bool: {"type": "boolean"},
+    int: {"type": "integer", "format": "int64", "examples": [1]},
+    str: {"type": "string"},
+    dt.date: {"type": "string", "format": "date", "examples": ["2026-03-28"]},
+    dt.datetime: {"type": "string", "format": "date-time", "examples": ["2026-03-28T09:30:00Z"]},
+}
 
 
 def _id(kind: NewType) -> Schema:
@@ -209,9 +214,8 @@ def _identifier(kind: type[Identifier]) -> Schema:
         "description": summary,
         # A format of this project's own: digits follow from others, which no pattern can say.
         "format": re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind.__name__).lower(),
+        # It says the lengths too, exactly.
         "pattern": kind.pattern,
-        "minLength": kind.min_length,
-        "maxLength": kind.max_length,
         "examples": [kind.example],
     }
 
@@ -232,18 +236,17 @@ def _code(kind: type[Code], side: Side) -> Schema:
     }
 
 
-def _money() -> Schema:
+def _money(_: type[Money]) -> Schema:
     return {
         "type": "string",
-        "description": "Roubles with two decimals; no float can hold them. 64 bits of kopecks.",
+        "description": "Roubles with two decimals, below ten quadrillion; a float does not hold them exactly.",
         "format": "money",
         "pattern": MONEY_PATTERN,
-        "maxLength": LONGEST_MONEY,
-        "examples": ["1234.50", "0.00"],
+        "examples": ["1234.50"],
     }
 
 
-def _period() -> Schema:
+def _period(_: type[Period]) -> Schema:
     return {
         "type": "string",
         "description": "All days from the first to the last, both included: an interval of ISO 8601.",
@@ -253,29 +256,35 @@ def _period() -> Schema:
     }
 
 
+# Any: each makes the schema of its own kind of class.
+_SHARED: tuple[tuple[type[object], Callable[[Any], Schema]], ...] = (
+    (Identifier, _identifier),
+    (Money, _money),
+    (Period, _period),
+)
+
+
 def example_of(schema: Schema, components: dict[str, Schema]) -> Any:  # Any: JSON
     """
     Make up a value that a schema describes.
 
     What may be ``null`` is, and of several amounts in an object the first is the sum and the others are zero.
     """
-    if "$ref" in schema:
-        return example_of(components[str(schema["$ref"]).rpartition("/")[2]], components)
-    if "examples" in schema:
-        return schema["examples"][0]
-    if "enum" in schema:
-        return schema["enum"][0]
-    if "anyOf" in schema:
-        return None
-    match schema["type"]:
-        case "object":
+    match schema:
+        case {"$ref": str(reference)}:
+            return example_of(components[reference.rpartition("/")[2]], components)
+        case {"examples": [first, *_]} | {"enum": [first, *_]}:
+            return first
+        case {"type": "object"}:
             return _example_object(schema, components)
-        case "array":
+        case {"type": "array"}:
             return [example_of(schema["items"], components)]
-        case "boolean":
+        case {"type": "boolean"}:
             return False
-        case other:
-            msg = f"a schema of type {other} needs an example"
+        case {"anyOf": [_, {"type": "null"}]}:
+            return None
+        case _:
+            msg = f"nothing says what an example of {schema} is"
             raise TypeError(msg)
 
 
@@ -283,6 +292,5 @@ def _example_object(schema: Schema, components: dict[str, Schema]) -> Schema:
     properties: dict[str, Schema] = schema["properties"]
     amounts = [name for name, inner in properties.items() if str(inner.get("$ref", "")).endswith("/Money")]
     return {
-        name: components["Money"]["examples"][1] if name in amounts[1:] else example_of(inner, components)
-        for name, inner in properties.items()
+        name: "0.00" if name in amounts[1:] else example_of(inner, components) for name, inner in properties.items()
     }

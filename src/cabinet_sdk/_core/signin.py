@@ -22,6 +22,8 @@ __all__ = ["BearerToken", "ClientCredentials", "Credentials", "SignIn"]
 
 # A token is renewed this long before it expires, so that it does not expire on the way.
 _MARGIN = 30.0
+# Beyond any lifetime that is meant.
+_FOREVER = 1e12
 
 
 def _masked(_: str) -> str:
@@ -139,18 +141,23 @@ def _token_of(response: Response) -> tuple[str, float]:
         parsed = None
     if isinstance(parsed, dict):
         document = cast("dict[str, Any]", parsed)
-    if response.status != 200:
-        code = document.get("error")
+    code = document.get("error")
+    if response.status >= 400 and isinstance(code, str):
         description = document.get("error_description")
         raise SignInRefused(
             description if isinstance(description, str) else None,
-            members={"error": code} if isinstance(code, str) else None,
+            members={"error": code},
             status=response.status,
             request_id=request_id,
             operation="sign_in.token",
         )
     token, lifetime = document.get("access_token"), document.get("expires_in", 3600)
-    if not isinstance(token, str) or isinstance(lifetime, bool) or not isinstance(lifetime, int | float):
+    if response.status >= 400 or not _is_token(token) or type(lifetime) not in {int, float} or not lifetime < _FOREVER:
         message = "The token endpoint answered without a usable access_token and expires_in."
-        raise UnreadableAnswer(message, status=200, request_id=request_id, operation="sign_in.token")
-    return token, float(lifetime)
+        raise UnreadableAnswer(message, status=response.status, request_id=request_id, operation="sign_in.token")
+    return cast("str", token), float(lifetime)
+
+
+def _is_token(value: object) -> bool:
+    # What a header can carry; RFC 6750 2.1 allows less, services send more.
+    return isinstance(value, str) and value.isascii() and value.isprintable() and value.strip() == value != ""

@@ -1,8 +1,8 @@
 """
 What a client needs of the outside: three functions, in two modes.
 
-A transport sends one request and returns its answer, whatever the status. It neither retries, nor follows redirects, nor
-raises for a status: all of that is above it, the same for every transport. What it may raise is a `NetworkError`
+A transport sends one request and returns its answer, whatever the status. It neither retries, nor follows redirects,
+nor raises for a status: all of that is above it, the same for every transport. What it may raise is a `NetworkError`
 (`ConnectionFailed` only where nothing was sent) or `UnreadableAnswer` for an answer that breaks HTTP.
 """
 

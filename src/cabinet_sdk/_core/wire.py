@@ -37,7 +37,8 @@ class Headers(Mapping[str, str]):
         return value
 
     # Overridden because the inherited one raises and catches on each miss, many times a call.
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]  # narrower on purpose
+    # Narrower than a mapping's on purpose: the value of a field is text or missing.
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the field's value, repeated ones joined with a comma."""
         wanted = name.lower()
         found = [value for key, value in self._pairs if key == wanted]

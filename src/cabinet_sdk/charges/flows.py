@@ -16,6 +16,7 @@ def wait_for_payment(context: Context, payment_id: PaymentId, *, timeout: float 
     Wait until a payment is credited or has failed, and return it: `Payment.status` says which.
 
     Args:
+        context: The client's.
         payment_id: Which.
         timeout: Seconds to wait at the longest; None is without limit. Waiting again later is always possible.
 
@@ -33,6 +34,7 @@ def wait_for_confirmation(context: Context, payment_id: PaymentId, *, timeout: f
     Wait until the payer can confirm a payment, and return it: `Payment.confirmation` says where.
 
     Args:
+        context: The client's.
         payment_id: Which.
         timeout: Seconds to wait at the longest; None is without limit.
 

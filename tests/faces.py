@@ -1,0 +1,89 @@
+"""
+One test body for both clients: the sync client with an async face.
+
+A body is written for `AsyncCabinet`. The face lets it drive a `Cabinet`: what the sync client returns is there at once,
+and awaiting it gives the result or raises the error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any, cast
+
+from cabinet_sdk import AsyncCabinet, Cabinet, Page, Pages
+from cabinet_sdk._core.area import Area
+
+__all__ = ["with_async_face"]
+
+
+def with_async_face(cabinet: Cabinet) -> AsyncCabinet:
+    """Return the sync client in the guise of the async one."""
+    return cast("AsyncCabinet", _Face(cabinet))
+
+
+class _Face:
+    """Any: this stands between two typed worlds and knows neither."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._target, name)
+        if isinstance(value, Area):
+            return _Face(value)
+        return _wrap(value) if callable(value) else value
+
+    async def __aenter__(self) -> _Face:
+        self._target.__enter__()
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        self._target.__exit__(*args)
+
+
+def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            result = function(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  # it is raised where the body awaits it
+            return _Done(None, error)
+        if isinstance(result, Pages):
+            return _FacePages(cast("Pages[Any]", result))
+        return _Face(result) if isinstance(result, Cabinet) else _Done(result, None)
+
+    return call
+
+
+class _Done:
+    def __init__(self, result: Any, error: Exception | None) -> None:
+        self._result = result
+        self._error = error
+
+    def __await__(self) -> Generator[None, None, Any]:
+        if self._error is not None:
+            raise self._error
+        return self._result
+        yield
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached where a call that does not return an awaitable has failed, such as `with_options`.
+        if self._error is not None:
+            raise self._error
+        raise AttributeError(name)
+
+
+class _FacePages:
+    def __init__(self, pages: Pages[Any]) -> None:
+        self._pages = pages
+
+    @property
+    def token(self) -> str | None:
+        return self._pages.token
+
+    async def by_page(self, token: str | None = None) -> AsyncIterator[Page[Any]]:
+        for page in self._pages.by_page(token):
+            yield page
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for item in self._pages:
+            yield item

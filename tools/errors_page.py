@@ -1,0 +1,150 @@
+"""
+Write the tables of docs/errors.md anew, after a change to the errors or to the rules of repeating.
+
+Run ``python tools/errors_page.py``. What stands between the markers of the page is made here, the rest by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+
+from cabinet_sdk._core.operation import Repeat
+from cabinet_sdk._core.retry import NOBODY_KNOWS, RetryPolicy, may_repeat, settles
+from cabinet_sdk.contract import CONTRACT
+from cabinet_sdk.errors import (
+    CallerError,
+    ConnectionFailed,
+    ConnectionLost,
+    NetworkError,
+    Problem,
+    RightsError,
+    ServiceError,
+    StateError,
+    StillRunning,
+    TimedOut,
+    catalogue,
+)
+
+__all__ = ["PAGE", "page"]
+
+PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
+
+_BRANCHES = (CallerError, RightsError, StateError, ServiceError)
+_WIDTH = 120
+
+_Outcome = NetworkError | tuple[int, str | None]
+"""What came of an attempt: an error of the network, or a status with its problem code."""
+
+
+def page(text: str) -> str:
+    """Return the page with its generated parts as they must be; `text` is the page as it is."""
+    parts = {
+        "repeating": _repeating(),
+        "delays": _delays(RetryPolicy()),
+        "unsettling": _unsettling(),
+        "catalogue": _catalogue(),
+    }
+    for name, content in parts.items():
+        begin, end = f"<!-- {name}: made by tools/errors_page.py -->\n", "<!-- end -->"
+        part = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+        whole = f"{begin}\n{content}\n\n{end}"
+        text, count = part.subn(lambda _, whole=whole: whole, text)
+        if count != 1:
+            msg = f"{PAGE.name} needs the markers of {name!r} once, and has them {count} times"
+            raise ValueError(msg)
+    return text
+
+
+def _delays(policy: RetryPolicy) -> str:
+    rows = [(str(number), _pause(policy, number)) for number in range(1, policy.attempts + 1)]
+    return _table(("attempt", "pause before it"), rows)
+
+
+def _pause(policy: RetryPolicy, number: int) -> str:
+    if number == 1:
+        return "none"
+    return f"random, 0 to {policy.jittered_delay(number - 1, 1.0):g} s"
+
+
+def _repeating() -> str:
+    statuses: dict[tuple[str, ...], list[int]] = {}
+    for status in range(300, 600):
+        statuses.setdefault(_row((status, None)), []).append(status)
+    # The largest group is that of the statuses nobody names.
+    usual = max(statuses, key=lambda row: len(statuses[row]))
+    rows = [
+        ("`ConnectionFailed`, nothing was sent", *_row(ConnectionFailed(""))),
+        ("`ConnectionLost`", *_row(ConnectionLost(""))),
+        ("`TimedOut`", *_row(TimedOut(""))),
+        *((", ".join(map(str, group)), *row) for row, group in statuses.items() if row != usual),
+        (
+            f"{StillRunning.status} with the code `{StillRunning.code}`",
+            *_row((StillRunning.status, StillRunning.code)),
+        ),
+        ("any other status from 300 on", *usual),
+    ]
+    return _table(("what came of the attempt", "safe", "keyed", "never"), rows)
+
+
+def _unsettling() -> str:
+    statuses = ", ".join(str(status) for status in range(400, 600) if not settles(status))
+    return _wrapped(
+        f"Which last answers settle a call that may have happened earlier: all but redirects and {statuses}. Those are "
+        "given without a look at the key, so they do not tell what became of the attempt before."
+    )
+
+
+def _row(outcome: _Outcome) -> tuple[str, ...]:
+    return tuple(_consequence(repeat, outcome) for repeat in (Repeat.SAFE, Repeat.KEYED, Repeat.NEVER))
+
+
+def _consequence(repeat: Repeat, outcome: _Outcome) -> str:
+    result, code = (outcome, None) if isinstance(outcome, NetworkError) else outcome
+    if may_repeat(repeat, result, code):
+        return "again"
+    sent = result.sent if isinstance(result, NetworkError) else result in NOBODY_KNOWS
+    return "`OutcomeUnknown`" if sent and repeat is not Repeat.SAFE else "the error"
+
+
+def _catalogue() -> str:
+    problems = [problem for problem in catalogue() if problem.__module__.startswith("cabinet_sdk.")]
+    return "\n\n".join(_entry(problem) for problem in problems)
+
+
+def _entry(problem: type[Problem]) -> str:
+    branch = next(each for each in _BRANCHES if issubclass(problem, each))
+    home = problem.__module__
+    if home != "cabinet_sdk.errors":
+        home = home.removesuffix(".errors")
+    answered_by = ", ".join(f"`{row.id}`" for row in CONTRACT if problem in row.errors)
+    lines = [
+        f"### `{problem.code}`",
+        f"Status {problem.status}. `{home}.{problem.__name__}`, a `{branch.__name__}`. {_meaning(problem)}",
+        f"- What to do: {problem.remedy}",
+        *([f"- Answered by {answered_by}."] if answered_by else []),
+    ]
+    return f"{lines[0]}\n\n{_wrapped(lines[1])}\n\n" + "\n".join(_wrapped(line, "  ") for line in lines[2:])
+
+
+def _meaning(problem: type[Problem]) -> str:
+    text = re.sub(r"\s+", " ", problem.__doc__ or "").strip()
+    return text.replace("``", "`")
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines).replace("| --- ", "|---").replace("|--- |", "|---|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"{PAGE} is current.")
