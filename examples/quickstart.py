@@ -9,68 +9,79 @@ from __future__ import annotations
 import re
 import sys
 import urllib.request
+from collections.abc import Iterable
 
 from cabinet_sdk import Cabinet, ClientCredentials
-from cabinet_sdk.charges import Charge, Payment, PaymentMethod
+from cabinet_sdk.charges import Charge, ChargeId, Payment, PaymentMethod
 from cabinet_sdk.transports import HttpxTransport
 from cabinet_sdk.types import Money
 from examples.losing_transport import LosingTransport
 
+PERSON = "Смирнова Анна Сергеевна"
+
 
 def main(server: str) -> None:
+    """Sign in, look, pay in full and in part, lose an answer, look again."""
+    print(f"The reference server at {server} plays the cabinet; everybody in it is made up.")
     transport = LosingTransport(HttpxTransport())
-    with Cabinet(f"{server}/v1", credentials_from(server), transport=transport) as cabinet:
-        print("Signed in. What is overdue (просроченная задолженность):\n")
+    with Cabinet(f"{server}/v1", credentials_of(PERSON, server), transport=transport) as cabinet:
+        print(f"Signed in as {PERSON}. Overdue (задолженность):\n")
         debts = list(cabinet.charges.list(overdue=True))
         show(debts)
+        whole, part, unlucky = debts[:3]
 
-        whole, part, third = debts[:3]
-        print(f"\nPaying «{whole.purpose}» in full by СБП …")
-        report(cabinet, cabinet.charges.pay(whole.id, method=PaymentMethod.SBP))
+        print(f"\n1. Pay all of «{whole.purpose}».")
+        follow(cabinet, cabinet.charges.pay(whole.id, method=PaymentMethod.SBP))
 
         half = Money.from_kopecks(part.due.kopecks // 2)
-        print(f"\nPaying half of «{part.purpose}» by card …")
-        report(cabinet, cabinet.charges.pay(part.id, method=PaymentMethod.BANK_CARD, amount=half))
+        print(f"\n2. Pay half of «{part.purpose}».")
+        follow(cabinet, cabinet.charges.pay(part.id, method=PaymentMethod.BANK_CARD, amount=half))
 
-        print(f"\nPaying «{third.purpose}» while the network loses the answer …")
+        print(f"\n3. Pay «{unlucky.purpose}» while the network loses the answer.")
         transport.lose_next_answer_to("POST")
-        payment = cabinet.charges.pay(third.id, method=PaymentMethod.BANK_CARD)
-        print(f"  Answers lost: {transport.lost}. The SDK asked again under the same idempotency key.")
-        report(cabinet, payment)
-        credited = [event for event in cabinet.charges.history(third.id) if event.payment_order_number is not None]
-        after = cabinet.charges.get(third.id)
-        print(f"  Paid {after.paid.formatted} of {after.amount.formatted}, overpaid {after.overpaid.formatted};")
-        print(f"  payments of this run in the history: {sum(event.payment_id is not None for event in credited)}.")
-        if after.overpaid or after.due:
-            sys.exit("  That is not what it should be.")
+        payment = cabinet.charges.pay(unlucky.id, method=PaymentMethod.BANK_CARD)
+        print("   The server took the payment, its answer was lost, and the SDK asked again under the same key.")
+        follow(cabinet, payment)
+        after = cabinet.charges.get(unlucky.id)
+        times = payments_of(cabinet, unlucky.id)
+        print(f"   Answers lost: {transport.lost}. Payments made: {times}. Overpaid: {after.overpaid.formatted}.")
+        if times != 1 or after.due or after.overpaid:
+            sys.exit("   That is not what it should be.")
+        print("   Nothing was paid twice.")
 
-        print("\nNow:\n")
-        show([cabinet.charges.get(charge.id) for charge in debts])
+        print("\nThe same charges now:\n")
+        show(cabinet.charges.get(charge.id) for charge in debts)
 
 
-def report(cabinet: Cabinet, payment: Payment) -> None:
-    """Follow a payment to its end."""
+def follow(cabinet: Cabinet, payment: Payment) -> None:
+    """Wait for the end of a payment and tell it."""
     payment = cabinet.charges.wait_for_payment(payment.id)
-    print(f"  {payment.amount.formatted}: {payment.status.label}, payment order № {payment.payment_order_number}")
+    order = f", платёжное поручение № {payment.payment_order_number}" if payment.payment_order_number else ""
+    print(f"   {payment.method.label}, {payment.amount.formatted}: {payment.status.label.lower()}{order}.")
 
 
-def show(charges: list[Charge]) -> None:
+def payments_of(cabinet: Cabinet, charge_id: ChargeId) -> int:
+    """Count the payments that the charge has had from this cabinet."""
+    return len({event.payment_id for event in cabinet.charges.history(charge_id) if event.payment_id is not None})
+
+
+def show(charges: Iterable[Charge]) -> None:
     """Print charges as a table."""
-    print(f"{'Due':<12}{'Status':<20}{'Amount':>15}{'To pay':>15}  Purpose")
+    print(f"{'Срок':<12}{'Статус':<18}{'Начислено':>14}{'К оплате':>14}  За что")
     for charge in charges:
         print(
-            f"{charge.due_on:%d.%m.%Y}  {charge.status.label:<20}{charge.amount.formatted:>15}"
-            f"{charge.due.formatted:>15}  {charge.purpose}",
+            f"{charge.due_on:%d.%m.%Y}  {charge.status.label:<18}{charge.amount.formatted:>14}"
+            f"{charge.due.formatted:>14}  {charge.purpose}"
         )
 
 
-def credentials_from(server: str) -> ClientCredentials:
-    """Read the credentials of the first made-up person off the server's page; a real program has its own."""
+def credentials_of(name: str, server: str) -> ClientCredentials:
+    """Read the credentials of a made-up person off the server's page; a real program has its own."""
     with urllib.request.urlopen(server) as page:  # noqa: S310  # the address was given on the command line
         text = page.read().decode()
-    found = re.search(r"<td><code>(prf_\w+)</code></td><td><code>(\w+)</code></td>", text)
+    found = re.search(rf"<td>{re.escape(name)}</td>.*?<code>(\w+)</code>.*?<code>(\w+)</code>", text, re.DOTALL)
     if found is None:
-        sys.exit(f"{server} shows no credentials: is it a reference server on this machine?")
+        sys.exit(f"{server} does not know {name}: is it a reference server on this machine?")
     return ClientCredentials(found[1], found[2])
 
 

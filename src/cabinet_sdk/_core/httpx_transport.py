@@ -13,11 +13,13 @@ import time
 import urllib.request
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
-from typing import Generic, TypeVar, cast, final
+from typing import Any, Generic, TypeVar, cast, final
 from urllib.parse import urlsplit
 
 import attrs
+import httpcore
 import httpx
 
 from cabinet_sdk._core.tls import Proxy, Tls
@@ -30,6 +32,9 @@ PoolT = TypeVar("PoolT", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
 # httpx sends large bodies in quadratic time unless they come in slices.
 _SLICE = 256 * 1024
+_PIECE = 64 * 1024
+# Limits of connecting come first, since they know that nothing was sent; then the total timeout strikes, in async mode.
+_GRACE = 0.05
 
 
 @contextmanager
@@ -39,7 +44,7 @@ def _own_errors() -> Generator[None]:
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
         raise ConnectionFailed(f"No connection: {error or type(error).__name__}.") from error
     except httpx.TimeoutException as error:
-        raise TimedOut("The service said nothing for longer than the timeout of one attempt.") from error
+        raise TimedOut("The answer did not come within the timeout of one attempt.") from error
     except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
         raise ConnectionLost(f"The connection broke: {error or type(error).__name__}.") from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
@@ -80,7 +85,10 @@ class _Pools(Generic[PoolT]):
             msg = "the client is closed; make a new one"
             raise UsageError(msg)
         parts = urlsplit(url)
-        proxy_url = self._proxy.url if self._proxy is not None else self._proxy_of(parts.scheme, parts.hostname or "")
+        if self._proxy is not None:
+            proxy_url: str | None = self._proxy.url
+        else:
+            proxy_url = self._proxy_of(parts.scheme, parts.hostname or "", parts.netloc)
         key = parts.scheme, proxy_url
         pool = self._pools.get(key)
         if pool is None:
@@ -93,29 +101,99 @@ class _Pools(Generic[PoolT]):
         self._pools.clear()
         return pools
 
-    def _proxy_of(self, scheme: str, host: str) -> str | None:
+    def _proxy_of(self, scheme: str, host: str, place: str) -> str | None:
         if not self._environment:
             return None
-        if (scheme, host) not in self._proxies:
+        if (scheme, place) not in self._proxies:
             proxies = urllib.request.getproxies()
-            url = None if urllib.request.proxy_bypass(host) else proxies.get(scheme) or proxies.get("all")
-            self._proxies[scheme, host] = url if url is None or "://" in url else f"http://{url}"
-        return self._proxies[scheme, host]
+            # NO_PROXY may name a host, or a host with its port.
+            direct = urllib.request.proxy_bypass(host) or urllib.request.proxy_bypass(place)
+            url = None if direct else proxies.get(scheme) or proxies.get("all")
+            self._proxies[scheme, place] = url if url is None or "://" in url else f"http://{url}"
+        return self._proxies[scheme, place]
 
     def _make(self, scheme: str, proxy_url: str | None) -> PoolT:
-        proxy = None
-        if proxy_url is not None:
-            own = self._proxy
-            auth = (own.username, own.password or "") if own is not None and own.username is not None else None
-            proxy = httpx.Proxy(proxy_url, auth=auth)
-        needs_tls = scheme == "https" or (proxy_url or "").startswith("https")
-        if needs_tls:
+        secret_proxy = proxy_url is not None and proxy_url.startswith("https")
+        if scheme == "https" or secret_proxy:
             context = _ssl_context(self._tls, environment=self._environment)
         else:
             # It trusts nobody: were this pool ever used for TLS, it would refuse. Reading the bundle costs 50 ms.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         limits = httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections)
-        return self._kind(verify=context, proxy=proxy, limits=limits, trust_env=False)
+        own = self._proxy
+        auth = (own.username, own.password or "") if own is not None and own.username is not None else None
+        try:
+            proxy = proxy_url and httpx.Proxy(proxy_url, auth=auth, ssl_context=context if secret_proxy else None)
+            pool = self._kind(verify=context, proxy=proxy or None, limits=limits, trust_env=False)
+        except (ValueError, ImportError) as error:
+            # An unknown scheme, or a SOCKS proxy without the package that httpx needs for it.
+            raise UsageError(f"the proxy cannot be used: {error}") from error
+        if isinstance(pool, httpx.HTTPTransport):
+            # httpx has no public way to give its pool another network.
+            pool._pool._network_backend = _TimedNetwork(pool._pool._network_backend)  # noqa: SLF001
+        return pool
+
+
+_ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
+"""When the exchange of this thread has to be over, by the monotonic clock."""
+
+
+def _what_remains(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
+    ends_at = _ends_at.get()
+    if ends_at is None:
+        return timeout
+    remaining = ends_at - time.monotonic()
+    if remaining <= 0:
+        raise error
+    return remaining if timeout is None else min(timeout, remaining)
+
+
+@final
+class _TimedNetwork(httpcore.NetworkBackend):
+    """
+    The network of a blocking pool, on which all steps of an exchange together keep its total timeout.
+
+    httpx starts its timeouts anew with each read and write, so that a server which drips bytes is never too slow.
+    """
+
+    def __init__(self, inner: httpcore.NetworkBackend) -> None:
+        self._inner = inner
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        timeout = _what_remains(timeout, httpcore.ConnectTimeout)
+        return _TimedStream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+
+
+@final
+class _TimedStream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _what_remains(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _PIECE):
+            self._inner.write(buffer[start : start + _PIECE], _what_remains(timeout, httpcore.WriteTimeout))
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        timeout = _what_remains(timeout, httpcore.ConnectTimeout)
+        return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def get_extra_info(self, info: str) -> Any:  # Any: of whatever kind the name stands for
+        return self._inner.get_extra_info(info)
 
 
 def _slices(content: bytes) -> Iterator[bytes]:
@@ -131,7 +209,8 @@ async def _slices_async(content: bytes) -> AsyncIterator[bytes]:
 
 def _foreign(request: Request, *, asynchronous: bool) -> httpx.Request:
     content: bytes | Iterator[bytes] | AsyncIterator[bytes] = request.content
-    headers = list(request.headers.pairs())
+    # Codings are not undone here, so none may be chosen.
+    headers = [*request.headers.pairs(), ("accept-encoding", "identity")]
     if len(request.content) > _SLICE:
         content = _slices_async(request.content) if asynchronous else _slices(request.content)
         headers.append(("content-length", str(len(request.content))))
@@ -177,6 +256,27 @@ def _too_large(head: Response, request: Request) -> UnreadableAnswer:
 
 def _too_late() -> TimedOut:
     return TimedOut("The answer did not come whole before the deadline.")
+
+
+@contextmanager
+def _until(ends_at: float | None) -> Generator[None]:
+    token = _ends_at.set(ends_at)
+    try:
+        yield
+    finally:
+        _ends_at.reset(token)
+
+
+def _more_came(response: httpx.Response) -> bool:
+    """
+    Say whether the service sent more than the answer, as with a wrong `Content-Length`.
+
+    On a connection that is used again it would be taken for the next answer. httpx does not look, and shows it nowhere.
+    """
+    inner: Any = response.stream  # Any: private all the way down; a respx mock has none of it
+    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        inner = getattr(inner, name, None)
+    return inner is not None and bool(inner.trailing_data[0])
 
 
 @final
@@ -230,8 +330,8 @@ class HttpxTransport:
 
     def send(self, request: Request) -> Response:
         """Send one request; see `Transport.send`."""
-        ends_at = None if request.timeout.total is None else self.now() + request.timeout.total
-        with _own_errors():
+        ends_at = None if request.timeout.total is None else time.monotonic() + request.timeout.total
+        with _own_errors(), _until(ends_at):
             response = self._pools.pool(request.url).handle_request(_foreign(request, asynchronous=False))
             try:
                 head = _head(request, response)
@@ -242,8 +342,8 @@ class HttpxTransport:
                     content += chunk
                     if len(content) > request.answer_limit:
                         raise _too_large(head, request)
-                    if ends_at is not None and self.now() > ends_at:
-                        raise _too_late()
+                if _more_came(response):
+                    response.extensions["network_stream"].close()
             except BaseException:
                 response.close()
                 raise
@@ -289,7 +389,7 @@ class AsyncHttpxTransport:
     async def send(self, request: Request) -> Response:
         """Send one request; see `AsyncTransport.send`."""
         try:
-            async with asyncio.timeout(request.timeout.total):
+            async with asyncio.timeout(None if (total := request.timeout.total) is None else total + _GRACE):
                 return await self._send(request)
         except TimeoutError as error:
             raise _too_late() from error
@@ -306,6 +406,8 @@ class AsyncHttpxTransport:
                     content += chunk
                     if len(content) > request.answer_limit:
                         raise _too_large(head, request)
+                if _more_came(response):
+                    await response.extensions["network_stream"].aclose()
             except BaseException:
                 await response.aclose()
                 raise

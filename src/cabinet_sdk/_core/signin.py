@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, acquire
+from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import SignInRefused, UnreadableAnswer
 
@@ -151,8 +152,10 @@ def _token_of(response: Response) -> tuple[str, float]:
             request_id=request_id,
             operation="sign_in.token",
         )
+    if response.status >= 400:
+        raise problem_of(response, "sign_in.token", None)
     token, lifetime = document.get("access_token"), document.get("expires_in", 3600)
-    if response.status >= 400 or not _is_token(token) or type(lifetime) not in {int, float} or not lifetime < _FOREVER:
+    if not _is_token(token) or type(lifetime) not in {int, float} or not lifetime < _FOREVER:
         message = "The token endpoint answered without a usable access_token and expires_in."
         raise UnreadableAnswer(message, status=response.status, request_id=request_id, operation="sign_in.token")
     return cast("str", token), float(lifetime)

@@ -1,0 +1,226 @@
+"""The rules of charges that need no client: requisites, the single tax payment, the ledger."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from cabinet_sdk.charges import (
+    Charge,
+    ChargeKind,
+    ChargeStatus,
+    ItemToPay,
+    NothingDue,
+    Payment,
+    PaymentMethod,
+)
+from cabinet_sdk.errors import CabinetError
+from cabinet_sdk.types import Kbk, Money, Uin
+from reference_server import Outcome, Profile, World
+from reference_server.charges.rules import SINGLE_TAX_KBK, SINGLE_TAX_KINDS, distribute
+from reference_server.testing import connect
+
+MONEY = st.integers(1, 10_000_00).map(Money.from_kopecks)
+
+
+@pytest.mark.feature("CH-01")
+@pytest.mark.parametrize("kind", ChargeKind.members())
+def test_requisites_are_complete_enough_for_a_bank(world: World, person: Profile, kind: ChargeKind) -> None:
+    """Taxes go to the single tax account without УИН; the rest carry a right УИН that is not their КБК."""
+    charge = world.charges.add(person, Money("10.00"), kind=kind)
+
+    requisites = charge.requisites
+    requisites.correspondent_account.check(requisites.bik)
+    requisites.account.check(requisites.bik)
+    assert type(requisites.payee_inn)(str(requisites.payee_inn))
+    assert requisites.purpose
+    assert requisites.payer_status != "0"
+    if kind in SINGLE_TAX_KINDS:
+        assert (requisites.kbk, requisites.oktmo, requisites.uin) == (SINGLE_TAX_KBK, "0", None)
+    else:
+        assert requisites.uin is not None
+        assert Uin(requisites.uin) == charge.uin
+        assert str(requisites.uin) != str(requisites.kbk)
+
+
+@pytest.mark.feature("CH-01")
+def test_a_charge_that_breaks_the_rules_of_its_kind_is_refused(world: World, person: Profile) -> None:
+    """A tax with a УИН, a fine with the КБК of the single tax payment, a term before the accrual: all are refused."""
+    tax = world.charges.add(person, Money("10.00"), kind=ChargeKind.TAX)
+    fine = world.charges.add(person, Money("10.00"))
+    uin = Uin.with_check_digits("1881017717000000009")
+
+    with pytest.raises(ValueError, match="single tax payment"):
+        world.charges.add(person, Money("10.00"), kind=ChargeKind.TAX, uin=uin)
+    with pytest.raises(ValueError, match="КБК"):
+        world.charges.add(
+            person,
+            Money("10.00"),
+            uin=uin,
+            requisites=attrs.evolve(fine.requisites, kbk=Kbk(str(SINGLE_TAX_KBK)), uin=uin),
+        )
+    with pytest.raises(ValueError, match="before the accrual"):
+        world.charges.add(person, Money("10.00"), due_on=dt.date(2020, 1, 1))
+    with pytest.raises(ValueError, match="above zero"):
+        world.charges.add(person, Money("0.00"))
+
+    assert tax.uin is None
+
+
+@pytest.mark.feature("CH-05")
+def test_a_single_tax_payment_is_shared_in_the_order_of_the_law(world: World, person: Profile) -> None:
+    """Debts come before what is not due yet, earlier terms first, penalties last; equal places share in proportion."""
+
+    def tax(amount: str, due_on: dt.date, kind: ChargeKind = ChargeKind.TAX) -> Charge:
+        return world.charges.add(person, Money(amount), kind=kind, accrued_on=dt.date(2026, 1, 1), due_on=due_on)
+
+    penalty = tax("50.00", dt.date(2026, 2, 1), ChargeKind.PENALTY)
+    current = tax("70.00", dt.date(2026, 12, 28))
+    first = tax("30.00", dt.date(2026, 3, 28))
+    second = tax("10.00", dt.date(2026, 3, 28), ChargeKind.CONTRIBUTION)
+    fine = world.charges.add(person, Money("99.00"), accrued_on=dt.date(2025, 1, 1), due_on=dt.date(2025, 2, 1))
+
+    transfer = world.charges.receive_transfer(
+        person.inn,
+        Money("20.00"),
+        purpose="Единый налоговый платёж",
+        kbk=SINGLE_TAX_KBK,
+    )
+    assert {(item.charge_id, item.amount) for item in transfer.items} == {
+        (first.id, Money("15.00")),
+        (second.id, Money("5.00")),
+    }
+
+    rest = world.charges.receive_transfer(person.inn, Money("200.00"), purpose="ЕНП", kbk=SINGLE_TAX_KBK)
+    assert [(item.charge_id, item.amount) for item in rest.items][-2:] == [
+        (current.id, Money("70.00")),
+        (penalty.id, Money("50.00")),
+    ]
+    assert rest.unmatched == Money("60.00")
+    with connect(world, person) as cabinet:
+        assert cabinet.charges.get(fine.id).paid == Money.ZERO
+    world.charges.check_books()
+
+
+@given(amount=MONEY, wanted=st.lists(MONEY, min_size=1, max_size=6), days=st.lists(st.integers(0, 3), min_size=6))
+def test_sharing_never_loses_a_kopeck(amount: Money, wanted: list[Money], days: list[int]) -> None:
+    """What is shared is all of it, or all that is owed; nobody gets more than is open."""
+    world = World()
+    person = world.profiles.add("А")
+    start = dt.date(2026, 11, 1)
+    charges = [
+        world.charges.add(
+            person,
+            each,
+            kind=ChargeKind.TAX,
+            accrued_on=start,
+            due_on=start + dt.timedelta(days=10 * day),
+        )
+        for each, day in zip(wanted, days, strict=False)
+    ]
+
+    items = distribute(amount, charges, dt.date(2026, 11, 16))
+
+    owed = sum((charge.amount for charge in charges), Money.ZERO)
+    assert sum((item.amount for item in items), Money.ZERO) == min(amount, owed)
+    by_id = {charge.id: charge.amount for charge in charges}
+    assert all(item.amount <= by_id[item.charge_id] for item in items)
+    world.close()
+
+
+class Books(RuleBasedStateMachine):
+    """Random payments, transfers, decisions and moments: the books balance after each of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.person = self.world.profiles.add("Иванова")
+        self.cabinet = connect(self.world, self.person)
+        self.charges: list[Charge] = []
+        self.payments: list[Payment] = []
+
+    @initialize(amounts=st.lists(MONEY, min_size=1, max_size=4))
+    def begin(self, amounts: list[Money]) -> None:
+        kinds = ChargeKind.members()
+        for number, amount in enumerate(amounts):
+            self.charges.append(self.world.charges.add(self.person, amount, kind=kinds[number % len(kinds)]))
+
+    @rule(data=st.data(), amount=st.none() | MONEY, method=st.sampled_from(PaymentMethod.members()))
+    def pay(self, data: st.DataObject, amount: Money | None, method: PaymentMethod) -> None:
+        charge = data.draw(st.sampled_from(self.charges))
+        try:
+            self.payments.append(self.cabinet.charges.pay(charge.id, method=method, amount=amount))
+        except CabinetError as error:
+            assert error.request_id is not None  # noqa: PT017  # whichever refusal it is, it can be quoted
+
+    @rule(method=st.sampled_from(PaymentMethod.members()))
+    def pay_all(self, method: PaymentMethod) -> None:
+        items = tuple(ItemToPay(charge.id) for charge in self.charges)
+        try:
+            self.payments.append(self.cabinet.charges.pay_several(items, method=method))
+        except CabinetError as error:
+            assert error.request_id is not None  # noqa: PT017
+
+    @rule(outcome=st.sampled_from(Outcome.members()))
+    def script(self, outcome: Outcome) -> None:
+        self.world.charges.script(outcome)
+
+    @rule(data=st.data(), amount=MONEY)
+    def transfer(self, data: st.DataObject, amount: Money) -> None:
+        numbers = [payment.number for payment in self.payments] or ["нет"]
+        uins = [str(charge.uin) for charge in self.charges]
+        purpose = data.draw(st.sampled_from([*numbers, *uins, "без назначения"]))
+        kbk = data.draw(st.sampled_from([None, SINGLE_TAX_KBK]))
+        self.world.charges.receive_transfer(self.person.inn, amount, purpose=purpose, kbk=kbk)
+
+    @rule(seconds=st.sampled_from([0.5, 1.0, 3.0, 900.0, 6 * 86400.0]))
+    def wait(self, seconds: float) -> None:
+        self.world.clock.sleep(seconds)
+
+    @rule()
+    def lose_an_answer(self) -> None:
+        self.world.faults.lose_answer("charges.pay")
+
+    @rule()
+    def crash(self) -> None:
+        self.world.faults.crash("charges.pay")
+
+    @invariant()
+    def books_balance(self) -> None:
+        self.world.charges.check_books()
+        for charge in self.charges:
+            now = self.cabinet.charges.get(charge.id)
+            expected = (
+                ChargeStatus.NOT_PAID
+                if not now.paid
+                else (ChargeStatus.PARTLY_PAID if now.paid < now.amount else ChargeStatus.PAID)
+            )
+            assert now.status == expected
+            assert now.due == max(Money.ZERO, now.amount - now.paid - now.pending)
+            assert now.overpaid == max(Money.ZERO, now.paid - now.amount)
+            listed = [each.id for each in self.cabinet.charges.list(status=now.status)]
+            assert charge.id in listed
+
+    def teardown(self) -> None:
+        self.world.close()
+
+
+TestBooks = Books.TestCase
+
+
+@pytest.mark.feature("CH-10")
+def test_nothing_is_due_while_a_payment_is_under_way(world: World, person: Profile) -> None:
+    """What a pending payment holds cannot be paid a second time."""
+    charge = world.charges.add(person, Money("10.00"))
+    with connect(world, person) as cabinet:
+        cabinet.charges.pay(charge.id, method=PaymentMethod.SBP, amount=Money("4.00"))
+        second = cabinet.charges.pay(charge.id, method=PaymentMethod.SBP)
+        with pytest.raises(NothingDue):
+            cabinet.charges.pay(charge.id, method=PaymentMethod.SBP)
+
+    assert second.amount == Money("6.00")
