@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import sys
 from pathlib import Path
 
@@ -60,12 +62,12 @@ def main(arguments: list[str] | None = None) -> int:
     except (DatabaseRefused, OSError) as error:
         print(f"cabinet-reference-server: {error}", file=sys.stderr)
         return 1
+    # uvicorn stops gracefully and then raises the signal again; for a service that was told to stop that is a good end.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     server = WorldServer(world, listener, ready=_announce, sandbox=private, log_level=options.log_level)
     try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        # uvicorn has stopped gracefully and hands the signal on; for a person at a terminal that is a good end.
-        pass
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
     finally:
         world.close()
     return 0

@@ -43,13 +43,20 @@ def connect_async(world: World, profile: Profile) -> AsyncCabinet:
 
 
 @contextmanager
-def serve(world: World) -> Generator[str]:
-    """Serve a world on a free port of this machine in a thread; the value is the base URL."""
+def serve(world: World, *, sandbox: bool = True) -> Generator[str]:
+    """
+    Serve a world on a free port of this machine in a thread; the value is the base URL.
+
+    Args:
+        world: What to serve.
+        sandbox: Whether the pages show credentials and let a visitor decide in the authorities' place.
+    """
     # Here and not above: whoever stays in memory needs neither Starlette nor uvicorn.
     from reference_server.serve import WorldServer, listen  # noqa: PLC0415
 
     ready = threading.Event()
-    server: WorldServer = WorldServer(world, listen("127.0.0.1", 0), ready=lambda _: ready.set())
+    listener = listen("127.0.0.1", 0)
+    server: WorldServer = WorldServer(world, listener, ready=lambda _: ready.set(), sandbox=sandbox)
     thread = threading.Thread(target=server.serve_forever, name="reference-server", daemon=True)
     thread.start()
     if not ready.wait(timeout=30):

@@ -8,12 +8,18 @@ and awaiting it gives the result or raises the error.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator
+from inspect import isawaitable
 from typing import Any, cast
 
 from cabinet_sdk import AsyncCabinet, Cabinet, Page, Pages
 from cabinet_sdk._core.area import Area
 
-__all__ = ["with_async_face"]
+__all__ = ["settle", "with_async_face"]
+
+
+async def settle(value: Any) -> Any:
+    """Return what `OutcomeUnknown.reconcile` gives: awaited where the client is async."""
+    return await value if isawaitable(value) else value
 
 
 def with_async_face(cabinet: Cabinet) -> AsyncCabinet:

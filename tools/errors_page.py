@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cabinet_sdk._core.operation import Repeat
-from cabinet_sdk._core.retry import NOBODY_KNOWS, RetryPolicy, may_repeat, settles
+from cabinet_sdk._core.retry import LONGEST_WAIT, NOBODY_KNOWS, RetryPolicy, may_repeat, settles
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.errors import (
     CallerError,
@@ -60,7 +60,9 @@ def page(text: str) -> str:
 
 def _delays(policy: RetryPolicy) -> str:
     rows = [(str(number), _pause(policy, number)) for number in range(1, policy.attempts + 1)]
-    return _table(("attempt", "pause before it"), rows)
+    longest = LONGEST_WAIT / 3600
+    rest = f"Whatever the service asks for, nobody waits longer than {longest:g} hours, even without a deadline."
+    return f"{_table(('attempt', 'pause before it'), rows)}\n\n{rest}"
 
 
 def _pause(policy: RetryPolicy, number: int) -> str:
@@ -135,9 +137,7 @@ def _meaning(problem: type[Problem]) -> str:
 
 
 def _wrapped(text: str, indent: str = "") -> str:
-    return textwrap.fill(
-        text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

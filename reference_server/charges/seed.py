@@ -6,6 +6,7 @@ import datetime as dt
 import random
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import product
 
 import attrs
 
@@ -61,9 +62,8 @@ _STATES: Sequence[tuple[int, int]] = ((0, -40), (10, 20), (4, -15), (0, 25), (3,
 def seed(control: ChargesControl, profile: Profile, chance: random.Random, now: dt.datetime) -> None:
     """Charge a profile with every kind in every state: not paid, partly paid, paid, overdue, overpaid."""
     today = moscow_date(now)
-    drafts = (*_TAXES[profile.kind], *_DUTIES_AND_FINES)
-    for number, draft in enumerate(drafts * 3):
-        tenths, days_late = _STATES[number % len(_STATES)]
+    made = product((*_TAXES[profile.kind], *_DUTIES_AND_FINES), _STATES)
+    for number, (draft, (tenths, days_late)) in enumerate(made):
         due_on = today - dt.timedelta(days=days_late + chance.randrange(5))
         charge = _add(control, profile, chance, draft, due_on, with_order=draft.kind == ChargeKind.FINE)
         _pay(control, profile, charge, tenths, number)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cabinet_sdk._core.in_process import AsyncInProcessTransport, InProcessTransport
 from cabinet_sdk._core.tls import Proxy, Tls
 from cabinet_sdk._core.transport import AsyncTransport, Transport
-from cabinet_sdk._core.wire import AsyncByteStream, ByteStream, Headers, Request, Response, Timeout
+from cabinet_sdk._core.wire import AsyncByteStream, Body, ByteStream, Headers, Request, Response, Timeout
 
 if TYPE_CHECKING:
     from cabinet_sdk._core.httpx_transport import AsyncHttpxTransport, HttpxTransport
@@ -22,6 +22,7 @@ __all__ = [
     "AsyncHttpxTransport",
     "AsyncInProcessTransport",
     "AsyncTransport",
+    "Body",
     "ByteStream",
     "Headers",
     "HttpxTransport",
@@ -43,3 +44,7 @@ def __getattr__(name: str) -> object:
         return getattr(httpx_transport, name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -36,7 +36,9 @@ async def test_a_charge_shows_all_that_is_known(client: AsyncCabinet, world: Wor
 @pytest.mark.feature("CH-01", "CH-04")
 async def test_filters_narrow_the_list(client: AsyncCabinet, world: World, person: Profile) -> None:
     """Kind, status, period, УИН, order number, payee and overdue each leave what they name."""
-    fine = world.charges.add(person, Money("500.00"), accrued_on=dt.date(2026, 1, 31), due_on=dt.date(2026, 4, 1), order_number="77")
+    fine = world.charges.add(
+        person, Money("500.00"), accrued_on=dt.date(2026, 1, 31), due_on=dt.date(2026, 4, 1), order_number="77"
+    )
     tax = world.charges.add(person, Money("900.00"), kind=ChargeKind.TAX, accrued_on=dt.date(2026, 2, 1))
     world.charges.credit(person, tax, Money("1.00"))
 
@@ -82,7 +84,9 @@ async def test_sorting(client: AsyncCabinet, world: World, person: Profile) -> N
 
 
 @pytest.mark.feature("CH-02")
-async def test_debts_begin_the_day_after_the_term_in_moscow(client: AsyncCabinet, world: World, person: Profile) -> None:
+async def test_debts_begin_the_day_after_the_term_in_moscow(
+    client: AsyncCabinet, world: World, person: Profile
+) -> None:
     """On its last day a charge is no debt; at midnight in Moscow it becomes one."""
     due_on = dt.date(2026, 11, 16)
     charge = world.charges.add(person, Money("10.00"), accrued_on=due_on, due_on=due_on)

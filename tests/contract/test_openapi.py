@@ -17,7 +17,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import validate
 
-from cabinet_sdk._core import openapi
+from cabinet_sdk._core import openapi_frame
 from cabinet_sdk._core.openapi import document, problems_of
 from cabinet_sdk._core.operation import Download, Permission
 from cabinet_sdk._core.schema import Schema, Schemas, Side, read_documentation
@@ -150,13 +150,13 @@ def test_links_lead_to_operations() -> None:
 
 def test_limits_are_those_of_the_server() -> None:
     """What the document says of pages is what the reference server enforces."""
-    assert (paging.DEFAULT_LIMIT, paging.MAX_LIMIT) == (openapi.DEFAULT_LIMIT, openapi.MAX_LIMIT)
+    assert (paging.DEFAULT_LIMIT, paging.MAX_LIMIT) == (openapi_frame.DEFAULT_LIMIT, openapi_frame.MAX_LIMIT)
 
 
 @pytest.mark.parametrize("key", ['"a-1"', "a-1", '""', "a_1", '"a', "a" * 255, "a" * 256])
 def test_key_pattern_is_that_of_the_server(key: str) -> None:
     """The document and the reference server take the same idempotency keys."""
-    described = Draft202012Validator({"type": "string", "pattern": openapi.KEY_PATTERN}).is_valid(key)
+    described = Draft202012Validator({"type": "string", "pattern": openapi_frame.KEY_PATTERN}).is_valid(key)
 
     with nullcontext() if described else pytest.raises(InvalidRequest):
         idempotency.key_of(Headers([("Idempotency-Key", key)]))

@@ -11,7 +11,9 @@ builds, once for each class, a plain function that carries the same signature, n
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Coroutine
+from operator import attrgetter
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, final, get_args, get_type_hints, overload
 
 from cabinet_sdk._core.calls import call
@@ -46,10 +48,14 @@ class Area(Generic[ModeT]):
     """A group of operations of one client."""
 
     def __init__(self, context: Context) -> None:
-        self.context = context
+        self._context = context
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.context.base_url}>"
+        return f"<{type(self).__name__} of {self._context.base_url}>"
+
+
+# Private, so that completion after an area shows its operations alone; the functions below are the area's methods.
+_context_of: Callable[[Area[Any]], Context] = attrgetter("_context")
 
 
 Row = Operation[..., Any, Any]
@@ -97,8 +103,11 @@ class Endpoint(Generic[P, S_co, A_co]):
         method.__qualname__ = f"{owner.__name__}.{self._name}"
         method.__module__ = owner.__module__
         method.__doc__ = _documentation(self.source)
+        signature = _signature(self.source, asynchronous=asynchronous)
         # Any: functions declare no such attribute, `inspect` looks for it.
-        cast("Any", method).__signature__ = _signature(self.source, asynchronous=asynchronous)
+        cast("Any", method).__signature__ = signature
+        hints = {each.name: each.annotation for each in signature.parameters.values() if each.name != "self"}
+        method.__annotations__ = {**hints, "return": signature.return_annotation}
         return method
 
 
@@ -113,10 +122,12 @@ def _method(source: Source, *, asynchronous: bool) -> Callable[..., Any]:
     start = _start(cast("Row", source)) if isinstance(source, Operation) else source
 
     def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
-        return self.context.perform(start(self.context, *args, **kwargs))
+        context = _context_of(self)
+        return context.perform(start(context, *args, **kwargs))
 
     async def method_async(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
-        return await self.context.perform(start(self.context, *args, **kwargs))
+        context = _context_of(self)
+        return await context.perform(start(context, *args, **kwargs))
 
     return method_async if asynchronous else method
 
@@ -132,7 +143,7 @@ def _listing(row: Listing[..., Any, Any], *, asynchronous: bool) -> Callable[...
     pages = cast("Callable[..., Any]", AsyncPages if asynchronous else Pages)
 
     def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
-        return pages(self.context, row, row.request(*args, **kwargs))
+        return pages(_context_of(self), row, row.request(*args, **kwargs))
 
     return method
 
@@ -158,7 +169,8 @@ def _result(row: Row, *, asynchronous: bool) -> Any:
 
 def _documentation(source: Source) -> str:
     if not isinstance(source, Operation):
-        return inspect.getdoc(source) or ""
+        # The context is the client's affair: a method has no such parameter.
+        return re.sub(r"(?m)^    context: .*\n(?:     .*\n)*", "", inspect.getdoc(source) or "")
     text = inspect.getdoc(source.request_class) or ""
     if not source.errors:
         return text

@@ -107,6 +107,10 @@ def send(
     return (yield from conversation.hold(attrs.evolve(request, stream=True)))
 
 
+def _refuses(status: int) -> bool:
+    return 400 <= status < 500 and status not in NOTHING_DONE
+
+
 @final
 class Conversation:
     """One call's attempts: their shared ids, their deadline, and what is known of the outcome so far."""
@@ -186,34 +190,37 @@ class Conversation:
                 raise self.unsettled(self._too_late())
             timeout = attrs.evolve(context.options.timeout, total=remaining)
             outcome = yield from self._attempt(attrs.evolve(request, timeout=timeout), operation, number, repeat)
-            if isinstance(outcome, Response):
-                refusal = 400 <= outcome.status < 500 and outcome.status not in NOTHING_DONE
-                if outcome.status < 300 or (accept_refusal and refusal):
-                    context.budget.give(number - 1)
-                    return outcome
-                wait = retry_after(outcome.headers)
-                problem = problem_of(outcome, operation, wait)
-                error: CabinetError = problem
-                result: NetworkError | int = outcome.status
-                code = problem.code
-                if repeat is not Repeat.SAFE and outcome.status in NOBODY_KNOWS:
-                    self._unknown = True
-            else:
-                wait, error, result, code = None, outcome, outcome, None
-                if repeat is not Repeat.SAFE and outcome.sent:
-                    self._unknown = True
-            if isinstance(error, TokenInvalid) and result == TokenInvalid.status:
+            if isinstance(outcome, Response) and (
+                outcome.status < 300 or (accept_refusal and _refuses(outcome.status))
+            ):
+                context.budget.give(number - 1)
+                return outcome
+            error, wait, again = self._judged(outcome, operation, repeat)
+            if isinstance(error, TokenInvalid) and error.status == TokenInvalid.status:
                 raise error
-            if not may_repeat(repeat, result, code) or number >= context.retry.attempts:
+            if not again or number >= context.retry.attempts:
                 raise self.unsettled(error)
             delay = context.retry.jittered_delay(number, context.random()) if wait is None else wait
             remaining = self._remaining()
-            if (remaining is not None and delay >= remaining) or delay > LONGEST_WAIT:
-                raise self.unsettled(error if isinstance(outcome, Response) else self._too_late(error))
+            if delay > LONGEST_WAIT or (remaining is not None and delay >= remaining):
+                raise self.unsettled(self._too_late(error) if isinstance(error, NetworkError) else error)
             if not context.budget.take():
                 raise self.unsettled(error)
             if delay > 0:
                 yield from pause(delay)
+
+    def _judged(
+        self, outcome: Response | NetworkError, operation: str, repeat: Repeat
+    ) -> tuple[CabinetError, float | None, bool]:
+        """Return what a failed attempt stands for, how long the service asks to wait, and whether to repeat it."""
+        changes = repeat is not Repeat.SAFE
+        if isinstance(outcome, NetworkError):
+            self._unknown = self._unknown or (changes and outcome.sent)
+            return outcome, None, may_repeat(repeat, outcome, None)
+        self._unknown = self._unknown or (changes and outcome.status in NOBODY_KNOWS)
+        wait = retry_after(outcome.headers)
+        problem = problem_of(outcome, operation, wait)
+        return problem, wait, may_repeat(repeat, outcome.status, problem.code)
 
     def _attempt(
         self,

@@ -11,7 +11,8 @@ that retrying is the flow's decision; ``finally`` in a flow runs also when a tas
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, Protocol, TypeAlias, TypeVar, assert_never, cast, final
 
 import attrs
@@ -30,6 +31,7 @@ __all__ = [
     "perform",
     "perform_async",
     "read_chunk",
+    "run",
 ]
 
 T = TypeVar("T")
@@ -89,7 +91,15 @@ class Close:
     stream: ByteStream | AsyncByteStream
 
 
-Effect: TypeAlias = Exchange | Pause | Acquire | ReadChunk | Close
+@final
+@attrs.frozen
+class Run:
+    """Call a function that waits for a disk or computes for long; the result is its own."""
+
+    function: Callable[[], object]
+
+
+Effect: TypeAlias = Exchange | Pause | Acquire | ReadChunk | Close | Run
 
 Flow: TypeAlias = Generator[Effect, Any, T]
 """A conversation that returns a `T`. What is sent in depends on the effect: only the functions below yield effects."""
@@ -120,6 +130,12 @@ def read_chunk(chunks: Iterator[bytes] | AsyncIterator[bytes]) -> Flow[bytes | N
 def close(stream: ByteStream | AsyncByteStream) -> Flow[None]:
     """Give back the connection of an answer."""
     yield Close(stream)
+
+
+def run(function: Callable[[], T]) -> Flow[T]:
+    """Call a function that waits for a disk or computes for long, in async mode in a thread of its own."""
+    result: T = yield Run(function)
+    return result
 
 
 def perform(flow: Flow[T], transport: Transport) -> T:
@@ -167,6 +183,8 @@ def _do(effect: Effect, transport: Transport) -> object:
             return next(cast("Iterator[bytes]", effect.chunks), None)
         case Close():
             cast("ByteStream", effect.stream).close()
+        case Run():
+            return effect.function()
         case _:
             assert_never(effect)
     return None
@@ -184,6 +202,8 @@ async def _do_async(effect: Effect, transport: AsyncTransport) -> object:
             return await anext(cast("AsyncIterator[bytes]", effect.chunks), None)
         case Close():
             await cast("AsyncByteStream", effect.stream).aclose()
+        case Run():
+            return await asyncio.to_thread(effect.function)
         case _:
             assert_never(effect)
     return None

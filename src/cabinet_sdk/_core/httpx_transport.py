@@ -23,7 +23,7 @@ import httpcore
 import httpx
 
 from cabinet_sdk._core.tls import Proxy, Tls
-from cabinet_sdk._core.wire import Headers, Request, Response, Timeout
+from cabinet_sdk._core.wire import Body, Headers, Request, Response, Timeout
 from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, TimedOut, UnreadableAnswer, UsageError
 
 __all__ = ["AsyncHttpxTransport", "HttpxTransport"]
@@ -130,7 +130,8 @@ class _Pools(Generic[PoolT]):
             raise UsageError(f"the proxy cannot be used: {error}") from error
         if isinstance(pool, httpx.HTTPTransport):
             # httpx has no public way to give its pool another network.
-            pool._pool._network_backend = _TimedNetwork(pool._pool._network_backend)  # noqa: SLF001
+            inner: Any = vars(pool)["_pool"]  # Any: whichever pool of httpcore's
+            inner._network_backend = _TimedNetwork(inner._network_backend)  # noqa: SLF001
         return pool
 
 
@@ -207,13 +208,26 @@ async def _slices_async(content: bytes) -> AsyncIterator[bytes]:
         yield piece
 
 
+async def _pieces_in_thread(body: Body) -> AsyncIterator[bytes]:
+    # Reading may wait for a disk, which must not hold up the event loop.
+    pieces = iter(body)
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
+
+
 def _foreign(request: Request, *, asynchronous: bool) -> httpx.Request:
-    content: bytes | Iterator[bytes] | AsyncIterator[bytes] = request.content
+    content: bytes | Iterator[bytes] | AsyncIterator[bytes]
     # Codings are not undone here, so none may be chosen.
     headers = [*request.headers.pairs(), ("accept-encoding", "identity")]
-    if len(request.content) > _SLICE:
+    if not isinstance(request.content, bytes):
+        content = _pieces_in_thread(request.content) if asynchronous else iter(request.content)
+        if request.content.length is not None:
+            headers.append(("content-length", str(request.content.length)))
+    elif len(request.content) > _SLICE:
         content = _slices_async(request.content) if asynchronous else _slices(request.content)
         headers.append(("content-length", str(len(request.content))))
+    else:
+        content = request.content
     return httpx.Request(
         request.method,
         request.url,
@@ -335,7 +349,7 @@ class HttpxTransport:
             response = self._pools.pool(request.url).handle_request(_foreign(request, asynchronous=False))
             try:
                 head = _head(request, response)
-                if request.stream:
+                if request.stream and head.status < 300:
                     return attrs.evolve(head, stream=_Stream(response))
                 content = bytearray()
                 for chunk in cast("Iterable[bytes]", response.stream):
@@ -399,7 +413,7 @@ class AsyncHttpxTransport:
             response = await self._pools.pool(request.url).handle_async_request(_foreign(request, asynchronous=True))
             try:
                 head = _head(request, response)
-                if request.stream:
+                if request.stream and head.status < 300:
                     return attrs.evolve(head, stream=_AsyncStream(response))
                 content = bytearray()
                 async for chunk in response.aiter_raw():

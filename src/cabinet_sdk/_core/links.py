@@ -7,9 +7,9 @@ from urllib.parse import urljoin
 
 __all__ = ["linked"]
 
-_TOKEN = r"[!#$%&'*+.^`|~\w-]+"
+_NAME = r"[!#$%&'*+.^`|~\w-]+"
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
-_PARAMETER = re.compile(rf'\s*;\s*({_TOKEN})(?:\s*=\s*(?:{_QUOTED}|([^\s",;]*)))?', re.ASCII)
+_PARAMETER = re.compile(rf'\s*;\s*({_NAME})(?:\s*=\s*(?:{_QUOTED}|([^\s",;]*)))?', re.ASCII)
 # The repetition is possessive (``*+``): a header made to be slow is refused as fast as any other.
 _LINK = re.compile(rf"<([^<>]*)>((?:{_PARAMETER.pattern})*+)\s*(?:,|$)", re.ASCII)
 

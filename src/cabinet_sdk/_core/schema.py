@@ -26,13 +26,20 @@ __all__ = ["Documentation", "Schema", "Schemas", "Side", "example_of", "read_doc
 Schema: TypeAlias = dict[str, Any]  # Any: JSON
 """A JSON Schema, or any other JSON object of the document."""
 
-TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
-CODE_PATTERN = r"^[a-z][a-z0-9_]*$"
-MONEY_PATTERN = r"^-?(0|[1-9][0-9]{0,15})\.[0-9]{2}$"
-PERIOD_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
+_CODE_PATTERN = r"^[a-z][a-z0-9_]*$"
+_MONEY_PATTERN = r"^-?(0|[1-9][0-9]{0,15})\.[0-9]{2}$"
+_PERIOD_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 # For text of no class of its own, by the end of the field's name.
-_TEXT_EXAMPLES = {"url": "https://cabinet.example/page", "number": "12345", "rate": "6 %", "status": "01"}
+_TEXT_EXAMPLES = {
+    "code": "form",
+    "field": "items[2].amount",
+    "number": "12345",
+    "rate": "6 %",
+    "status": "01",
+    "url": "https://cabinet.example/page",
+}
 
 _SECTION = re.compile(r"^(?:Args|Attributes|Raises|Returns):$")
 _ENTRY = re.compile(r"^    (?P<name>\w+): (?P<text>.+)$")
@@ -181,7 +188,7 @@ class Schemas:
         if kind not in _PLAIN:
             msg = f"{kind!r} has no schema"
             raise TypeError(msg)
-        limits = {"maxLength": MAX_TEXT, "pattern": TEXT_PATTERN} if kind is str and side is Side.REQUEST else {}
+        limits = {"maxLength": MAX_TEXT, "pattern": _TEXT_PATTERN} if kind is str and side is Side.REQUEST else {}
         return _PLAIN[kind] | limits
 
 
@@ -230,7 +237,7 @@ def _code(kind: type[Code], side: Side) -> Schema:
     return {
         "type": "string",
         "description": f"{summary} Known are {known}; expect others.",
-        "pattern": CODE_PATTERN,
+        "pattern": _CODE_PATTERN,
         "x-extensible-enum": members,
         "examples": members[:1],
     }
@@ -241,7 +248,7 @@ def _money(_: type[Money]) -> Schema:
         "type": "string",
         "description": "Roubles with two decimals, below ten quadrillion; a float does not hold them exactly.",
         "format": "money",
-        "pattern": MONEY_PATTERN,
+        "pattern": _MONEY_PATTERN,
         "examples": ["1234.50"],
     }
 
@@ -251,7 +258,7 @@ def _period(_: type[Period]) -> Schema:
         "type": "string",
         "description": "All days from the first to the last, both included: an interval of ISO 8601.",
         "format": "period",
-        "pattern": PERIOD_PATTERN,
+        "pattern": _PERIOD_PATTERN,
         "examples": ["2026-01-01/2026-03-31"],
     }
 

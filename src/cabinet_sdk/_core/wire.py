@@ -14,7 +14,7 @@ import attrs
 
 from cabinet_sdk._core.redaction import shown_headers, shown_url
 
-__all__ = ["AsyncByteStream", "ByteStream", "Headers", "Request", "Response", "Timeout", "origin_of"]
+__all__ = ["AsyncByteStream", "Body", "ByteStream", "Headers", "Request", "Response", "Timeout", "origin_of"]
 
 
 @final
@@ -91,6 +91,26 @@ class AsyncByteStream(Protocol):
     async def aclose(self) -> None: ...
 
 
+class Body(Protocol):
+    """
+    The body of a request that is too large for memory. A transport sends what it iterates over.
+
+    Each iteration begins at the beginning, for an attempt of its own. Reading it may wait for a disk.
+    """
+
+    @property
+    def length(self) -> int | None:
+        """In bytes, and then exactly so many come; None where nobody knows before the end."""
+        ...
+
+    @property
+    def spent(self) -> bool:
+        """Whether it has been iterated over and cannot be again, so that there is no other attempt."""
+        ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
 @final
 @attrs.frozen(kw_only=True, repr=False)
 class Request:
@@ -101,24 +121,23 @@ class Request:
         method: In upper case.
         url: Absolute.
         headers: All but `Host` and `Content-Length`, which the transport writes.
-        content: The body.
+        content: The body; a `Body` is sent as it is read.
         timeout: How long the attempt may take.
-        stream: Whether the body of the answer is wanted as a stream.
+        stream: Whether the body of a good answer (below 300) is wanted as a stream.
         answer_limit: The largest body in bytes that may be read into memory; more is `UnreadableAnswer`.
     """
 
     method: str
     url: str
     headers: Headers = Headers()
-    content: bytes = b""
+    content: bytes | Body = b""
     timeout: Timeout = Timeout()
     stream: bool = False
     answer_limit: int = 64 * 1024 * 1024
 
     def __repr__(self) -> str:
-        return (
-            f"<Request {self.method} {shown_url(self.url)} {shown_headers(self.headers.pairs())} {len(self.content)} B>"
-        )
+        length = len(self.content) if isinstance(self.content, bytes) else self.content.length
+        return f"<Request {self.method} {shown_url(self.url)} {shown_headers(self.headers.pairs())} {length} B>"
 
 
 @final

@@ -1,0 +1,104 @@
+"""Idempotency keys, and what the views of a client share."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cabinet_sdk import ClientCredentials, RetryPolicy
+from cabinet_sdk.errors import InvalidValue, ServiceError, UsageError
+from tests.core.conftest import Play
+from tests.core.scripted import CHANGE, CHANGE_ONCE, READ, Script, problem, thing, token
+
+pytestmark = pytest.mark.feature("EX-01")
+
+
+async def test_every_attempt_has_the_same_quoted_key(play: Play) -> None:
+    """The key is a structured field string, made once a call; so are the request id and the body."""
+    script = Script(problem(503), problem(502), problem(503), thing())
+
+    answer = await play(script).answer(CHANGE, payee_inn="7707083893")
+
+    assert len(script.requests) == 4
+    assert re.fullmatch(r'"[0-9a-f-]{36}"', script.keys[0] or "")
+    assert len({(key, request.headers["x-request-id"]) for key, request in zip(script.keys, script.requests, strict=True)}) == 1
+    assert f'"{answer.operation_id}"' == script.keys[0]
+
+
+async def test_every_call_has_its_own_key(play: Play) -> None:
+    """Two calls never share a key or a request id; a read has no key."""
+    script = Script(thing())
+    client = play(script)
+
+    for row in (CHANGE, CHANGE, READ, CHANGE_ONCE):
+        await client.answer(row)
+
+    assert script.keys[0] != script.keys[1]
+    assert script.keys[2:] == [None, None]
+    assert len({request.headers["x-request-id"] for request in script.requests}) == 4
+
+
+async def test_a_given_key_serves_one_keyed_call(play: Play) -> None:
+    """A caller's key is not used up by reads, serves one change with all its attempts, and then raises."""
+    script = Script(thing(), problem(503), thing())
+    view = play(script).with_options(idempotency_key="order-1")
+
+    await view.answer(READ)
+    await view.answer(CHANGE)
+    with pytest.raises(UsageError, match="has served its call"):
+        await view.with_options(deadline=5).answer(CHANGE)
+
+    assert script.keys == [None, '"order-1"', '"order-1"']
+
+
+async def test_a_call_that_cannot_be_written_uses_no_key(play: Play) -> None:
+    """A request that cannot be encoded is not sent and leaves the caller's key for the next one."""
+    script = Script(thing())
+    view = play(script).with_options(idempotency_key="order-1")
+
+    with pytest.raises((InvalidValue, TypeError, AttributeError)):
+        await view.answer(CHANGE, colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await view.answer(CHANGE)
+
+    assert script.keys == ['"order-1"']
+
+
+@pytest.mark.parametrize("key", ["", "a b", 'a"b', "ключ", "a" * 256, "a\r\nb", "a_b"])
+async def test_a_key_that_the_service_would_refuse_is_refused(play: Play, key: str) -> None:
+    """A key has 1 to 255 Latin letters, digits and hyphens."""
+    with pytest.raises(UsageError):
+        _ = play(Script(thing())).with_options(idempotency_key=key).charges
+
+
+async def test_views_share_token_and_budget(play: Play) -> None:
+    """A token fetched by one view serves all; a repeat of one view is paid from the budget of all."""
+    script = Script(thing(), problem(503), thing(), problem(503), thing(), tokens=[token()])
+    client = play(script, ClientCredentials("client", "secret"), retry=RetryPolicy(budget=1, first_delay=0))
+    one, other = client.with_options(deadline=5), client.with_options(deadline=7).with_options(page_size=3)
+
+    await one.answer(READ)
+    await other.answer(READ)  # takes a repeat, and succeeding gives it back
+    await client.answer(READ)
+
+    assert len(script.token_requests) == 1
+    drained = Script(problem(503), tokens=[token()])
+    client = play(drained, ClientCredentials("client", "secret"), retry=RetryPolicy(budget=1, first_delay=0))
+    for view in (client.with_options(deadline=5), client.with_options(deadline=7), client):
+        with pytest.raises(ServiceError):
+            await view.answer(READ)
+    assert len(drained.requests) == 4
+
+
+async def test_views_add_headers(play: Play) -> None:
+    """Headers of views add up and are sent on every attempt; one that cannot be sent is refused with its name only."""
+    script = Script(problem(503), thing())
+    view = play(script).with_options(headers={"traceparent": "00-1-2-01"}).with_options(headers={"X-Mine": "1"})
+
+    await view.answer(READ)
+
+    assert [(r.headers["traceparent"], r.headers["x-mine"]) for r in script.requests] == [("00-1-2-01", "1")] * 2
+    for value in ("a\r\nb", "значение"):
+        with pytest.raises(UsageError, match="X-Bad") as caught:
+            _ = view.with_options(headers={"X-Bad": value}).charges
+        assert value not in str(caught.value)

@@ -1,0 +1,247 @@
+"""When nobody can know whether a change happened."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from cabinet_sdk import ClientCredentials, RetryPolicy
+from cabinet_sdk.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    KeyReused,
+    OutcomeUnknown,
+    Problem,
+    ServiceUnavailable,
+    SignInRefused,
+    StateError,
+    StillRunning,
+    TimedOut,
+    UsageError,
+)
+from tests.core.conftest import Play
+from tests.core.scripted import (
+    BASE_URL,
+    CHANGE,
+    CHANGE_ONCE,
+    READ,
+    After,
+    Ask,
+    AsyncScripted,
+    Script,
+    Step,
+    answer,
+    html,
+    ok,
+    problem,
+    thing,
+    token,
+)
+
+from cabinet_sdk import AsyncCabinet, Cabinet
+from tests.core.scripted import Scripted
+
+pytestmark = pytest.mark.feature("EX-01", "SE-06")
+
+AMBIGUOUS: dict[str, Step] = {
+    "timed out": TimedOut("silence"),
+    "cut": ConnectionLost("cut"),
+    "500": problem(500),
+    "502 HTML": html(502),
+    "504": problem(504),
+}
+NOT_SETTLING: dict[str, Step] = {
+    **AMBIGUOUS,
+    "503": problem(503),
+    "429": problem(429),
+    "401": problem(401, "sign_in.required"),
+    "rejected token": problem(401, "sign_in.token_invalid"),
+    "403": problem(403, "permission.missing"),
+    "refused": ConnectionFailed("refused"),
+    "still running": problem(409, "idempotency.still_running"),
+    "302": problem(302),
+    "404 HTML": html(404),
+    "200 HTML": html(200),
+    "200 cut JSON": answer(200, b'{"name": "a th', "application/json"),
+    "200 of a wrong type": ok({"name": 7}),
+}
+SETTLING: dict[str, tuple[Step, type[Exception]]] = {
+    "409": (problem(409, "charges.nothing_due"), StateError),
+    "422": (problem(422, "idempotency.key_reused"), KeyReused),
+    "404": (problem(404, "charges.charge_not_found"), Problem),
+    "400": (problem(400, "request.invalid"), Problem),
+}
+
+
+async def test_result_is_unknown_and_reconciled(play: Play) -> None:
+    """Experiment 22: a keyed call that times out names its operation id, and `reconcile` brings the single result."""
+    script = Script(*[TimedOut("silence")] * 4, thing("the one"))
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await play(script).answer(CHANGE, payee_inn="7707083893")
+    result = await caught.value.reconcile()
+
+    error = caught.value
+    assert result.name == "the one"
+    assert set(script.keys) == {f'"{error.operation_id}"'}
+    assert {request.content for request in script.requests} == {b'{"payee_inn":"7707083893"}'}
+    assert error.operation == "things.change"
+    assert error.request_id == script.requests[0].headers["x-request-id"]
+    assert isinstance(error.__cause__, TimedOut)
+    assert error.operation_id in str(error)
+
+
+async def test_reconciling_may_fail_and_be_repeated(play: Play) -> None:
+    """While still nobody knows, `reconcile` raises the same kind of error with the same operation id."""
+    script = Script(*[ConnectionLost("cut")] * 8, thing())
+    with pytest.raises(OutcomeUnknown) as caught:
+        await play(script).answer(CHANGE)
+
+    with pytest.raises(OutcomeUnknown) as again:
+        await caught.value.reconcile()
+
+    assert again.value.operation_id == caught.value.operation_id
+    assert (await again.value.reconcile()).name == "a thing"
+    assert (await caught.value.reconcile()).name == "a thing"
+
+
+def test_reconciling_blocks_in_the_sync_client() -> None:
+    """What `reconcile` of a blocking call returns is the result itself."""
+    script = Script(*[TimedOut("silence")] * 4, thing())
+    with pytest.raises(OutcomeUnknown) as caught:
+        Cabinet(BASE_URL, transport=Scripted(script)).answer(CHANGE)
+
+    assert caught.value.reconcile().name == "a thing"
+
+
+async def test_reconciling_is_awaited_in_the_async_client() -> None:
+    """What `reconcile` of an async call returns is an awaitable of the result."""
+    script = Script(*[TimedOut("silence")] * 4, thing())
+    with pytest.raises(OutcomeUnknown) as caught:
+        await AsyncCabinet(BASE_URL, transport=AsyncScripted(script)).answer(CHANGE)
+
+    assert (await caught.value.reconcile()).name == "a thing"
+
+
+@pytest.mark.parametrize("then", NOT_SETTLING.values(), ids=NOT_SETTLING.keys())
+@pytest.mark.parametrize("first", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
+async def test_what_follows_does_not_settle_it(play: Play, first: Step, then: Step) -> None:
+    """After an ambiguous attempt nothing but an answer of the operation itself says what became of it."""
+    script = Script(first, then)
+
+    with pytest.raises(OutcomeUnknown):
+        await play(script).answer(CHANGE)
+
+    assert len(set(script.keys)) == 1
+
+
+@pytest.mark.parametrize(("then", "kind"), SETTLING.values(), ids=SETTLING.keys())
+@pytest.mark.parametrize("first", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
+async def test_a_definite_refusal_settles_it(play: Play, first: Step, then: Step, kind: type[Exception]) -> None:
+    """After an ambiguous attempt a refusal by the operation is the outcome."""
+    script = Script(first, then)
+
+    with pytest.raises(kind) as caught:
+        await play(script).answer(CHANGE)
+
+    assert not isinstance(caught.value, OutcomeUnknown)
+    assert len(script.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [ok({"error": "invalid_client"}), html(403), ConnectionFailed("refused"), token("")],
+    ids=["invalid_client", "HTML", "refused", "no token"],
+)
+async def test_a_lost_token_does_not_settle_it(play: Play, refusal: Step) -> None:
+    """A change whose first attempt was cut stays unknown when no token can be had for the next one."""
+    if not isinstance(refusal, Exception) and refusal.content.startswith(b'{"error"'):  # type: ignore[union-attr]
+        refusal = answer(400, refusal.content, "application/json")  # type: ignore[union-attr]
+    script = Script(
+        ConnectionLost("cut"), problem(401, "sign_in.token_invalid"), tokens=[token("first"), refusal]
+    )
+
+    with pytest.raises(OutcomeUnknown):
+        await play(script, ClientCredentials("client", "secret")).answer(CHANGE)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [ConnectionFailed("refused"), problem(503, "service.unavailable"), problem(429, "service.rate_limited")],
+)
+async def test_what_was_not_done_is_not_unknown(play: Play, outcome: Step) -> None:
+    """Where no attempt reached the operation the error says so."""
+    with pytest.raises((ConnectionFailed, ServiceUnavailable, Problem)) as caught:
+        await play(Script(outcome)).answer(CHANGE)
+
+    assert not isinstance(caught.value, OutcomeUnknown)
+
+
+async def test_still_running_alone_is_itself(play: Play) -> None:
+    """A caller's key whose first request still runs elsewhere is that error while no attempt of ours was ambiguous."""
+    script = Script(problem(409, "idempotency.still_running"))
+
+    with pytest.raises(StillRunning):
+        await play(script).with_options(idempotency_key="k-1").answer(CHANGE)
+
+    assert script.keys == ['"k-1"'] * 4
+
+
+async def test_a_read_is_never_unknown(play: Play) -> None:
+    """A read that times out is just that."""
+    with pytest.raises(TimedOut):
+        await play(Script(TimedOut("silence"))).answer(READ)
+
+
+@pytest.mark.parametrize("first", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
+async def test_a_row_without_a_key_is_not_repeated(play: Play, first: Step) -> None:
+    """A row that is never repeated is unknown after one attempt, has the request id as its id, and cannot reconcile."""
+    script = Script(first, thing())
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await play(script).answer(CHANGE_ONCE)
+
+    assert script.keys == [None]
+    assert caught.value.operation_id == script.requests[0].headers["x-request-id"]
+    with pytest.raises(UsageError, match="look the thing up"):
+        caught.value.reconcile()
+
+
+async def test_after_a_pickle_the_id_still_serves(play: Play) -> None:
+    """A pickled error cannot repeat its call, but another client can with its operation id."""
+    with pytest.raises(OutcomeUnknown) as caught:
+        await play(Script(TimedOut("silence"))).answer(CHANGE)
+
+    error: OutcomeUnknown = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  # our own bytes
+
+    assert (str(error), error.operation_id) == (str(caught.value), caught.value.operation_id)
+    with pytest.raises(UsageError, match="pickled"):
+        error.reconcile()
+    script = Script(thing())
+    await play(script).with_options(idempotency_key=error.operation_id).answer(CHANGE)
+    assert script.keys == [f'"{error.operation_id}"']
+
+
+async def test_deadline_after_an_ambiguous_attempt_is_unknown(play: Play) -> None:
+    """A change that ran into its deadline after it was sent is unknown, with the deadline as the reason."""
+    with pytest.raises(OutcomeUnknown) as caught:
+        await play(Script(After(61.0, thing()))).answer(CHANGE)
+
+    assert isinstance(caught.value.__cause__, DeadlineExceeded)
+
+
+async def test_empty_budget_after_an_ambiguous_attempt_is_unknown(play: Play) -> None:
+    """A change that may not be repeated for want of budget is unknown after an ambiguous attempt."""
+    script = Script(TimedOut("silence"))
+
+    with pytest.raises(OutcomeUnknown):
+        await play(script, retry=RetryPolicy(budget=0)).answer(CHANGE)
+
+    assert len(script.requests) == 1
+
+
+def test_rows_encode_their_request() -> None:
+    """The rows of these tests are what the tests say: the same request class for all."""
+    assert {row.request_class for row in (READ, CHANGE, CHANGE_ONCE)} == {Ask}

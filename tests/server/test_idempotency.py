@@ -1,0 +1,218 @@
+"""Changes happen once for each idempotency key, whatever is lost on the way (experiments 1, 3, 4, 5, 8, 9, 10, 61)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from cabinet_sdk import AsyncCabinet
+from cabinet_sdk.charges import Charge, NothingDue, PaymentMethod, PaymentStatus
+from cabinet_sdk.errors import InternalError, KeyReused, OutcomeUnknown
+from cabinet_sdk.types import Money
+from reference_server import Profile, World
+from reference_server.testing import connect, serve
+from tests.faces import settle
+from tests.server.raw import Raw, document
+
+
+@pytest.fixture
+def charge(world: World, person: Profile) -> Charge:
+    """A charge of 100 roubles."""
+    return world.charges.add(person, Money("100.00"))
+
+
+def payments_in(world: World) -> int:
+    """Count payments where they are kept."""
+    row = world.database.one("SELECT count(*) AS count FROM payments")
+    assert row is not None
+    count: int = row["count"]
+    return count
+
+
+@pytest.mark.feature("CH-05")
+async def test_1_an_answer_lost_after_the_commit_pays_once(client: AsyncCabinet, world: World, charge: Charge) -> None:
+    """One call whose answer is lost asks again under the same key and gets what is stored; one payment, one entry."""
+    fault = world.faults.lose_answer("charges.pay")
+
+    payment = await client.charges.pay(charge.id, method=PaymentMethod.SBP)
+
+    assert fault.hits == 1
+    assert payments_in(world) == 1
+    assert payment == await client.charges.payment(payment.id)
+    assert len([event async for event in client.charges.history(charge.id)]) == 2
+    sent = [request for request in world.requests if request.operation == "charges.pay"]
+    assert [(request.status, request.replayed) for request in sent] == [(None, False), (201, True)]
+    assert len({request.idempotency_key for request in sent}) == 1
+    assert len({request.request_id for request in sent}) == 1
+
+
+async def test_a_garbled_answer_pays_once(client: AsyncCabinet, world: World, charge: Charge) -> None:
+    """A proxy's page of HTML after the commit is asked again about, like a lost answer."""
+    world.faults.garble_answer("charges.pay", times=2)
+
+    payment = await client.charges.pay(charge.id, method=PaymentMethod.SBP)
+
+    assert payments_in(world) == 1
+    assert payment.amount == charge.amount
+
+
+async def test_when_every_answer_is_lost_nobody_can_know(client: AsyncCabinet, world: World, charge: Charge) -> None:
+    """With no attempt left the caller is told so, and `reconcile` brings the one payment that there is."""
+    world.faults.lose_answer("charges.pay", times=4)
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.charges.pay(charge.id, method=PaymentMethod.SBP)
+
+    payment = await settle(caught.value.reconcile())
+    assert payments_in(world) == 1
+    assert payment.id == (await client.charges.payment(payment.id)).id
+    keys = {request.idempotency_key for request in world.requests if request.operation == "charges.pay"}
+    assert keys == {caught.value.operation_id}
+
+
+def test_3_fifty_threads_with_one_key(world: World, person: Profile, charge: Charge) -> None:
+    """Fifty requests with the same key and body: one execution; the others get the same bytes, or 409 meanwhile."""
+    raw = Raw(world, person)
+    path = f"/charges/{charge.id}/payments"
+    with ThreadPoolExecutor(50) as threads:
+        answers = list(threads.map(lambda _: raw.send("POST", path, {"method": "sbp"}, key="one"), range(50)))
+
+    statuses = Counter(answer.status for answer in answers)
+    assert set(statuses) <= {201, 409}
+    assert len({answer.content for answer in answers if answer.status == 201}) == 1
+    assert sum(answer.headers.get("idempotency-replayed") is None for answer in answers if answer.status == 201) == 1
+    assert payments_in(world) == 1
+
+
+async def test_4_a_key_belongs_to_one_request(client: AsyncCabinet, world: World, charge: Charge) -> None:
+    """The same key with another body is refused with 422 and the first payment stands untouched."""
+    first = await client.with_options(idempotency_key="mine").charges.pay(charge.id, method=PaymentMethod.SBP)
+
+    with pytest.raises(KeyReused):
+        await client.with_options(idempotency_key="mine").charges.pay(charge.id, method=PaymentMethod.BANK_CARD)
+
+    assert payments_in(world) == 1
+    assert await client.charges.payment(first.id) == first
+
+
+def test_5_a_change_without_a_key_is_refused(raw: Raw, world: World, charge: Charge) -> None:
+    """Without the header the answer is 400 and links to its help page; with a malformed one it names the header."""
+    path = f"/charges/{charge.id}/payments"
+    missing = raw.send("POST", path, {"method": "sbp"})
+    malformed = raw.send("POST", path, {"method": "sbp"}, key="a b")
+
+    assert (missing.status, document(missing)["code"]) == (400, "idempotency.key_missing")
+    assert document(missing)["type"].endswith("/problems/idempotency.key_missing")
+    assert document(malformed)["errors"][0]["field"] == "Idempotency-Key"
+    assert payments_in(world) == 0
+
+
+@pytest.mark.parametrize("form", ["plain-key", '"plain-key"'])
+def test_a_key_is_the_same_quoted_or_bare(raw: Raw, world: World, charge: Charge, form: str) -> None:
+    """A structured field string and bare text name the same key."""
+    path = f"/charges/{charge.id}/payments"
+    raw.send("POST", path, {"method": "sbp"}, key="plain-key")
+    again = raw.send("POST", path, {"method": "sbp"}, key=form)
+
+    assert again.headers.get("idempotency-replayed") == "true"
+    assert payments_in(world) == 1
+
+
+def test_8_a_refusal_frees_the_key(raw: Raw, world: World, charge: Charge) -> None:
+    """A first try that was refused leaves its key free for the corrected request."""
+    path = f"/charges/{charge.id}/payments"
+    wrong = raw.send("POST", path, {"method": "sbp", "amount": "1000.00"}, key="retry")
+    invalid = raw.send("POST", path, {"method": "sbp", "amount": 1}, key="retry")
+    right = raw.send("POST", path, {"method": "sbp", "amount": "10.00"}, key="retry")
+
+    assert (wrong.status, invalid.status, right.status) == (409, 400, 201)
+    assert payments_in(world) == 1
+
+
+async def test_9_a_crash_in_the_middle_leaves_nothing(client: AsyncCabinet, world: World, charge: Charge) -> None:
+    """A handler that fails after its work changes nothing, and the retry does the whole."""
+    fault = world.faults.crash("charges.pay")
+
+    payment = await client.charges.pay(charge.id, method=PaymentMethod.SBP)
+
+    assert fault.hits == 1
+    assert payments_in(world) == 1
+    assert len([event async for event in client.charges.history(charge.id)]) == 2
+    assert (await client.charges.get(charge.id)).pending == payment.amount
+    world.charges.check_books()
+
+
+async def test_a_service_that_keeps_failing_leaves_nothing(client: AsyncCabinet, world: World, charge: Charge) -> None:
+    """When every attempt crashes nobody can know by the answers; reconciling does it once."""
+    world.faults.crash("charges.pay", times=4)
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.charges.pay(charge.id, method=PaymentMethod.SBP)
+
+    assert isinstance(caught.value.__cause__, InternalError)
+    assert payments_in(world) == 0
+    await settle(caught.value.reconcile())
+    assert payments_in(world) == 1
+
+
+def test_10_after_a_day_the_key_tells_the_current_state(raw: Raw, world: World, charge: Charge) -> None:
+    """For 24 hours the key gets the stored answer; after that the payment as it is now, and never a second one."""
+    path = f"/charges/{charge.id}/payments"
+    first = raw.send("POST", path, {"method": "sbp"}, key="old")
+    world.clock.sleep(3590)
+    soon = raw.send("POST", path, {"method": "sbp"}, key="old")
+    for _ in range(24):
+        world.clock.sleep(3590)
+        raw.token = Raw(world, world.profiles.all()[0]).token
+    later = raw.send("POST", path, {"method": "sbp"}, key="old")
+
+    assert soon.content == first.content
+    assert soon.status == 201
+    assert (later.status, document(later)["status"]) == (200, PaymentStatus.SUCCEEDED)
+    assert document(later)["id"] == document(first)["id"]
+    assert payments_in(world) == 1
+
+
+def test_keys_of_two_profiles_do_not_meet(world: World, person: Profile, charge: Charge) -> None:
+    """The same key of another profile is another key, and tells nothing about the first."""
+    other = world.profiles.add("Петров")
+    theirs = world.charges.add(other, Money("5.00"))
+    mine = Raw(world, person).send("POST", f"/charges/{charge.id}/payments", {"method": "sbp"}, key="same")
+    second = Raw(world, other).send("POST", f"/charges/{theirs.id}/payments", {"method": "sbp"}, key="same")
+
+    assert (mine.status, second.status) == (201, 201)
+    assert payments_in(world) == 2
+
+
+def test_61_fifty_payments_of_one_charge(world: World, person: Profile, charge: Charge) -> None:
+    """Fifty threads pay one charge at once with keys of their own, over HTTP: one succeeds, the ledger has the charge."""
+    raw = Raw(world, person)
+    path = f"/charges/{charge.id}/payments"
+    with serve(world), ThreadPoolExecutor(50) as threads:
+        answers = list(threads.map(lambda n: raw.send("POST", path, {"method": "sbp"}, key=f"k{n}"), range(50)))
+    world.clock.sleep(60)
+
+    assert Counter(answer.status for answer in answers) == {201: 1, 409: 49}
+    assert {document(answer)["code"] for answer in answers if answer.status == 409} == {NothingDue.code}
+    with connect(world, person) as cabinet:
+        assert cabinet.charges.get(charge.id).paid == charge.amount
+    world.charges.check_books()
+
+
+async def test_fifty_tasks_of_one_client(client: AsyncCabinet, world: World, charge: Charge) -> None:
+    """Fifty tasks pay two roubles each, with answers lost: exactly the charge is paid."""
+    world.faults.lose_answer("charges.pay", times=3)
+
+    async def pay() -> None:
+        payment = await client.charges.pay(charge.id, method=PaymentMethod.SBP, amount=Money("2.00"))
+        await client.charges.wait_for_payment(payment.id)
+
+    await asyncio.gather(*(pay() for _ in range(50)))
+
+    paid = await client.charges.get(charge.id)
+    assert (paid.paid, paid.overpaid) == (Money("100.00"), Money.ZERO)
+    assert payments_in(world) == 50
+    world.charges.check_books()

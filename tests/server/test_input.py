@@ -1,0 +1,227 @@
+"""Whatever breaks the contract is refused with a problem document that names the place (experiments 84, 91)."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cabinet_sdk.charges import Charge
+from cabinet_sdk.types import Money
+from reference_server import Profile, World
+from tests.server.raw import Raw, document
+
+PAY = "/payments"
+
+HOSTILE = {
+    "nesting 200": b'{"method": ' + b"[" * 200 + b"]" * 200 + b"}",
+    "nesting 100000": b"[" * 100_000 + b"]" * 100_000,
+    "nesting 1000, objects": b'{"a":' * 1000 + b"1" + b"}" * 1000,
+    "a million keys": b"{" + b",".join(b'"%d":1' % n for n in range(90_000)) + b"}",
+    "a key twice": b'{"items": [{"charge_id": "a"}], "method": "sbp", "method": "bank_card"}',
+    "5000 digits": b'{"items": ' + b"9" * 5000 + b', "method": "sbp"}',
+    "1e400": b'{"items": 1e400, "method": "sbp"}',
+    "NaN": b'{"items": NaN, "method": "sbp"}',
+    "a lone surrogate": b'{"items": [{"charge_id": "\\ud800"}], "method": "sbp"}',
+    "a byte order mark": b'\xef\xbb\xbf{"items": [{"charge_id": "a"}], "method": "sbp"}',
+    "UTF-16": '{"method": "sbp"}'.encode("utf-16"),
+    "NUL": b'{"items": [{"charge_id": "a\\u0000"}], "method": "sbp"}',
+    "not UTF-8": b'{"method": "\xff"}',
+    "cut": b'{"items": [{"charge_id": "a"}], "meth',
+    "empty": b"",
+    "text": b"hello",
+    "two documents": b"{} {}",
+    "too large": b'{"method": "' + b"a" * 1024 * 1024 + b'"}',
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_84_hostile_bodies_are_refused(raw: Raw, name: str) -> None:
+    """Each hostile body is a 4xx with a problem document, within a second."""
+    started = time.perf_counter()
+    response = raw.send("POST", PAY, content=HOSTILE[name], key="k")
+
+    assert 400 <= response.status < 500
+    assert document(response)["status"] == response.status
+    assert response.headers.get("content-type") == "application/problem+json"
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"content-encoding": "gzip"}, 415, "request.unsupported_media_type"),
+        ({"content-type": "text/plain"}, 415, "request.unsupported_media_type"),
+        ({"content-type": None}, 415, "request.unsupported_media_type"),
+        ({"accept": "text/html"}, 406, "request.not_acceptable"),
+        ({"authorization": None}, 401, "sign_in.required"),
+        ({"authorization": "Bearer nonsense"}, 401, "sign_in.token_invalid"),
+        ({"authorization": "Basic abc"}, 401, "sign_in.token_invalid"),
+    ],
+)
+def test_wrong_headers_are_refused(raw: Raw, headers: dict[str, str | None], status: int, code: str) -> None:
+    """Format, encoding and token are checked before anything is read."""
+    response = raw.send("POST", PAY, {"items": [{"charge_id": "a"}], "method": "sbp"}, headers=headers, key="k")
+
+    assert (response.status, document(response)["code"]) == (status, code)
+    if status == 401:
+        assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_every_wrong_field_is_named(raw: Raw) -> None:
+    """All that is wrong is told at once, each with its path and rule; values are masked."""
+    body = {
+        "items": [
+            {"charge_id": "a b", "amount": 1},
+            {"charge_id": None, "colour": 1},
+            3,
+            {"charge_id": "a", "amount": "1.5"},
+        ],
+        "method": "barter",
+        "tip": 5,
+    }
+    response = raw.send("POST", PAY, body, key="k")
+
+    errors = {error["field"]: error["code"] for error in document(response)["errors"]}
+    assert errors == {
+        "items[0].charge_id": "form",
+        "items[0].amount": "type",
+        "items[1].charge_id": "type",
+        "items[1].colour": "unknown_field",
+        "items[2]": "type",
+        "items[3].amount": "form",
+        "method": "unknown_code",
+        "tip": "unknown_field",
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "code"),
+    [
+        ("status=zzz", "status", "unknown_code"),
+        ("kind=tax&kind=fine", "kind", "repeated"),
+        ("uin=18810177170101012345", "uin", "check_digit"),
+        ("period=2026-02-30/2026-03-01", "period", "calendar"),
+        ("period=2026", "period", "form"),
+        ("overdue=yes", "overdue", "type"),
+        ("payee_inn=7707083894", "payee_inn", "check_digit"),
+        ("colour=red", "colour", "unknown_field"),
+        ("order_number=" + "9" * 1001, "order_number", "too_long"),
+        ("order_number=%00", "order_number", "characters"),
+        ("limit=0", "limit", "range"),
+        ("limit=1001", "limit", "range"),
+        ("limit=1&limit=2", "limit", "repeated"),
+        ("limit=ten", "limit", "range"),
+        ("cursor=abc", "cursor", "cursor"),
+        ("cursor=", "cursor", "cursor"),
+    ],
+)
+def test_a_wrong_parameter_is_named(raw: Raw, query: str, field: str, code: str) -> None:
+    """A wrong, unknown or repeated query parameter is 400 with its name and rule."""
+    response = raw.send("GET", f"/charges?{query}")
+
+    errors = document(response)["errors"]
+    assert (response.status, errors[0]["field"], errors[0]["code"]) == (400, field, code)
+
+
+@pytest.mark.parametrize("query", ["a=%ff", "%ff=1", "=1", "&&", "a", "a=%zz"])
+def test_a_broken_query_is_refused(raw: Raw, query: str) -> None:
+    """A query that is not one is 400, never 500."""
+    assert raw.send("GET", f"/charges?{query}").status == 400
+
+
+def test_91_a_cursor_holds_for_its_own_list(raw: Raw, world: World, person: Profile) -> None:
+    """A cursor with one character changed, of another filter or of another profile is refused."""
+    for _ in range(3):
+        world.charges.add(person, Money("1.00"))
+    other = world.profiles.add("Петров")
+    link = raw.send("GET", "/charges?limit=1").headers["link"]
+    cursor = link.partition("cursor=")[2].partition(">")[0]
+    tampered = cursor[:-2] + ("A" if cursor[-2] != "A" else "B") + cursor[-1]
+
+    assert raw.send("GET", f"/charges?limit=1&cursor={cursor}").status == 200
+    assert raw.send("GET", f"/charges?limit=1&cursor={tampered}").status == 400
+    assert raw.send("GET", f"/charges?limit=1&kind=fine&cursor={cursor}").status == 400
+    assert Raw(world, other).send("GET", f"/charges?limit=1&cursor={cursor}").status == 400
+
+
+def test_91_paging_while_the_list_changes(raw: Raw, world: World, person: Profile) -> None:
+    """Rows that were there from the beginning are shown once each, whatever is added and paid meanwhile."""
+    stable = [world.charges.add(person, Money("1.00")) for _ in range(10)]
+    seen: list[str] = []
+    path: str | None = "/charges?limit=3&order=oldest"
+    while path is not None:
+        response = raw.send("GET", path)
+        seen += [item["id"] for item in json.loads(response.content)]
+        world.charges.add(person, Money("2.00"))
+        world.charges.credit(person, stable[len(seen) % 10], Money("1.00"))
+        link = response.headers.get("link")
+        path = None if link is None or len(seen) > 50 else link[len("</v1") : link.index(">")]
+
+    assert len(seen) == len(set(seen))
+    assert {charge.id for charge in stable} <= set(seen)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/nowhere", 404),
+        ("GET", "/charges/a/b/c", 404),
+        ("DELETE", "/charges", 405),
+        ("POST", "/charges", 405),
+        ("OPTIONS", "/charges", 405),
+        ("TRACE", "/payments", 405),
+        ("FOO", "/payments", 405),
+    ],
+)
+def test_unknown_addresses_and_methods(raw: Raw, method: str, path: str, status: int) -> None:
+    """An unknown path is 404; a wrong method 405 with the right ones in `Allow`."""
+    response = raw.send(method, path)
+
+    assert response.status == status
+    assert (response.headers.get("allow") is not None) == (status == 405)
+
+
+def test_head_is_get_without_a_body(raw: Raw, world: World, person: Profile) -> None:
+    """HEAD answers with the headers of GET and no body."""
+    world.charges.add(person, Money("1.00"))
+    got, head = raw.send("GET", "/charges"), raw.send("HEAD", "/charges")
+
+    assert head.content == b""
+    assert head.status == got.status
+    assert dict(head.headers).keys() == dict(got.headers).keys()
+
+
+def test_the_request_id_is_echoed_and_never_trusted(raw: Raw) -> None:
+    """A good request id comes back; one that could spoil a log is replaced."""
+    good = raw.send("GET", "/charges", headers={"x-request-id": "abc-1"})
+    bad = raw.send("GET", "/charges", headers={"x-request-id": "a\nb" + "x" * 500})
+
+    assert good.headers["x-request-id"] == "abc-1"
+    assert bad.headers["x-request-id"].startswith("req-")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = st.sampled_from(["items", "method", "charge_id", "amount"])
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(body=JSON | st.dictionaries(FIELDS, JSON | st.lists(st.dictionaries(FIELDS, JSON, max_size=3), max_size=3)))
+def test_no_body_is_a_fault_of_the_server(raw: Raw, charge_of_the_person: Charge, body: object) -> None:
+    """Whatever JSON comes, the answer is a refusal or a payment, never 500."""
+    response = raw.send("POST", PAY, content=json.dumps(body).encode(), key="k")
+
+    assert response.status in {201, 400, 404, 409, 422}, (body, charge_of_the_person.id)
+
+
+@pytest.fixture
+def charge_of_the_person(world: World, person: Profile) -> Charge:
+    """A charge that a request may hit."""
+    return world.charges.add(person, Money("100.00"))

@@ -1,0 +1,188 @@
+"""Worlds are values: isolated, repeatable, kept in a file when asked."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from cabinet_sdk.charges import Charge, ChargeKind, ChargeStatus, PaymentMethod
+from cabinet_sdk.types import Inn, Kpp, Money, Ogrn, Ogrnip
+from reference_server import DatabaseRefused, ManualClock, Profile, ProfileKind, SystemClock, World
+from reference_server.testing import connect
+
+
+def story(world: World) -> list[bytes]:
+    """Do the same things in a world; return what it answered."""
+    answers: list[bytes] = []
+    respond = world.respond
+
+    def recording(request: object) -> object:
+        response = respond(request)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        answers.append(response.content)
+        return response
+
+    world.respond = recording  # type: ignore[method-assign,assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    person = world.profiles.all()[0]
+    with connect(world, person) as cabinet:
+        charge = next(iter(cabinet.charges.list(status=ChargeStatus.NOT_PAID)))
+        payment = cabinet.charges.pay(charge.id, method=PaymentMethod.SBP)
+        cabinet.charges.wait_for_payment(payment.id)
+        list(cabinet.charges.history(charge.id))
+    return answers
+
+
+def test_the_same_seed_and_calls_give_the_same_bytes() -> None:
+    """Two worlds in memory with one seed answer byte for byte alike, tokens included; another seed does not."""
+    assert story(World.seeded(seed=7)) == story(World.seeded(seed=7))
+    assert story(World.seeded(seed=7)) != story(World.seeded(seed=8))
+
+
+def test_worlds_do_not_see_one_another() -> None:
+    """What happens in one world is not in another."""
+    one, other = World(), World()
+    person = one.profiles.add("Иванова")
+    one.charges.add(person, Money("1.00"))
+
+    assert other.profiles.all() == []
+    assert len(one.profiles.all()) == 1
+
+
+def test_the_seed_is_believable() -> None:
+    """Two people, three entrepreneurs and two organisations, right identifiers, every kind of charge in every state."""
+    world = World.seeded()
+    people = world.profiles.all()
+
+    assert sorted(str(profile.kind) for profile in people) == [
+        *["entrepreneur"] * 3,
+        *["organisation"] * 2,
+        *["person"] * 2,
+    ]
+    for profile in people:
+        assert Inn(str(profile.inn)).is_person == (profile.kind != ProfileKind.ORGANISATION)
+        if profile.kind == ProfileKind.ORGANISATION:
+            assert profile.kpp is not None
+            assert Kpp(str(profile.kpp))
+            assert Ogrn(str(profile.registration))
+        if profile.kind == ProfileKind.ENTREPRENEUR:
+            assert Ogrnip(str(profile.registration))
+        assert_every_state(world, profile)
+    world.charges.check_books()
+
+
+def assert_every_state(world: World, profile: Profile) -> None:
+    """Assert that the profile has charges of all sorts."""
+    with connect(world, profile) as cabinet:
+        charges = list(cabinet.charges.list())
+    kinds = {charge.kind for charge in charges}
+    assert {ChargeKind.TAX, ChargeKind.DUTY, ChargeKind.FINE, ChargeKind.PENALTY} <= kinds
+    assert (ChargeKind.CONTRIBUTION in kinds) == (profile.kind != ProfileKind.PERSON)
+    for kind in (ChargeKind.FINE, ChargeKind.TAX):
+        assert {charge.status for charge in charges if charge.kind == kind} == set(ChargeStatus.members())
+    for state in (is_overpaid, is_overdue, is_to_come):
+        assert any(state(charge) for charge in charges)
+
+
+def is_overpaid(charge: Charge) -> bool:
+    """Whether more is credited than was charged."""
+    return bool(charge.overpaid)
+
+
+def is_overdue(charge: Charge) -> bool:
+    """Whether the term is over."""
+    return charge.overdue
+
+
+def is_to_come(charge: Charge) -> bool:
+    """Whether it waits for its payer, «ожидает оплаты»."""
+    return not charge.overdue and charge.status == ChargeStatus.NOT_PAID
+
+
+def test_a_file_keeps_the_world(tmp_path: Path) -> None:
+    """A world in a file is there again after a restart, with its payments under way, keys, secrets and ids."""
+    file = tmp_path / "world.db"
+    clock = ManualClock(dt.datetime(2026, 11, 16, 9, tzinfo=dt.UTC))
+    world = World(file=file, clock=clock)
+    person = world.profiles.add("Иванова")
+    charge = world.charges.add(person, Money("10.00"))
+    with connect(world, person) as cabinet:
+        payment = cabinet.with_options(idempotency_key="k").charges.pay(charge.id, method=PaymentMethod.SBP)
+    world.close()
+
+    again = World(file=file, clock=clock)
+    with connect(again, person) as cabinet:
+        assert cabinet.with_options(idempotency_key="k").charges.pay(charge.id, method=PaymentMethod.SBP) == payment
+        assert cabinet.charges.wait_for_payment(payment.id).settled_at is not None
+        assert cabinet.charges.get(charge.id).status == ChargeStatus.PAID
+        assert again.charges.add(person, Money("1.00")).id != charge.id
+    again.charges.check_books()
+    again.close()
+
+
+def test_secrets_of_a_file_are_not_to_be_guessed(tmp_path: Path) -> None:
+    """Two files with one seed have different secrets."""
+    one, other = World(file=tmp_path / "a.db"), World(file=tmp_path / "b.db")
+
+    assert one.client_secret("x") != other.client_secret("x")
+    one.close()
+    other.close()
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    """A file of another program, of another version or of no database is refused and left as it was."""
+    text = tmp_path / "notes.txt"
+    text.write_text("Это не база данных. " * 100)
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    newer = tmp_path / "newer.db"
+    World(file=newer).close()
+    connection = sqlite3.connect(newer)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+    for file, message in ((text, "not an SQLite"), (foreign, "of another program"), (newer, "version 99")):
+        before = file.read_bytes()
+        with pytest.raises(DatabaseRefused, match=message):
+            World(file=file)
+        assert file.read_bytes() == before
+
+
+def test_faults_only_for_operations_that_exist(world: World) -> None:
+    """A fault for an operation that is not there is refused, naming those that are."""
+    with pytest.raises(ValueError, match=r"charges\.pay"):
+        world.faults.lose_answer("charges.burn")
+    with pytest.raises(ValueError, match="503"):
+        world.faults.refuse("charges.pay", status=200)
+
+
+def test_clocks() -> None:
+    """A manual clock moves forward only and knows its zone; the system's clock is in UTC."""
+    clock = ManualClock(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    clock.advance(dt.timedelta(days=1))
+    assert clock.now() == dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+    assert clock.monotonic() == 86400
+    with pytest.raises(ValueError, match="forward"):
+        clock.advance(dt.timedelta(seconds=-1))
+    with pytest.raises(ValueError, match="zone"):
+        ManualClock(dt.datetime(2026, 1, 1))  # noqa: DTZ001
+
+    assert SystemClock().now().tzinfo is dt.UTC
+
+
+@pytest.mark.feature("CH-01")
+def test_a_filter_by_status_is_an_index_look_up(world: World, person: Profile) -> None:
+    """SQLite reads status, term and amount off an index, in the order asked for, and sorts nothing."""
+    queries = {
+        "charges_by_status": "SELECT id FROM charges WHERE profile_id = ? AND status = 'paid' ORDER BY accrued_on, id",
+        "charges_by_accrual": "SELECT id FROM charges WHERE profile_id = ? ORDER BY accrued_on DESC, id DESC",
+        "charges_by_term": "SELECT id FROM charges WHERE profile_id = ? ORDER BY due_on, id",
+        "charges_by_amount": "SELECT id FROM charges WHERE profile_id = ? ORDER BY amount, id",
+    }
+    for index, query in queries.items():
+        plan = " ".join(row["detail"] for row in world.database.all(f"EXPLAIN QUERY PLAN {query}", (person.id,)))
+        assert index in plan
+        assert "TEMP B-TREE" not in plan
