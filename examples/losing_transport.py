@@ -1,8 +1,8 @@
 """
 A transport of one's own: it carries requests with another transport and loses an answer on request.
 
-Three functions and `close` are all a transport is. The async one is the same with `async` and `await`, so what it does is
-written once in `_Losses`.
+Three functions and `close` are all a transport is. The async one is the same with `async` and `await`, so what it
+decides is written once, in `_Losses`.
 """
 
 from __future__ import annotations
@@ -38,17 +38,21 @@ class LosingTransport(_Losses):
         self._inner = inner
 
     def send(self, request: Request) -> Response:
+        """Send with the other transport; the answer may be lost on its way back."""
         response = self._inner.send(request)
         self.strike(request)
         return response
 
     def sleep(self, seconds: float) -> None:
+        """Wait as the other one does."""
         self._inner.sleep(seconds)
 
     def now(self) -> float:
+        """Return the other one's time."""
         return self._inner.now()
 
     def close(self) -> None:
+        """Close the other one."""
         self._inner.close()
 
 
@@ -60,15 +64,19 @@ class AsyncLosingTransport(_Losses):
         self._inner = inner
 
     async def send(self, request: Request) -> Response:
+        """Send with the other transport; the answer may be lost on its way back."""
         response = await self._inner.send(request)
         self.strike(request)
         return response
 
     async def sleep(self, seconds: float) -> None:
+        """Wait as the other one does."""
         await self._inner.sleep(seconds)
 
     def now(self) -> float:
+        """Return the other one's time."""
         return self._inner.now()
 
     async def aclose(self) -> None:
+        """Close the other one."""
         await self._inner.aclose()

@@ -1,7 +1,9 @@
 """
-See what is due and pay it: python examples/quickstart.py http://127.0.0.1:8080
+See what is due and pay it, in full, in part, and through a network that loses an answer.
 
-Needs a reference server with its made-up people; `make demo` starts one and runs this against it.
+Needs a reference server with its made-up people; `make demo` starts one and runs this against it. By hand:
+
+    python examples/quickstart.py http://127.0.0.1:8080
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -49,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted; return the exit code."""
     options = _parser().parse_args(arguments)
     private = is_loopback(options.host)
+    level = "debug" if options.log_level == "trace" else options.log_level
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         # Beyond this machine nobody may guess a secret from the seed.
         world = World.seeded(

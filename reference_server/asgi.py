@@ -13,10 +13,10 @@ from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import ConnectionLost, RequestTooLarge
 from reference_server.limits import MAX_BODY
 from reference_server.pages import pages
-from reference_server.respond import BASE_PATH
+from reference_server.respond import BASE_PATH, REQUEST_ID
 from reference_server.world import World
 
-__all__ = ["App"]
+__all__ = ["App", "Receive", "Scope", "Send"]
 
 # Any: ASGI's own types are open mappings.
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -85,8 +85,8 @@ def _origin(scope: Scope, headers: Headers) -> str:
 
 async def _body(headers: Headers, receive: Receive) -> bytes | None:
     """Read the body; None as soon as it is known to be too large."""
-    length = headers.get("content-length") or "0"
-    if not length.isdecimal() or int(length) > MAX_BODY:
+    # What is no number here, the HTTP parser has refused already.
+    if int(headers.get("content-length") or 0) > MAX_BODY:
         return None
     content = bytearray()
     while True:
@@ -102,7 +102,8 @@ async def _body(headers: Headers, receive: Receive) -> bytes | None:
 
 
 def _too_large(headers: Headers, origin: str) -> Response:
-    request_id = headers.get("x-request-id") or "unread"
+    given = headers.get("x-request-id") or ""
+    request_id = given if REQUEST_ID.fullmatch(given) else "unread"
     error = RequestTooLarge(f"The body is longer than {MAX_BODY} bytes.", request_id=request_id)
     return Response(
         status=error.status,

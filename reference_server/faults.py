@@ -11,7 +11,7 @@ import attrs
 from cabinet_sdk.contract import Contract
 from cabinet_sdk.errors import ConnectionLost, Problem, RateLimited, ServiceUnavailable
 
-__all__ = ["Fault", "FaultKind", "Faults"]
+__all__ = ["Fault", "FaultKind", "Faults", "lost"]
 
 
 @final

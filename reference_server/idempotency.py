@@ -12,6 +12,7 @@ import datetime as dt
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import final
@@ -31,11 +32,14 @@ CREATE TABLE idempotency_keys (
     key TEXT NOT NULL,
     fingerprint BLOB NOT NULL,
     kept_at INTEGER NOT NULL,
+    location TEXT,
     status INTEGER NOT NULL,
     headers TEXT NOT NULL,
     content BLOB,
     PRIMARY KEY (profile_id, key)
 ) WITHOUT ROWID;
+CREATE INDEX idempotency_answers_by_age ON idempotency_keys (kept_at)
+    WHERE content IS NOT NULL AND location IS NOT NULL;
 """
 
 ANSWER_KEPT = dt.timedelta(hours=24)
@@ -60,27 +64,39 @@ class Kept:
 
 @final
 class Running:
-    """The keys whose first request is being carried out; one process owns a world, so a set in memory is enough."""
+    """
+    The keys whose first request is being carried out; one process owns a world, so a set in memory is enough.
+
+    Asked before the world's lock is waited for: a second request learns at once that the first is still running. Two
+    tokens of one profile are two entries here; the lock then lets one wait for the other, and it gets the same answer.
+    """
 
     def __init__(self) -> None:
         self._keys: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
 
     @contextmanager
-    def claim(self, profile_id: str, key: str) -> Generator[None]:
+    def claim(self, headers: Headers) -> Generator[None]:
         """
-        Hold the key while its request is carried out.
+        Hold the request's key, if it has one, while the request is carried out.
 
         Raises:
             StillRunning: Another request holds it.
         """
-        entry = profile_id, key
-        if entry in self._keys:
-            raise StillRunning(retry_after=1)
-        self._keys.add(entry)
+        key = headers.get("idempotency-key")
+        if key is None:
+            yield
+            return
+        entry = headers.get("authorization") or "", key
+        with self._lock:
+            if entry in self._keys:
+                raise StillRunning(retry_after=1)
+            self._keys.add(entry)
         try:
             yield
         finally:
-            self._keys.discard(entry)
+            with self._lock:
+                self._keys.discard(entry)
 
 
 def key_of(headers: Headers) -> str:
@@ -116,26 +132,28 @@ def look_up(work: Work, profile_id: str, key: str, fingerprint: bytes) -> Kept |
         return None
     if row["fingerprint"] != hashlib.sha256(fingerprint).digest():
         raise KeyReused
+    if row["location"] is not None and row["kept_at"] <= to_micros(work.now - ANSWER_KEPT):
+        return Kept(None, row["location"])
     pairs: list[tuple[str, str]] = json.loads(row["headers"])
-    headers = Headers((name, value) for name, value in pairs)
-    expired = row["kept_at"] + ANSWER_KEPT // dt.timedelta(microseconds=1) <= to_micros(work.now)
-    location = headers.get("location")
-    if row["content"] is None or (expired and location is not None):
-        return Kept(None, location)
-    response = Response(status=row["status"], headers=headers, content=row["content"])
-    return Kept(response, location)
+    response = Response(status=row["status"], headers=Headers(pairs), content=row["content"])
+    return Kept(response, row["location"])
 
 
 def keep(work: Work, profile_id: str, key: str, fingerprint: bytes, response: Response) -> None:
-    """Keep a key with its answer, and let go of the answers whose time is over."""
-    now = to_micros(work.now)
+    """Keep a key with its answer, and let go of the answers that are not replayed any more."""
     work.database.execute(
-        "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "UPDATE idempotency_keys SET content = NULL"
+        " WHERE kept_at <= ? AND content IS NOT NULL AND location IS NOT NULL",
+        (to_micros(work.now - ANSWER_KEPT),),
+    )
+    work.database.execute(
+        "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             profile_id,
             key,
             hashlib.sha256(fingerprint).digest(),
-            now,
+            to_micros(work.now),
+            response.headers.get("location"),
             response.status,
             json.dumps(response.headers.pairs()),
             response.content,

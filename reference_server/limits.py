@@ -10,7 +10,7 @@ import attrs
 
 from cabinet_sdk.errors import MalformedRequest, RateLimited, RequestTooLarge
 
-__all__ = ["MAX_BODY", "RateLimit", "RateLimiter", "read_json"]
+__all__ = ["MAX_BODY", "MAX_DEPTH", "MAX_KEYS", "RateLimit", "RateLimiter", "read_json"]
 
 MAX_BODY = 1024 * 1024
 """Bytes of a JSON body; more is 413."""

@@ -49,13 +49,14 @@ if TYPE_CHECKING:
 
     from reference_server.world import World
 
-__all__ = ["BASE_PATH", "LoggedRequest", "respond"]
+__all__ = ["BASE_PATH", "REQUEST_ID", "LoggedRequest", "Respond", "respond"]
 
 logger = logging.getLogger("reference_server")
 
 BASE_PATH = "/v1"
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
+REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
+"""The request ids that are repeated; others could spoil a log and are replaced."""
 _LIMIT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _JSON = "application/json"
 _BAD_GATEWAY = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -112,28 +113,27 @@ def respond(world: World, request: Request) -> Response:
         ConnectionLost: A fault asks that the connection be broken.
     """
     given = request.headers.get("x-request-id")
+    request_id = given if given is not None and REQUEST_ID.fullmatch(given) else world.new_request_id()
     seen = _Seen()
     status: int | None = None
-    with world.lock:
-        request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else world.new_request_id()
-        try:
-            response = _answer(world, request, request_id, seen)
-            status = response.status
-        finally:
-            world.log(
-                LoggedRequest(
-                    at=world.clock.now(),
-                    method=request.method,
-                    url=shown_url(request.url),
-                    request_id=request_id,
-                    operation=seen.operation,
-                    profile_id=seen.profile_id,
-                    idempotency_key=seen.key,
-                    status=status,
-                    problem=seen.problem,
-                    replayed=seen.replayed,
-                ),
-            )
+    try:
+        response = _answer(world, request, request_id, seen)
+        status = response.status
+    finally:
+        logged = LoggedRequest(
+            at=world.clock.now(),
+            method=request.method,
+            url=shown_url(request.url),
+            request_id=request_id,
+            operation=seen.operation,
+            profile_id=seen.profile_id,
+            idempotency_key=seen.key,
+            status=status,
+            problem=seen.problem,
+            replayed=seen.replayed,
+        )
+        world.log(logged)
+        logger.info("%s %s -> %s %s, request id %s", logged.method, logged.url, status, seen.problem or "", request_id)
     common = (
         ("x-request-id", request_id),
         ("cache-control", "no-store"),
@@ -148,7 +148,6 @@ def _answer(world: World, request: Request, request_id: str, seen: _Seen) -> Res
     parts = urlsplit(request.url)
     path, origin = parts.path, f"{parts.scheme}://{parts.netloc}"
     try:
-        world.step()
         if path == f"{BASE_PATH}/oauth/token":
             seen.operation = "sign_in.token"
             with world.work() as work:
@@ -157,7 +156,9 @@ def _answer(world: World, request: Request, request_id: str, seen: _Seen) -> Res
             raise UnknownOperation
         match = world.router.match(request.method, path[len(BASE_PATH) :])
         seen.operation = match.row.id
-        return _Exchange(world, request, match, seen).answer()
+        with world.running.claim(request.headers), world.lock:
+            world.step()
+            return _Exchange(world, request, match, seen).answer()
     except Problem as error:
         error.request_id = request_id
         seen.problem = error.code
@@ -238,7 +239,7 @@ class _Exchange:
             return response
         key = self._seen.key = idempotency.key_of(self._request.headers)
         mark = fingerprint(row, value)
-        with world.running.claim(profile_id, key), world.database.transaction():
+        with world.database.transaction():
             kept = idempotency.look_up(work, profile_id, key, mark)
             if kept is not None:
                 self._seen.replayed = True

@@ -74,7 +74,8 @@ class WorldServer(uvicorn.Server):
         config = uvicorn.Config(
             App(world, sandbox=sandbox),
             log_level=log_level,
-            access_log=log_level in {"debug", "trace", "info"},
+            # uvicorn's own would show whole addresses, with what personal data stands in them; `respond` logs instead.
+            access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             lifespan="off",

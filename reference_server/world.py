@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Self, final
 
@@ -31,7 +32,7 @@ from reference_server.respond import LoggedRequest
 from reference_server.routing import Router
 from reference_server.session import Work
 
-__all__ = ["DEFAULT_START", "ProfilesControl", "World"]
+__all__ = ["DEFAULT_START", "SCHEMA", "ProfilesControl", "World"]
 
 DEFAULT_START = dt.datetime(2026, 11, 16, 9, 0, tzinfo=dt.UTC)
 """When a world in memory begins, unless a test says otherwise: a Monday noon in Moscow."""
@@ -137,7 +138,7 @@ class World:
         self.profiles = ProfilesControl(self)
         self.charges = charges.ChargesControl(self.work)
         self._log: deque[LoggedRequest] = deque(maxlen=_LOG_LENGTH)
-        self._requests = 0
+        self._request_numbers = count(1)
         with self.lock, self.database.transaction():
             self._root = bytes.fromhex(self._setting("root_secret", seed, predictable=predictable))
         self.cursor_secret = hashlib.blake2b(b"cursors", key=self._root, digest_size=32).digest()
@@ -212,8 +213,7 @@ class World:
 
     def new_request_id(self) -> str:
         """Return an id for a request that came without one."""
-        self._requests += 1
-        return f"req-{self._requests}"
+        return f"req-{next(self._request_numbers)}"
 
     def _setting(self, name: str, seed: int, *, predictable: bool) -> str:
         row = self.database.one("SELECT value FROM settings WHERE name = ?", (name,))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator
 from inspect import isawaitable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from cabinet_sdk import AsyncCabinet, Cabinet, Page, Pages
 from cabinet_sdk._core.area import Area
@@ -39,7 +39,7 @@ class _Face:
             return _Face(value)
         return _wrap(value) if callable(value) else value
 
-    async def __aenter__(self) -> _Face:
+    async def __aenter__(self) -> Self:
         self._target.__enter__()
         return self
 

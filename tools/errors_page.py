@@ -50,8 +50,9 @@ def page(text: str) -> str:
     for name, content in parts.items():
         begin, end = f"<!-- {name}: made by tools/errors_page.py -->\n", "<!-- end -->"
         part = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        whole = f"{begin}\n{content}\n\n{end}"
-        text, count = part.subn(lambda _, whole=whole: whole, text)
+        # A backslash would stand for something else in what replaces a match.
+        whole = f"{begin}\n{content}\n\n{end}".replace("\\", r"\\")
+        text, count = part.subn(whole, text)
         if count != 1:
             msg = f"{PAGE.name} needs the markers of {name!r} once, and has them {count} times"
             raise ValueError(msg)

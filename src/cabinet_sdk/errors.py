@@ -40,6 +40,7 @@ __all__ = [
     "ConnectionLost",
     "DeadlineExceeded",
     "FieldError",
+    "FileChanged",
     "InternalError",
     "InvalidRequest",
     "InvalidValue",
@@ -53,6 +54,7 @@ __all__ = [
     "OutcomeUnknown",
     "PermissionMissing",
     "Problem",
+    "RangeNotSatisfiable",
     "RateLimited",
     "RequestTooLarge",
     "RightsError",
@@ -307,6 +309,15 @@ class RequestTooLarge(CallerError):
     remedy = "Send less at once."
 
 
+class RangeNotSatisfiable(CallerError):
+    """The file has no such part as was asked for, or too many were; the member ``content_range`` says its length."""
+
+    code = "request.range_not_satisfiable"
+    status = 416
+    title = "The file has no such part."
+    remedy = "Ask for one part that the file has."
+
+
 class UnsupportedMediaType(CallerError):
     """The body has a format or an encoding that the operation does not take."""
 
@@ -339,6 +350,15 @@ class StillRunning(StateError):
     code = "idempotency.still_running"
     title = "The first request with this key is still being carried out."
     remedy = "Repeat the request unchanged a little later."
+
+
+class FileChanged(StateError):
+    """The file became another one while it was read; parts of both are not joined. Raised by the client."""
+
+    code = "download.file_changed"
+    status = 412
+    title = "The file changed while it was being downloaded."
+    remedy = "Download it again from the beginning."
 
 
 class SignInRequired(RightsError):

@@ -108,7 +108,7 @@ async def test_part_payment_leaves_the_rest_due(client: AsyncCabinet, world: Wor
 
 
 @pytest.mark.feature("CH-05")
-@pytest.mark.parametrize(("outcome", "status"), [(Outcome.DECLINE, "declined"), (Outcome.HOLD, "expired")])
+@pytest.mark.parametrize("outcome,status", [(Outcome.DECLINE, "declined"), (Outcome.HOLD, "expired")])
 async def test_a_failed_payment_frees_what_it_held(
     client: AsyncCabinet,
     world: World,

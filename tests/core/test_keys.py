@@ -22,7 +22,10 @@ async def test_every_attempt_has_the_same_quoted_key(play: Play) -> None:
 
     assert len(script.requests) == 4
     assert re.fullmatch(r'"[0-9a-f-]{36}"', script.keys[0] or "")
-    assert len({(key, request.headers["x-request-id"]) for key, request in zip(script.keys, script.requests, strict=True)}) == 1
+    assert (
+        len({(key, request.headers["x-request-id"]) for key, request in zip(script.keys, script.requests, strict=True)})
+        == 1
+    )
     assert f'"{answer.operation_id}"' == script.keys[0]
 
 

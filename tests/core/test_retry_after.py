@@ -99,7 +99,8 @@ async def test_pauses_that_were_asked_for_add_up_to_the_deadline(play: Play) -> 
 
 
 @given(
-    st.text(max_size=60) | st.from_regex(r"[A-Z][a-z]{2}, \d{1,20} [A-Z][a-z]{2} \d{1,20} \d\d:\d\d:\d\d [+-]?\d{1,20}"),
+    st.text(max_size=60)
+    | st.from_regex(r"[A-Z][a-z]{2}, \d{1,20} [A-Z][a-z]{2} \d{1,20} \d\d:\d\d:\d\d [+-]?\d{1,20}"),
     st.none() | st.just(DATE[1]) | st.text(max_size=40),
     st.none() | st.text(max_size=40) | st.from_regex(r'"[a-z]*";r=0;t=\d{1,12}'),
 )

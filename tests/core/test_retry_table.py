@@ -33,7 +33,29 @@ OUTCOMES = {
     STILL_RUNNING: problem(409, "idempotency.still_running"),
     **{
         str(status): problem(status)
-        for status in (301, 400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 418, 422, 425, 428, 429, 500, 501, 502, 503, 504)
+        for status in (
+            301,
+            400,
+            401,
+            403,
+            404,
+            408,
+            409,
+            410,
+            412,
+            413,
+            415,
+            418,
+            422,
+            425,
+            428,
+            429,
+            500,
+            501,
+            502,
+            503,
+            504,
+        )
     },
 }
 CLASSES: dict[str, type[Exception]] = {

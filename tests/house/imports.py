@@ -79,7 +79,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     # The library, each room only what stands above it.
     "cabinet_sdk.errors": ("attrs",),
     "cabinet_sdk.types.*": ("cabinet_sdk.types.*", "cabinet_sdk.errors"),
-    "cabinet_sdk._core.httpx_transport": (*MACHINERY, "httpx"),
+    "cabinet_sdk._core.httpx_transport": (*MACHINERY, "httpx", "httpcore"),
     "cabinet_sdk._core.*": (*MACHINERY, "cattrs", "msgspec"),
     # An area: models, errors <- operations <- flows <- client.
     "cabinet_sdk.<area>.models": (*MACHINERY, "cabinet_sdk.<other>.models"),

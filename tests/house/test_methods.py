@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import pydoc
 import rlcompleter
+import types
 import typing
 from collections.abc import Callable
 from functools import cached_property
@@ -13,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet, AsyncPages, Cabinet, Pages
+from cabinet_sdk import AsyncCabinet, Cabinet
 from cabinet_sdk._core.area import Area
-from cabinet_sdk._core.operation import Listing, Operation
 from cabinet_sdk.charges import AsyncCharges, Charges, ChargeStatus, Payment, PaymentId
 from reference_server import World
 from reference_server.testing import BASE_URL, connect, connect_async
+from tests.house.methods import lies
 from tests.house.rows import endpoints
 
 AREAS: list[tuple[type[Area[Any]], bool]] = [(Charges, False), (AsyncCharges, True)]
@@ -33,12 +34,6 @@ METHODS = [
 each_method = pytest.mark.parametrize("methods, name, asynchronous", METHODS)
 
 
-def found(methods: type[Area[Any]], name: str) -> Callable[..., Any]:
-    """Return a method as its class gives it."""
-    function: Callable[..., Any] = getattr(methods, name)
-    return function
-
-
 def test_every_area_is_looked_at() -> None:
     """The list above holds the class of every area that a client has, in both modes."""
     areas = [name for name, value in vars(Cabinet).items() if isinstance(value, cached_property)]
@@ -47,72 +42,50 @@ def test_every_area_is_looked_at() -> None:
 
 
 @each_method
-def test_a_method_is_a_plain_function_of_its_class(methods: type[Area[Any]], name: str, *, asynchronous: bool) -> None:
-    """It has the names of the class that it is asked of, is made once, and is an `async def` where it must be awaited."""
-    function = found(methods, name)
-    listing = isinstance(endpoints(methods)[name].source, Listing)
+def test_a_method_tells_the_truth(methods: type[Area[Any]], name: str, *, asynchronous: bool) -> None:
+    """Names, signature, annotations, docstring and help are those of the request class or the flow, in the right mode."""
+    endpoint = endpoints(methods)[name]
 
-    assert inspect.isfunction(function)
-    assert function is found(methods, name)
-    assert function.__name__ == name
-    assert function.__qualname__ == f"{methods.__name__}.{name}"
-    assert function.__module__ == methods.__module__
-    assert inspect.iscoroutinefunction(function) is (asynchronous and not listing)
+    assert getattr(methods, name) is getattr(methods, name)
+    assert lies(getattr(methods, name), endpoint, methods, name, asynchronous=asynchronous) == []
 
 
-@each_method
-def test_a_signature_holds_types_and_no_text(methods: type[Area[Any]], name: str, *, asynchronous: bool) -> None:
-    """Parameters are those of the request class or the flow, with real types; the result is that of the mode."""
-    source = endpoints(methods)[name].source
-    signature = inspect.signature(found(methods, name))
-    self_, *parameters = signature.parameters.values()
-
-    assert self_.name == "self"
-    if isinstance(source, Operation):
-        hints = typing.get_type_hints(source.request_class)
-        expected = list(inspect.signature(source.request_class).parameters.values())
-        result: Any = source.response
-        if isinstance(source, Listing):
-            item = typing.get_args(source.response)[0]
-            result = AsyncPages[item] if asynchronous else Pages[item]
-    else:
-        hints = typing.get_type_hints(source)
-        expected = list(inspect.signature(source).parameters.values())[1:]
-        result = typing.get_args(hints["return"])[2]
-    assert [(each.name, each.kind, each.default) for each in parameters] == [
-        (each.name, each.kind, each.default) for each in expected
-    ]
-    assert [each.annotation for each in parameters] == [hints[each.name] for each in expected]
-    assert signature.return_annotation == result
+def lie(**attributes: object) -> Callable[..., Any]:
+    """Return a copy of `Charges.pay` with other attributes."""
+    function = Charges.pay
+    copy = types.FunctionType(function.__code__, {}, function.__name__, None, function.__closure__)
+    copy.__dict__.update(function.__dict__)
+    for name in ("__qualname__", "__module__", "__doc__", "__annotations__"):
+        setattr(copy, name, getattr(function, name))
+    for name, value in attributes.items():
+        setattr(copy, name, value)
+    return copy
 
 
-@each_method
-def test_annotations_are_those_of_the_signature(methods: type[Area[Any]], name: str, *, asynchronous: bool) -> None:
-    """Whoever reads annotations instead of the signature, as `typing.get_type_hints` does, learns the same."""
-    function = found(methods, name)
-    signature = inspect.signature(function)
+@pytest.mark.parametrize(
+    "function, wrong",
+    [
+        (lie(__name__="method"), "pay has the name 'method'"),
+        (lie(__qualname__="_Charges.pay"), "pay has the qualified name '_Charges.pay'"),
+        (lie(__module__="cabinet_sdk._core.area"), "pay is of the module 'cabinet_sdk._core.area'"),
+        (lie(__doc__=None), "help of pay lacks 'Pay a charge, in full or in part.'"),
+        (lie(__doc__="Pay a charge, in full or in part."), "help of pay lacks '    NothingDue: Nothing"),
+        (lie(__doc__=f"{Charges.pay.__doc__}    context: It."), "help of pay speaks of the context"),
+        (lie(__signature__=inspect.signature(Charges.get)), "pay takes "),
+        (lie(__signature__=None), "pay takes "),
+        (
+            lie(__signature__=inspect.signature(Charges.pay).replace(return_annotation="Payment")),
+            "pay has in its signature ",
+        ),
+        (lie(__annotations__={"args": Any}), "pay has the annotations "),
+        (AsyncCharges.pay, "pay is an `async def` True, not False"),
+    ],
+)
+def test_a_method_that_lies_is_found(function: Callable[..., Any], wrong: str) -> None:
+    """Each thing that a method may say wrongly about itself is reported."""
+    found = lies(function, endpoints(Charges)["pay"], Charges, "pay", asynchronous=False)
 
-    expected = {each.name: each.annotation for each in signature.parameters.values() if each.name != "self"}
-    assert typing.get_type_hints(function) == {**expected, "return": signature.return_annotation}
-    assert asynchronous in {True, False}
-
-
-@each_method
-def test_help_says_what_the_operation_does(methods: type[Area[Any]], name: str, *, asynchronous: bool) -> None:
-    """Help shows the name with its parameters, the docstring of the request class, and what may be raised."""
-    source = endpoints(methods)[name].source
-    told = source.request_class if isinstance(source, Operation) else source
-    text = pydoc.render_doc(found(methods, name), renderer=pydoc.plaintext)
-
-    first = f"async {name}(self" if asynchronous and not isinstance(source, Listing) else f"{name}(self"
-    assert first in text
-    for parameter in list(inspect.signature(found(methods, name)).parameters)[1:]:
-        assert f"{parameter}: " in text
-    for line in (inspect.getdoc(told) or "").splitlines():
-        assert (line in text) is not line.startswith("    context: ")
-    if isinstance(source, Operation):
-        for error in source.errors:
-            assert f"{error.__name__}: " in text
+    assert [each for each in found if each.startswith(wrong)]
 
 
 def test_help_of_one_method_in_full() -> None:

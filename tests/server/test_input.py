@@ -51,7 +51,7 @@ def test_84_hostile_bodies_are_refused(raw: Raw, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "code"),
+    "headers,status,code",
     [
         ({"content-encoding": "gzip"}, 415, "request.unsupported_media_type"),
         ({"content-type": "text/plain"}, 415, "request.unsupported_media_type"),
@@ -99,7 +99,7 @@ def test_every_wrong_field_is_named(raw: Raw) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "field", "code"),
+    "query,field,code",
     [
         ("status=zzz", "status", "unknown_code"),
         ("kind=tax&kind=fine", "kind", "repeated"),
@@ -166,7 +166,7 @@ def test_91_paging_while_the_list_changes(raw: Raw, world: World, person: Profil
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
+    "method,path,status",
     [
         ("GET", "/nowhere", 404),
         ("GET", "/charges/a/b/c", 404),

@@ -7,16 +7,18 @@ the JSON path; an identifier's check digit is not computed again, an unknown cod
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import msgspec
 
+from cabinet_sdk._core.digests import digest_in
 from cabinet_sdk._core.wire import Response
 from cabinet_sdk.errors import UnreadableAnswer
 from cabinet_sdk.types import Code, Identifier, Money, Period
 
-__all__ = ["decode_answer", "decode_value", "encode_answer", "unknown_fields"]
+__all__ = ["MEDIA_TYPE", "decode_answer", "decode_value", "encode_answer", "unknown_fields"]
 
 T = TypeVar("T")
 
@@ -63,8 +65,14 @@ def decode_answer(response: Response, kind: Any, operation: str) -> Any:  # Any:
     Read a good answer.
 
     Raises:
-        UnreadableAnswer: It is not JSON, is cut, or has a wrong type; the member ``path`` says where.
+        UnreadableAnswer: It is not JSON, is cut, or has a wrong type; the member ``path`` says where. A file that is not
+            what its digest says.
     """
+    if kind is bytes:
+        announced = digest_in(response.headers.get("repr-digest"))
+        if announced is not None and announced != hashlib.sha256(response.content).digest():
+            raise _unreadable(response, operation, "The file is damaged: its digest is not the one announced.")
+        return response.content
     media_type = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
     if media_type != MEDIA_TYPE:
         raise _unreadable(response, operation, f"Expected {MEDIA_TYPE}, got {media_type or 'no content type'}.")

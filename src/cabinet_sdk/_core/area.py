@@ -22,7 +22,7 @@ from cabinet_sdk._core.flow import Flow
 from cabinet_sdk._core.operation import Call, Job, Listing, Operation
 from cabinet_sdk._core.paging import AsyncPages, Pages
 
-__all__ = ["Area", "Async", "Endpoint", "Sync"]
+__all__ = ["Area", "Async", "Endpoint", "Row", "Source", "Sync", "is_asynchronous"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

@@ -11,8 +11,10 @@ import attrs
 
 from cabinet_sdk._core.answer_codec import decode_answer, unknown_fields
 from cabinet_sdk._core.context import Attempt, Context, Drift, OneKey
-from cabinet_sdk._core.flow import Flow, exchange, pause
-from cabinet_sdk._core.operation import Operation, Repeat
+from cabinet_sdk._core.digests import digest_header
+from cabinet_sdk._core.flow import Flow, exchange, pause, run
+from cabinet_sdk._core.multipart import MultipartBody
+from cabinet_sdk._core.operation import Download, Operation, Repeat
 from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk._core.request_codec import encode_request
@@ -29,7 +31,7 @@ from cabinet_sdk.errors import (
     UnreadableAnswer,
 )
 
-__all__ = ["Answer", "answer", "call", "send"]
+__all__ = ["Answer", "Conversation", "answer", "call", "send"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,13 +81,16 @@ def answer(
     """Make one call and return its answer; `parameters` are added to the query by the row's kind."""
     conversation = Conversation(context, row)
     request = conversation.request(value, parameters)
+    if isinstance(request.content, MultipartBody) and request.content.repeatable:
+        request = yield from _with_digest(request, request.content)
     response = yield from conversation.hold(request)
     try:
         result: T = decode_answer(response, row.response, row.id)
     except UnreadableAnswer as error:
         failure = conversation.unreadable(error)
         raise failure from failure.__cause__
-    if context.on_drift is not None and (paths := unknown_fields(response.content, row.response)):
+    files = isinstance(row, Download)
+    if context.on_drift is not None and not files and (paths := unknown_fields(response.content, row.response)):
         context.on_drift(Drift(operation=row.id, request_id=conversation.request_id, paths=paths))
     return Answer(
         value=result,
@@ -98,13 +103,26 @@ def answer(
     )
 
 
+def _with_digest(request: Request, body: MultipartBody) -> Flow[Request]:
+    sha256 = yield from run(body.sha256)
+    return attrs.evolve(request, headers=Headers((*request.headers.pairs(), ("content-digest", digest_header(sha256)))))
+
+
 def send(
-    context: Context, row: Operation[..., Any, Any], value: object, headers: tuple[tuple[str, str], ...]
+    context: Context,
+    row: Operation[..., Any, Any],
+    value: object,
+    headers: tuple[tuple[str, str], ...],
+    request_id: str,
 ) -> Flow[Response]:
-    """Make one call whose answer streams; return it with its body to come."""
-    conversation = Conversation(context, row)
+    """Make one call whose answer streams, as part of a longer conversation; return it with its body to come."""
+    conversation = Conversation(context, row, request_id)
     request = conversation.request(value, (), headers)
     return (yield from conversation.hold(attrs.evolve(request, stream=True)))
+
+
+def _spent(request: Request) -> bool:
+    return not isinstance(request.content, bytes) and request.content.spent
 
 
 def _refuses(status: int) -> bool:
@@ -115,15 +133,14 @@ def _refuses(status: int) -> bool:
 class Conversation:
     """One call's attempts: their shared ids, their deadline, and what is known of the outcome so far."""
 
-    def __init__(self, context: Context, row: Operation[..., Any, Any]) -> None:
+    def __init__(self, context: Context, row: Operation[..., Any, Any], request_id: str | None = None) -> None:
         self._context = context
         self._row = row
-        self.request_id = context.new_id()
+        self.request_id = context.new_id() if request_id is None else request_id
         self.key: str | None = None
         self.attempts = 0
         self._value: object = None
         self._unknown = False
-        # Streams have no deadline: their idle limit bounds them.
         options = context.options
         self._ends_at = None if options.deadline is None else context.transport.now() + options.deadline
 
@@ -138,9 +155,10 @@ class Conversation:
         encoded = encode_request(row, value)
         query = encoded.query + parameters
         url = f"{context.base_url}{encoded.path}" + (f"?{urlencode(query)}" if query else "")
-        fields = [("accept", "application/json"), ("x-request-id", self.request_id), *headers, *context.options.headers]
-        if encoded.body is not None:
-            fields.append(("content-type", "application/json"))
+        accepted = "*/*" if isinstance(row, Download) else "application/json"
+        fields = [("accept", accepted), ("x-request-id", self.request_id), *headers, *context.options.headers]
+        if encoded.content_type is not None:
+            fields.append(("content-type", encoded.content_type))
         if row.repeat is Repeat.KEYED:
             given = context.options.key
             self.key = given.take() if given is not None else context.new_id()
@@ -169,7 +187,7 @@ class Conversation:
             except TokenInvalid as error:
                 if authorization is not None:
                     sign_in.refused(authorization)
-                if renewed or not sign_in.renewable:
+                if renewed or not sign_in.renewable or _spent(request):
                     failure = self.unsettled(error)
                     raise failure from failure.__cause__
 
@@ -188,7 +206,9 @@ class Conversation:
             remaining = self._remaining()
             if remaining is not None and remaining <= 0:
                 raise self.unsettled(self._too_late())
-            timeout = attrs.evolve(context.options.timeout, total=remaining)
+            # A file on its way takes as long as it takes: its idle limit bounds it.
+            total = remaining if isinstance(request.content, bytes) else None
+            timeout = attrs.evolve(context.options.timeout, total=total)
             outcome = yield from self._attempt(attrs.evolve(request, timeout=timeout), operation, number, repeat)
             if isinstance(outcome, Response) and (
                 outcome.status < 300 or (accept_refusal and _refuses(outcome.status))
@@ -198,7 +218,7 @@ class Conversation:
             error, wait, again = self._judged(outcome, operation, repeat)
             if isinstance(error, TokenInvalid) and error.status == TokenInvalid.status:
                 raise error
-            if not again or number >= context.retry.attempts:
+            if not again or number >= context.retry.attempts or _spent(request):
                 raise self.unsettled(error)
             delay = context.retry.jittered_delay(number, context.random()) if wait is None else wait
             remaining = self._remaining()

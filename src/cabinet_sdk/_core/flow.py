@@ -21,9 +21,16 @@ from cabinet_sdk._core.transport import AsyncTransport, Transport
 from cabinet_sdk._core.wire import AsyncByteStream, ByteStream, Request, Response
 
 __all__ = [
+    "Acquire",
     "AsyncLock",
+    "Close",
+    "Effect",
+    "Exchange",
     "Flow",
     "Lock",
+    "Pause",
+    "ReadChunk",
+    "Run",
     "acquire",
     "close",
     "exchange",

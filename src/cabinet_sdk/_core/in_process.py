@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import final
+from typing import cast, final
 
 import attrs
 
-from cabinet_sdk._core.wire import Request, Response
+from cabinet_sdk._core.wire import ByteStream, Request, Response
 
 __all__ = ["AsyncInProcessTransport", "InProcessTransport"]
 
@@ -17,12 +17,15 @@ _CHUNK = 64 * 1024
 
 @final
 class _Stream:
-    """A body in memory as a stream of either mode."""
+    """A body in memory, or one that the server streams, as a stream of either mode."""
 
-    def __init__(self, content: bytes) -> None:
-        self._content = content
+    def __init__(self, response: Response) -> None:
+        self._content = response.content
+        self._stream = cast("ByteStream | None", response.stream)
 
     def __iter__(self) -> Iterator[bytes]:
+        if self._stream is not None:
+            yield from self._stream
         for start in range(0, len(self._content), _CHUNK):
             yield self._content[start : start + _CHUNK]
 
@@ -31,16 +34,25 @@ class _Stream:
             yield chunk
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Give back what the server's stream holds."""
+        if self._stream is not None:
+            self._stream.close()
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Give back what the server's stream holds."""
+        self.close()
 
 
 def _streamed(request: Request, response: Response) -> Response:
-    if not request.stream:
+    if request.stream and response.status < 300:
+        return attrs.evolve(response, content=b"", stream=_Stream(response))
+    if response.stream is None:
         return response
-    return attrs.evolve(response, content=b"", stream=_Stream(response.content))
+    stream = _Stream(response)
+    try:
+        return attrs.evolve(response, content=b"".join(stream), stream=None)
+    finally:
+        stream.close()
 
 
 @final

@@ -12,11 +12,12 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable
-from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, final, get_args
+from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, final, get_args, get_type_hints
 
 import attrs
 
 from cabinet_sdk.errors import Problem
+from cabinet_sdk.types.files import File
 
 __all__ = ["Call", "Download", "Job", "Listing", "Method", "Operation", "Permission", "Repeat", "Upload"]
 
@@ -151,10 +152,31 @@ class Job(Operation[P, R, T]):
 @final
 @attrs.frozen(eq=False, repr=False)
 class Upload(Operation[P, R, T]):
-    """A multipart request that streams a file."""
+    """
+    A multipart request that streams a file: exactly one field of the request class is a `File`, the others are text.
+
+    Attributes:
+        max_bytes: The largest file that the service takes.
+    """
+
+    max_bytes: int = attrs.field(default=10 * 1024 * 1024, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        files = [name for name, kind in get_type_hints(self.request_class).items() if kind is File]
+        if len(files) != 1 or files[0] in self.path_fields:
+            msg = f"{self.id}: {self.request_class.__name__} must have exactly one field of type File, not {len(files)}"
+            raise TypeError(msg)
+
+    @property
+    def file_field(self) -> str:
+        """The name of the field that is the file."""
+        return next(name for name, kind in get_type_hints(self.request_class).items() if kind is File)
 
 
 @final
 @attrs.frozen(eq=False, repr=False)
-class Download(Operation[P, R, T]):
-    """An answer that is a file and streams."""
+class Download(Operation[P, R, bytes]):
+    """An answer that is a file and streams; `bytes` is what the whole of it is."""
+
+    response: type[bytes] = attrs.field(default=bytes, init=False)

@@ -5,7 +5,8 @@ What a request class may hold, and what the server demands of it:
 
 - `str`: up to 1000 characters, no control characters; ``NewType`` over `str` is an id: 1 to 64 of ``[A-Za-z0-9_-]``;
 - `int`, `bool`, `date`; `Money`, `Period`, identifiers and codes, each checked by its own class;
-- ``tuple[X, ...]``: 1 to 100 items; another attrs class; ``X | None``, where None is *absent* and never ``null``.
+- ``tuple[X, ...]``: 1 to 100 items; another attrs class; ``X | None``, where None is *absent* and never ``null``;
+- one `File` in an upload, which travels as a form: its other fields are text parts, an attrs class among them is JSON.
 
 A value out of its default is left off the wire. A field that the class does not have is refused.
 """
@@ -32,15 +33,17 @@ from cattrs.errors import (
 )
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
-from cabinet_sdk._core.operation import Operation
+from cabinet_sdk._core.multipart import MultipartBody
+from cabinet_sdk._core.operation import Operation, Upload
 from cabinet_sdk.errors import FieldError, InvalidRequest, InvalidValue
-from cabinet_sdk.types import Code, Identifier, Money, Period
+from cabinet_sdk.types import Code, File, Identifier, Money, Period
 
 __all__ = [
     "ID_PATTERN",
     "MAX_ITEMS",
     "MAX_TEXT",
     "EncodedRequest",
+    "Hook",
     "decode_request",
     "encode_request",
     "fingerprint",
@@ -137,6 +140,16 @@ def _structure_date(value: Any, _: Any) -> dt.date:
     raise _RefusedError("form", "a day such as 2026-03-28", "other text")
 
 
+def _structure_file(value: Any, _: Any) -> File:
+    if not isinstance(value, File):
+        raise _RefusedError("type", "a file", _json_name(value))
+    return value
+
+
+def _itself(value: File) -> File:
+    return value
+
+
 def _by_class(parse: Callable[[Any, str], object]) -> Hook:
     def structure(value: Any, kind: Any) -> object:
         return parse(kind, _text(value))
@@ -230,6 +243,7 @@ def _make_converter() -> Converter:
         (int, _structure_int),
         (bool, _structure_bool),
         (dt.date, _structure_date),
+        (File, _structure_file),
     )
     for known, hook in by_class:
         converter.register_structure_hook(known, hook)
@@ -241,6 +255,7 @@ def _make_converter() -> Converter:
     converter.register_unstructure_hook(Money, str)
     converter.register_unstructure_hook(Period, str)
     converter.register_unstructure_hook(dt.date, dt.date.isoformat)
+    converter.register_unstructure_hook(File, _itself)
     return converter
 
 
@@ -255,12 +270,14 @@ class EncodedRequest:
     Attributes:
         path: Below the base path, filled in and quoted.
         query: Parameters in the order of the fields.
-        body: JSON, None where the operation has none.
+        body: JSON, or the form of an upload; None where the operation has none.
+        content_type: Of the body.
     """
 
     path: str
-    query: tuple[tuple[str, str], ...]
-    body: bytes | None
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | MultipartBody | None = None
+    content_type: str | None = None
 
 
 def encode_request(row: Operation[..., Any, Any], value: object) -> EncodedRequest:
@@ -269,6 +286,7 @@ def encode_request(row: Operation[..., Any, Any], value: object) -> EncodedReque
 
     Raises:
         InvalidValue: A path parameter is empty or a dot segment, which would make another address of it.
+        UsageError: The content of an upload has been read already and cannot be rewound.
     """
     fields: dict[str, Any] = _CONVERTER.unstructure(value)
     path = row.path
@@ -278,16 +296,31 @@ def encode_request(row: Operation[..., Any, Any], value: object) -> EncodedReque
             raise InvalidValue(name, "form", "text that can stand in an address", text)
         path = path.replace(f"{{{name}}}", quote(text, safe=""))
     if row.method in {"GET", "DELETE"}:
-        return EncodedRequest(path, tuple(_query_pairs(fields)), None)
-    return EncodedRequest(path, (), msgspec.json.encode(fields))
+        return EncodedRequest(path, tuple(_query_pairs(fields)))
+    if isinstance(row, Upload):
+        name = row.file_field
+        file: File = fields.pop(name)
+        form = MultipartBody(_query_pairs(fields), name, file)
+        return EncodedRequest(path, body=form, content_type=form.content_type)
+    return EncodedRequest(path, body=msgspec.json.encode(fields), content_type="application/json")
 
 
 def _query_pairs(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
-        (name, str(entry).lower() if isinstance(entry, bool) else str(entry))
+        (name, _as_text(entry))
         for name, value in fields.items()
         for entry in (cast("Sequence[object]", value) if isinstance(value, list | tuple) else (value,))
     ]
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case dict():
+            return msgspec.json.encode(value).decode()
+        case _:
+            return str(value)
 
 
 def decode_request(
@@ -297,7 +330,9 @@ def decode_request(
     body: object,
 ) -> R:
     """
-    Read a request from the wire, strictly: `body` is the parsed JSON, None where there is none.
+    Read a request from the wire, strictly.
+
+    `body` is the parsed JSON, None where there is none; of an upload it is the form: the names and values of its parts.
 
     Raises:
         InvalidRequest: With every field that breaks the contract.
@@ -307,6 +342,10 @@ def decode_request(
     refused: list[FieldError] = []
     if row.method in {"GET", "DELETE"}:
         fields, refused = _from_query(kinds, query, frozenset(row.path_fields))
+    elif isinstance(row, Upload):
+        form = cast("Sequence[tuple[str, str | File]]", body)
+        fields, refused = _from_form(kinds, form, frozenset(row.path_fields))
+        refused += [_unknown(name) for name, _ in query]
     else:
         refused = [_unknown(name) for name, _ in query]
         if not isinstance(body, dict):
@@ -345,11 +384,34 @@ def _from_query(
     return fields, refused
 
 
+def _from_form(
+    kinds: Mapping[str, Any],
+    form: Sequence[tuple[str, str | File]],
+    path_fields: frozenset[str],
+) -> tuple[dict[str, object], list[FieldError]]:
+    fields, refused = _from_query(kinds, [(name, text) for name, text in form if isinstance(text, str)], path_fields)
+    for name, file in form:
+        if isinstance(file, str):
+            continue
+        if name in path_fields or name not in kinds:
+            refused.append(_unknown(name))
+        elif name in fields:
+            refused.append(FieldError(name, "repeated", "expected the part once, got it again"))
+        else:
+            fields[name] = file
+    return fields, refused
+
+
 def _from_text(text: str, kind: Any) -> object:
     if kind is int and _INTEGER.fullmatch(text):
         return int(text)
     if kind is bool and text in {"true", "false"}:
         return text == "true"
+    if attrs.has(kind) and kind is not File:
+        try:
+            return msgspec.json.decode(text)
+        except ValueError:
+            return text
     return text
 
 
@@ -392,5 +454,9 @@ def _step(error: BaseException, path: str) -> str:
 
 
 def fingerprint(row: Operation[..., Any, Any], value: object) -> bytes:
-    """Return what tells two requests apart: equal exactly for equal operation and fields."""
-    return msgspec.json.encode([row.id, _CONVERTER.unstructure(value)], order="sorted")
+    """Return what tells two requests apart: equal exactly for equal operation and fields, files by name and digest."""
+    fields: dict[str, Any] = _CONVERTER.unstructure(value)
+    if isinstance(row, Upload):
+        file: File = fields[row.file_field]
+        fields[row.file_field] = [file.name, file.media_type, file.sha256().hex()]
+    return msgspec.json.encode([row.id, fields], order="sorted")

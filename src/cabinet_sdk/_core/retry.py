@@ -29,7 +29,17 @@ from cabinet_sdk._core.operation import Repeat
 from cabinet_sdk._core.wire import Headers
 from cabinet_sdk.errors import ConnectionFailed, NetworkError, StillRunning
 
-__all__ = ["LONGEST_WAIT", "RetryBudget", "RetryPolicy", "may_repeat", "retry_after", "settles"]
+__all__ = [
+    "BEFORE_THE_KEY",
+    "LONGEST_WAIT",
+    "NOBODY_KNOWS",
+    "NOTHING_DONE",
+    "RetryBudget",
+    "RetryPolicy",
+    "may_repeat",
+    "retry_after",
+    "settles",
+]
 
 NOTHING_DONE = frozenset({408, 425, 429, 503})
 NOBODY_KNOWS = frozenset({500, 502, 504})
@@ -69,7 +79,7 @@ class RetryPolicy:
 
     def jittered_delay(self, attempt: int, random: float) -> float:
         """Return the pause after the attempt of that number, from 1; `random` is from 0 to 1."""
-        return random * min(self.longest_delay, self.first_delay * 2.0 ** (attempt - 1))
+        return random * min(self.longest_delay, self.first_delay * 2.0 ** min(attempt - 1, 60))
 
 
 @final
@@ -77,16 +87,17 @@ class RetryBudget:
     """What is left of a client's repeats; shared by its views, threads and tasks."""
 
     def __init__(self, size: float) -> None:
-        self._size = size
-        self._left = size
+        # In tenths of a repeat: ten times 0.1 is less than 1.
+        self._size = size * 10
+        self._left = self._size
         self._lock = threading.Lock()
 
     def take(self) -> bool:
         """Pay for a repeat; False when there is nothing left."""
         with self._lock:
-            if self._left < 1:
+            if self._left < 10:
                 return False
-            self._left -= 1
+            self._left -= 10
             return True
 
     def give(self, repeats: int) -> None:
@@ -94,7 +105,7 @@ class RetryBudget:
         # Without the lock where it is full anyway: the common case costs nothing.
         if self._left < self._size:
             with self._lock:
-                self._left = min(self._size, self._left + (1 if repeats else 0.1))
+                self._left = min(self._size, self._left + (10 if repeats else 1))
 
 
 def may_repeat(repeat: Repeat, outcome: NetworkError | int, code: str | None) -> bool:

@@ -19,7 +19,7 @@ from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import SignInRefused, UnreadableAnswer
 
-__all__ = ["BearerToken", "ClientCredentials", "Credentials", "SignIn"]
+__all__ = ["BearerToken", "ClientCredentials", "Credentials", "Send", "SignIn"]
 
 # A token is renewed this long before it expires, so that it does not expire on the way.
 _MARGIN = 30.0

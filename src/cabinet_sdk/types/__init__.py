@@ -5,6 +5,7 @@ from __future__ import annotations
 from cabinet_sdk.types.accounts import AccountNumber, Bik, TreasuryAccount
 from cabinet_sdk.types.budget import Kbk, Oktmo, Uin
 from cabinet_sdk.types.codes import Code, code
+from cabinet_sdk.types.files import File, Progress, safe_name
 from cabinet_sdk.types.identifiers import Identifier, SelfChecking
 from cabinet_sdk.types.money import Money, Rounding
 from cabinet_sdk.types.periods import MOSCOW, Period, moscow_date
@@ -16,6 +17,7 @@ __all__ = [
     "AccountNumber",
     "Bik",
     "Code",
+    "File",
     "Identifier",
     "Inn",
     "Kbk",
@@ -28,6 +30,7 @@ __all__ = [
     "OrganisationInn",
     "Period",
     "PersonInn",
+    "Progress",
     "Rounding",
     "SelfChecking",
     "Snils",
@@ -35,4 +38,5 @@ __all__ = [
     "Uin",
     "code",
     "moscow_date",
+    "safe_name",
 ]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Self, TypeVar, final
 
 from cabinet_sdk.errors import InvalidValue
 
-__all__ = ["Code", "code"]
+__all__ = ["Code", "Member", "code"]
 
 _form: Final = re.compile(r"[a-z][a-z0-9_]*").fullmatch
 _C = TypeVar("_C", bound="Code")

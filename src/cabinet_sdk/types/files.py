@@ -15,13 +15,13 @@ import attrs
 
 from cabinet_sdk.errors import InvalidValue, UsageError
 
-__all__ = ["CHUNK", "File", "Progress", "safe_name"]
+__all__ = ["CHUNK", "Content", "File", "Progress", "safe_name"]
 
 CHUNK = 256 * 1024
 """Bytes that are read at once."""
 
 Progress: TypeAlias = Callable[[int, int | None], None]
-"""Told how many bytes are done, and of how many; None where nobody knows. It must not wait."""
+"""Told how many bytes are done, and of how many (None where nobody knows); it may be called in another thread."""
 
 Content: TypeAlias = bytes | Path | BinaryIO | Iterable[bytes]
 
@@ -90,13 +90,16 @@ class _Source:
     def spent(self) -> bool:
         return self._once and self._started
 
-    def chunks(self) -> Iterator[bytes]:
+    def check(self) -> None:
         if self.spent:
             msg = (
                 "the content came from a stream that cannot be rewound, and it has been read already: make a new File, "
                 "of a path or of bytes if it may have to be sent twice"
             )
             raise UsageError(msg)
+
+    def chunks(self) -> Iterator[bytes]:
+        self.check()
         self._started = True
         content = self._content
         match content:
@@ -212,6 +215,7 @@ class File:
         Raises:
             UsageError: It was read before and cannot be rewound.
         """
+        self._source.check()
         return self._source.chunks()
 
     def read(self) -> bytes:

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from cabinet_sdk.errors import InvalidValue, mask
 
-__all__ = ["Identifier", "SelfChecking"]
+__all__ = ["CAPITALS", "DIGITS", "SPACES", "Identifier", "SelfChecking", "weighted"]
 
 SPACES = dict.fromkeys(map(ord, " \u00a0\u202f"))
 """Translation that removes the spaces people group digits with: plain, no-break, narrow no-break."""

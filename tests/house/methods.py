@@ -1,0 +1,105 @@
+"""What a method that is made of a row or a flow must say about itself."""
+
+from __future__ import annotations
+
+import inspect
+import pydoc
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cabinet_sdk import AsyncPages, Pages
+from cabinet_sdk._core.area import Area, Endpoint
+from cabinet_sdk._core.operation import Listing, Operation
+
+__all__ = ["lies"]
+
+# Any: signatures, annotations and results are of whatever types.
+
+
+def lies(
+    function: Callable[..., Any],
+    endpoint: Endpoint[..., Any, Any],
+    owner: type[Area[Any]],
+    name: str,
+    *,
+    asynchronous: bool,
+) -> list[str]:
+    """
+    Return what a method says that is not so.
+
+    Args:
+        function: The method, as its class gives it.
+        endpoint: What it is made of.
+        owner: The class that it is asked of.
+        name: Under which.
+        asynchronous: Whether the class is for `AsyncCabinet`.
+    """
+    awaited = asynchronous and not isinstance(endpoint.source, Listing)
+    facts = {
+        "is a function": (inspect.isfunction(function), True),
+        "is an `async def`": (inspect.iscoroutinefunction(function), awaited),
+        "has the name": (function.__name__, name),
+        "has the qualified name": (function.__qualname__, f"{owner.__name__}.{name}"),
+        "is of the module": (function.__module__, owner.__module__),
+        "takes": (_parameters(inspect.signature(function)), ["self", *_expected_parameters(endpoint)]),
+        "has the annotations": (typing.get_type_hints(function), _expected_hints(endpoint, asynchronous=asynchronous)),
+        "has in its signature": (_signed_hints(function), _expected_hints(endpoint, asynchronous=asynchronous)),
+    }
+    found = [f"{name} {what} {said!r}, not {true!r}" for what, (said, true) in facts.items() if said != true]
+    text = pydoc.render_doc(function, renderer=pydoc.plaintext).replace("\n    ", "\n")
+    head = f"\n{'async ' if awaited else ''}{name}(self"
+    wanted = [head, *_expected_lines(endpoint)]
+    found += [f"help of {name} lacks {each!r}" for each in wanted if each not in text]
+    if "context" in text:
+        found.append(f"help of {name} speaks of the context, which is no parameter")
+    return found
+
+
+def _parameters(signature: inspect.Signature) -> list[str]:
+    """Show parameters without their annotations, those by keyword after a star."""
+    shown = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
+    return [f"{each.kind.description} {each}" if each.name != "self" else "self" for each in shown]
+
+
+def _source_signature(endpoint: Endpoint[..., Any, Any]) -> inspect.Signature:
+    source = endpoint.source
+    if isinstance(source, Operation):
+        return inspect.signature(source.request_class)
+    signature = inspect.signature(source)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def _expected_parameters(endpoint: Endpoint[..., Any, Any]) -> list[str]:
+    return _parameters(_source_signature(endpoint))
+
+
+def _expected_hints(endpoint: Endpoint[..., Any, Any], *, asynchronous: bool) -> dict[str, Any]:
+    source = endpoint.source
+    if not isinstance(source, Operation):
+        hints = typing.get_type_hints(source)
+        result = typing.get_args(hints.pop("return"))[2]
+    else:
+        hints = typing.get_type_hints(source.request_class)
+        result = source.response
+        if isinstance(source, Listing):
+            pages: Any = AsyncPages if asynchronous else Pages
+            result = pages[typing.get_args(result)[0]]
+    return {name: hints[name] for name in _source_signature(endpoint).parameters} | {"return": result}
+
+
+def _signed_hints(function: Callable[..., Any]) -> dict[str, Any]:
+    signature = inspect.signature(function)
+    hints = {each.name: each.annotation for each in signature.parameters.values() if each.name != "self"}
+    return {**hints, "return": signature.return_annotation}
+
+
+def _expected_lines(endpoint: Endpoint[..., Any, Any]) -> Iterator[str]:
+    source = endpoint.source
+    told = source.request_class if isinstance(source, Operation) else source
+    for line in (inspect.getdoc(told) or "").splitlines():
+        if not line.startswith("    context: "):
+            yield line
+    if isinstance(source, Operation):
+        for error in source.errors:
+            yield f"    {error.__name__}: {(inspect.getdoc(error) or '').partition(chr(10))[0]}"

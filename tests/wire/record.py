@@ -1,0 +1,114 @@
+"""
+Record what travels: one request and one answer of every row, as files to read and to compare with.
+
+After a change to the contract that is meant, write the samples anew and read the difference::
+
+    .venv/bin/python -m tests.wire.record
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from cabinet_sdk import Cabinet
+from cabinet_sdk.contract import CONTRACT, Row
+from cabinet_sdk.transports import InProcessTransport, Request, Response
+from reference_server import World
+from reference_server.testing import BASE_URL, credentials
+
+__all__ = ["FOLDER", "HOW", "Sample", "path_of", "read", "record", "shown", "write_all"]
+
+FOLDER = Path(__file__).parent
+HOW = "write it with: .venv/bin/python -m tests.wire.record"
+
+Sample: TypeAlias = dict[str, Any]
+"""One exchange as JSON. Any: bodies are whatever the row says."""
+
+Story: TypeAlias = Callable[[World, Cabinet], Iterator[Row]]
+"""Makes one call of each row of an area, and yields the row after it."""
+
+_REQUEST_HEADERS = ("accept", "content-type", "idempotency-key")
+_ANSWER_HEADERS = ("content-type", "link", "location", "retry-after")
+
+
+class _Recorder:
+    """A transport straight into a world that remembers the last exchange."""
+
+    def __init__(self, world: World) -> None:
+        self._inner = InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+        self.sleep, self.now, self.close = self._inner.sleep, self._inner.now, self._inner.close
+        self.last: tuple[Request, Response] | None = None
+
+    def send(self, request: Request) -> Response:
+        """Answer the request."""
+        response = self._inner.send(request)
+        self.last = request, response
+        return response
+
+
+def record(area: str) -> dict[str, Sample]:
+    """Tell an area's story in a world of its own and return what travelled, by the row's id."""
+    story: Story = importlib.import_module(f"tests.wire.{area}.story").story
+    world = World()
+    person = world.profiles.add("Иванова Мария Петровна")
+    recorder = _Recorder(world)
+    numbers = itertools.count(1)
+    samples: dict[str, Sample] = {}
+    new_id: Callable[[], str] = lambda: f"00000000-0000-4000-8000-{next(numbers):012}"  # noqa: E731
+    with Cabinet(BASE_URL, credentials(world, person), transport=recorder, new_id=new_id) as cabinet:
+        for row in story(world, cabinet):
+            if recorder.last is not None:
+                samples[row.id] = _sample(*recorder.last)
+    world.close()
+    return samples
+
+
+def _sample(request: Request, response: Response) -> Sample:
+    return {
+        "request": {
+            "method": request.method,
+            "path": request.url.removeprefix(BASE_URL),
+            "headers": {name: request.headers[name] for name in _REQUEST_HEADERS if name in request.headers},
+            "body": json.loads(request.content) if request.content else None,
+        },
+        "answer": {
+            "status": response.status,
+            "headers": {name: response.headers[name] for name in _ANSWER_HEADERS if name in response.headers},
+            "body": json.loads(response.content),
+        },
+    }
+
+
+def path_of(row: Row) -> Path:
+    """Return where a row's sample is kept."""
+    return FOLDER / row.area / f"{row.id}.json"
+
+
+def shown(sample: Sample) -> str:
+    """Return a sample as it stands in its file."""
+    return json.dumps(sample, ensure_ascii=False, indent=2) + "\n"
+
+
+def read(row: Row) -> Sample:
+    """Return the sample of a row."""
+    sample: Sample = json.loads(path_of(row).read_text(encoding="utf-8"))
+    return sample
+
+
+def write_all() -> None:
+    """Write every sample anew, and remove those of rows that are gone."""
+    for area in sorted({row.area for row in CONTRACT}):
+        (FOLDER / area).mkdir(exist_ok=True)
+        for stale in (FOLDER / area).glob("*.json"):
+            stale.unlink()
+        for row_id, sample in record(area).items():
+            path_of(CONTRACT[row_id]).write_text(shown(sample), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_all()
