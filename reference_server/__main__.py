@@ -65,8 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (DatabaseRefused, OSError) as error:
         print(f"cabinet-reference-server: {error}", file=sys.stderr)
         return 1
-    # uvicorn stops gracefully and then raises the signal again; for a service that was told to stop that is a good end.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGTERM, _nothing_more)
     server = WorldServer(world, listener, ready=_announce, sandbox=private, log_level=options.log_level)
     try:
         with contextlib.suppress(KeyboardInterrupt):
@@ -74,6 +73,10 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         world.close()
     return 0
+
+
+def _nothing_more(_number: int, _frame: object) -> None:
+    """Take the signal that uvicorn raises again once it has stopped gracefully: being told to stop is a good end."""
 
 
 def _announce(url: str) -> None:

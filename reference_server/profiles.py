@@ -34,7 +34,7 @@ CREATE TABLE profiles (
     permissions TEXT NOT NULL,
     linked TEXT NOT NULL,
     client_secret TEXT NOT NULL
-) WITHOUT ROWID;
+);
 """
 
 
@@ -98,8 +98,8 @@ def add_profile(database: Database, profile: Profile, client_secret: str) -> Non
 
 
 def profiles(database: Database) -> list[Profile]:
-    """Return every profile in the order of the ids."""
-    return [_profile(row) for row in database.all("SELECT * FROM profiles ORDER BY id")]
+    """Return every profile in the order in which they were added."""
+    return [_profile(row) for row in database.all("SELECT * FROM profiles ORDER BY rowid")]
 
 
 def profile_by_id(database: Database, profile_id: str) -> Profile | None:

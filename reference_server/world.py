@@ -95,7 +95,7 @@ class ProfilesControl:
             return profile
 
     def all(self) -> list[Profile]:
-        """Return everybody, in the order of the ids."""
+        """Return everybody, in the order in which they were added."""
         with self._world.lock:
             return profiles.profiles(self._world.database)
 

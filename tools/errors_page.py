@@ -95,8 +95,9 @@ def _repeating() -> str:
 def _unsettling() -> str:
     statuses = ", ".join(str(status) for status in range(400, 600) if not settles(status))
     return _wrapped(
-        f"Which last answers settle a call that may have happened earlier: all but redirects and {statuses}. Those are "
-        "given without a look at the key, so they do not tell what became of the attempt before."
+        "Where an earlier attempt may have done it, a refusal settles the call only if it is the service's own word "
+        f"on the change: a problem document whose status is none of {statuses}. Those, redirects, a refused sign-in, "
+        f"`{StillRunning.code}` and a page without a problem document do not tell what became of the attempt before."
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cabinet_sdk._core.calls import Answer
-    from cabinet_sdk._core.context import Attempt, Drift
+    from cabinet_sdk._core.context import AroundAttempt, Attempt, Drift, OnDrift
     from cabinet_sdk._core.paging import AsyncPages, Page, Pages
     from cabinet_sdk._core.retry import RetryPolicy
     from cabinet_sdk._core.signin import BearerToken, ClientCredentials, Credentials
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "AroundAttempt",
     "AsyncCabinet",
     "AsyncPages",
     "Attempt",
@@ -31,6 +32,7 @@ __all__ = [
     "ClientCredentials",
     "Credentials",
     "Drift",
+    "OnDrift",
     "Page",
     "Pages",
     "RetryPolicy",
@@ -42,6 +44,7 @@ __version__ = "0.1.0"
 # Loaded on first use: `import cabinet_sdk` alone costs next to nothing.
 _HOMES = {
     "Answer": "_core.calls",
+    "AroundAttempt": "_core.context",
     "AsyncCabinet": "client",
     "AsyncPages": "_core.paging",
     "Attempt": "_core.context",
@@ -51,6 +54,7 @@ _HOMES = {
     "ClientCredentials": "_core.signin",
     "Credentials": "_core.signin",
     "Drift": "_core.context",
+    "OnDrift": "_core.context",
     "Page": "_core.paging",
     "Pages": "_core.paging",
     "RetryPolicy": "_core.retry",

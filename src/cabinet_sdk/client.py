@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
+
+
 @final
 class _Same:
     """The option stays as it is: None means *without limit* there."""
@@ -43,8 +47,8 @@ _SAME = _Same()
 
 def _checked(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in headers.items():
-        if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()):
-            msg = f"the header {name!r} must be printable ASCII"
+        if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+            msg = f"{name!r} is no header name (RFC 9110 5.6.2), or its value is not printable ASCII"
             raise UsageError(msg)
         yield name, value
 
@@ -105,8 +109,12 @@ def _context(
     new_id: Callable[[], str] | None,
     options: Options,
 ) -> Context:
-    parts = urlsplit(base_url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
+    try:
+        parts = urlsplit(base_url)
+        host = parts.hostname
+    except ValueError as error:
+        raise UsageError(f"the base URL cannot be read: {error}") from error
+    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment or parts.username:
         msg = f"a base URL is https://host/v1, without user, query and fragment; got one with scheme {parts.scheme!r}"
         raise UsageError(msg)
     base_url = base_url.rstrip("/")

@@ -26,7 +26,9 @@ WITHOUT_NETWORK = tuple(
     f"cabinet_sdk._core.{name}"
     for name in (
         "answer_codec",
+        "disposition",
         "links",
+        "multipart",
         "openapi",
         "operation",
         "problems",
@@ -78,9 +80,10 @@ SERVER_AREA = (
 MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     # The library, each room only what stands above it.
     "cabinet_sdk.errors": ("attrs",),
-    "cabinet_sdk.types.*": ("cabinet_sdk.types.*", "cabinet_sdk.errors"),
+    "cabinet_sdk.types.*": ("cabinet_sdk.types.*", "cabinet_sdk.errors", "attrs"),
+    # The one module that knows httpx; httpcore is the network below it.
     "cabinet_sdk._core.httpx_transport": (*MACHINERY, "httpx", "httpcore"),
-    "cabinet_sdk._core.*": (*MACHINERY, "cattrs", "msgspec"),
+    "cabinet_sdk._core.*": (*MACHINERY, "cabinet_sdk.types.*", "cattrs", "msgspec"),
     # An area: models, errors <- operations <- flows <- client.
     "cabinet_sdk.<area>.models": (*MACHINERY, "cabinet_sdk.<other>.models"),
     "cabinet_sdk.<area>.errors": (*MACHINERY, "cabinet_sdk.<other>.models", "cabinet_sdk.<area>.models"),

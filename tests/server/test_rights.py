@@ -69,8 +69,8 @@ def test_wrong_credentials_are_refused(world: World, person: Profile) -> None:
     """An unknown client and a wrong secret get the same answer."""
     messages: set[str] = set()
     for client_id, secret in ((person.id, "wrong"), ("prf_none", world.client_secret(person.id)), ("", "")):
-        with connect(world, person) as cabinet:
-            cabinet._context.sign_in._credentials = ClientCredentials(client_id, secret)
+        transport = InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+        with Cabinet(BASE_URL, ClientCredentials(client_id, secret), transport=transport) as cabinet:
             with pytest.raises(SignInRefused) as caught:
                 list(cabinet.charges.list())
             messages.add(caught.value.message)

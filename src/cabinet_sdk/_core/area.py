@@ -18,8 +18,9 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, final, g
 
 from cabinet_sdk._core.calls import call
 from cabinet_sdk._core.context import Context
+from cabinet_sdk._core.downloads import AsyncFileStream, FileStream, open_file, open_file_async
 from cabinet_sdk._core.flow import Flow
-from cabinet_sdk._core.operation import Call, Job, Listing, Operation
+from cabinet_sdk._core.operation import Call, Download, Job, Listing, Operation, Upload
 from cabinet_sdk._core.paging import AsyncPages, Pages
 
 __all__ = ["Area", "Async", "Endpoint", "Row", "Source", "Sync", "is_asynchronous"]
@@ -71,8 +72,12 @@ class Endpoint(Generic[P, S_co, A_co]):
     def __init__(self: Endpoint[Q, Pages[T], AsyncPages[T]], source: Listing[Q, Any, T]) -> None: ...
     @overload
     def __init__(
+        self: Endpoint[Q, FileStream, Coroutine[Any, Any, AsyncFileStream]], source: Download[Q, Any]
+    ) -> None: ...
+    @overload
+    def __init__(
         self: Endpoint[Q, T, Coroutine[Any, Any, T]],
-        source: Call[Q, Any, T] | Job[Q, Any, T] | Callable[Concatenate[Context, Q], Flow[T]],
+        source: Call[Q, Any, T] | Job[Q, Any, T] | Upload[Q, Any, T] | Callable[Concatenate[Context, Q], Flow[T]],
     ) -> None: ...
     def __init__(self, source: Any) -> None:
         self.source: Source = source
@@ -119,7 +124,9 @@ def is_asynchronous(owner: type[Area[Any]]) -> bool:
 def _method(source: Source, *, asynchronous: bool) -> Callable[..., Any]:
     if isinstance(source, Listing):
         return _listing(cast("Listing[..., Any, Any]", source), asynchronous=asynchronous)
-    start = _start(cast("Row", source)) if isinstance(source, Operation) else source
+    if isinstance(source, Download):
+        return _download(source, asynchronous=asynchronous)
+    start = _start(source) if isinstance(source, Operation) else source
 
     def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
         context = _context_of(self)
@@ -148,6 +155,16 @@ def _listing(row: Listing[..., Any, Any], *, asynchronous: bool) -> Callable[...
     return method
 
 
+def _download(row: Download[..., Any], *, asynchronous: bool) -> Callable[..., Any]:
+    def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
+        return open_file(_context_of(self), row, row.request(*args, **kwargs))
+
+    async def method_async(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
+        return await open_file_async(_context_of(self), row, row.request(*args, **kwargs))
+
+    return method_async if asynchronous else method
+
+
 def _signature(source: Source, *, asynchronous: bool) -> inspect.Signature:
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if not isinstance(source, Operation):
@@ -157,12 +174,14 @@ def _signature(source: Source, *, asynchronous: bool) -> inspect.Signature:
     hints = get_type_hints(source.request_class)
     signature = inspect.signature(source.request_class)
     parameters = [each.replace(annotation=hints[each.name]) for each in signature.parameters.values()]
-    returns = _result(cast("Row", source), asynchronous=asynchronous)
+    returns = _result(source, asynchronous=asynchronous)
     return signature.replace(parameters=[this, *parameters], return_annotation=returns)
 
 
 def _result(row: Row, *, asynchronous: bool) -> Any:
     """Return what the method returns, or what awaiting it gives."""
+    if isinstance(row, Download):
+        return AsyncFileStream if asynchronous else FileStream
     pages: Any = AsyncPages if asynchronous else Pages
     return pages[cast("Any", row).item] if isinstance(row, Listing) else row.response
 

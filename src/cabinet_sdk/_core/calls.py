@@ -236,6 +236,9 @@ class Conversation:
         changes = repeat is not Repeat.SAFE
         if isinstance(outcome, NetworkError):
             self._unknown = self._unknown or (changes and outcome.sent)
+            remaining = self._remaining()
+            if remaining is not None and remaining <= 0:
+                return self._too_late(outcome), None, False
             return outcome, None, may_repeat(repeat, outcome, None)
         self._unknown = self._unknown or (changes and outcome.status in NOBODY_KNOWS)
         wait = retry_after(outcome.headers)

@@ -1,0 +1,348 @@
+"""Experiment 87: the httpx transports against servers that break HTTP, over real sockets."""
+
+from __future__ import annotations
+
+import gzip
+import time
+import tracemalloc
+
+import pytest
+
+from cabinet_sdk.charges import ChargeId, PaymentMethod
+from cabinet_sdk.errors import (
+    CabinetError,
+    CallerError,
+    ConnectionFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    NetworkError,
+    OutcomeUnknown,
+    Problem,
+    ServiceError,
+    TimedOut,
+    UnreadableAnswer,
+)
+from cabinet_sdk.transports import AsyncHttpxTransport, Headers, HttpxTransport, Request, Response, Timeout
+from tests.core.conftest import Dial
+from tests.core.raw_server import Connection, RawServer, http, json_answer
+from tests.core.scripted import CHANGE, CHANGE_ONCE, READ
+
+pytestmark = pytest.mark.feature("EX-01", "SE-06")
+
+JSON = "Content-Type: application/json"
+BOMB = gzip.compress(bytes(10_000_000))
+
+Broken = tuple[bytes, type[CabinetError], int | None]
+BROKEN: dict[str, Broken] = {
+    "nothing": (b"", NetworkError, None),
+    "no HTTP": (b"SSH-2.0-OpenSSH_9.9\r\n\r\n", NetworkError, None),
+    "no version": (b"HTP/1.1 200 OK\r\n\r\n", NetworkError, None),
+    "no status": (b"HTTP/1.1 abc OK\r\n\r\n", NetworkError, None),
+    "half a head": (b"HTTP/1.1 200 OK\r\nContent-Type: appl", NetworkError, None),
+    "bad header": (http("200 OK", b"{}", "no colon at all"), NetworkError, None),
+    "NUL in a header": (http("200 OK", b"{}", "X-A: a\0b"), NetworkError, None),
+    "1 MB header": (http("200 OK", b"{}", "X-A: " + "a" * 1_000_000), NetworkError, None),
+    "no length, cut": (http("200 OK", b'{"name":"a th', JSON), UnreadableAnswer, 200),
+    "length too long": (http("200 OK", b'{"name":"a"}', JSON, "Content-Length: 13"), NetworkError, None),
+    "length too short": (http("200 OK", b'{"name":"a"}', JSON, "Content-Length: 11"), UnreadableAnswer, 200),
+    "two lengths": (http("200 OK", b"{}", JSON, "Content-Length: 1", "Content-Length: 2"), NetworkError, None),
+    "negative length": (http("200 OK", b"{}", JSON, "Content-Length: -1"), NetworkError, None),
+    "length with a sign": (http("200 OK", b"{}", JSON, "Content-Length: +2"), NetworkError, None),
+    "chunk garbage": (http("200 OK", b"xyz\r\n{}", JSON, "Transfer-Encoding: chunked"), NetworkError, None),
+    "chunks cut": (http("200 OK", b'5\r\n{"nam', JSON, "Transfer-Encoding: chunked"), NetworkError, None),
+    "huge chunk": (http("200 OK", b"f" * 16 + b"\r\n{}", JSON, "Transfer-Encoding: chunked"), NetworkError, None),
+    "gzip": (
+        http("200 OK", gzip.compress(b'{"name":"a"}'), JSON, "Content-Encoding: gzip"),
+        UnreadableAnswer,
+        200,
+    ),
+    "gzip bomb": (
+        http("200 OK", BOMB, JSON, "Content-Encoding: gzip", f"Content-Length: {len(BOMB)}"),
+        UnreadableAnswer,
+        200,
+    ),
+    "HTML 502": (http("502 Bad Gateway", b"<html>", "Content-Type: text/html"), ServiceError, 502),
+    "HTML 200": (http("200 OK", b"<html>", "Content-Type: text/html"), UnreadableAnswer, 200),
+    "empty body": (http("200 OK", b"", JSON, "Content-Length: 0"), UnreadableAnswer, 200),
+    "empty answer": (http("200 OK"), UnreadableAnswer, 200),
+    "wrong UTF-8": (json_answer(b'{"name":"\xff\xfe"}'), UnreadableAnswer, 200),
+    "UTF-16": (json_answer('{"name":"a"}'.encode("utf-16")), UnreadableAnswer, 200),
+    "two documents": (json_answer(b'{"name":"a"}{"name":"b"}'), UnreadableAnswer, 200),
+    "deep nesting": (json_answer(b"[" * 100_000), UnreadableAnswer, 200),
+    "204": (http("204 No Content"), UnreadableAnswer, 204),
+    "204 with a body": (http("204 No Content", b'{"name":"a"}', JSON, "Content-Length: 12"), UnreadableAnswer, 204),
+    "304": (http("304 Not Modified"), UnreadableAnswer, 304),
+    "101": (http("101 Switching Protocols", b"", "Upgrade: x", "Connection: upgrade"), CabinetError, None),
+    "error without a body": (http("404 Not Found", b"", "Content-Length: 0"), CallerError, 404),
+    "error of wrong UTF-8": (
+        http("409 Conflict", b'{"code":"\xff"}', "Content-Type: application/problem+json"),
+        Problem,
+        409,
+    ),
+    "error cut": (http("409 Conflict", b"{", JSON, "Content-Length: 9"), NetworkError, None),
+}
+
+
+@pytest.mark.parametrize(("said", "kind", "status"), BROKEN.values(), ids=BROKEN.keys())
+async def test_a_broken_answer_is_an_error_of_ours(
+    dial: Dial, said: bytes, kind: type[CabinetError], status: int | None
+) -> None:
+    """A read gets a typed error with its request id, and the status where there is one; memory stays bounded."""
+    with RawServer.answering(said) as server:
+        client = dial(server.url)
+        tracemalloc.start()
+        try:
+            with pytest.raises(CabinetError) as caught:
+                await client.answer(READ)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    error = caught.value
+    assert isinstance(error, kind), repr(error)
+    assert not isinstance(error, OutcomeUnknown | ConnectionFailed)
+    assert error.request_id is not None
+    assert error.request_id.encode() in server.requests[0]
+    assert error.operation == "things.read"
+    assert getattr(error, "status", None) == status
+    assert peak < 8_000_000
+
+
+@pytest.mark.parametrize("name", [name for name, (_, _, status) in BROKEN.items() if (status or 200) < 300])
+async def test_a_broken_answer_to_a_change_is_unknown(dial: Dial, name: str) -> None:
+    """Whatever cannot be read of a change's answer, the change may have happened."""
+    with RawServer.answering(BROKEN[name][0]) as server:
+        with pytest.raises(OutcomeUnknown) as caught:
+            await dial(server.url).answer(CHANGE_ONCE)
+
+    assert caught.value.request_id is not None
+    assert len(server.requests) == 1
+
+
+# What follows half a head belongs to it.
+FOLLOWED = {name: said for name, (said, _, _) in BROKEN.items() if name not in {"nothing", "half a head"}}
+
+
+@pytest.mark.parametrize("said", FOLLOWED.values(), ids=FOLLOWED.keys())
+async def test_the_next_call_is_not_spoilt(dial: Dial, said: bytes) -> None:
+    """What a broken answer left on its connection is never taken for the answer to the next call."""
+    poison = json_answer(b'{"name":"poison"}')
+    first = True
+
+    def serve(connection: Connection) -> None:
+        nonlocal first
+        while connection.read():
+            connection.write(said + poison if first else json_answer(b'{"name":"right"}'))
+            first = False
+
+    with RawServer(serve) as server:
+        client = dial(server.url, deadline=0.3)
+        with pytest.raises(CabinetError):
+            await client.answer(READ)
+
+        assert (await client.with_options(deadline=10).answer(READ)).value.name == "right"
+        assert len(server.connections) == 2
+
+
+async def test_a_good_connection_is_used_again(dial: Dial) -> None:
+    """Answers and errors that are whole leave the connection to the next call."""
+    whole = http("409 Conflict", b"{}", JSON, "Content-Length: 2")
+    with RawServer.answering(json_answer(), whole, json_answer(), close=False) as server:
+        client = dial(server.url)
+        await client.answer(READ)
+        with pytest.raises(Problem):
+            await client.answer(READ)
+        await client.answer(READ)
+
+    assert len(server.connections) == 1
+
+
+async def test_a_connection_that_the_service_closed_is_not_used(dial: Dial) -> None:
+    """A kept connection that the service closed meanwhile is replaced before the request is sent."""
+    with RawServer.answering(json_answer()) as server:
+        client = dial(server.url)
+        await client.answer(READ)
+        time.sleep(0.02)  # noqa: ASYNC251  # until the end of the connection has arrived
+        await client.answer(CHANGE_ONCE)
+
+    assert len(server.connections) == 2
+
+
+async def test_interim_answers_are_skipped_and_bounded(dial: Dial) -> None:
+    """A few 1xx answers are passed over; an endless row of them ends at the deadline."""
+    interim = http("103 Early Hints", b"", "Link: </a>; rel=preload")
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        while connection.number:
+            connection.write(interim * 100)
+        connection.write(interim * 3 + json_answer(b'{"name":"a thing"}', "Connection: close"))
+
+    with RawServer(serve) as server:
+        client = dial(server.url)
+        assert (await client.answer(READ)).value.name == "a thing"
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            await client.with_options(deadline=0.3).answer(READ)
+
+    assert time.monotonic() - started < 1.0
+
+
+REFUSAL = http(
+    "413 Content Too Large",
+    b'{"code":"request.too_large"}',
+    "Content-Type: application/problem+json",
+    "Content-Length: 28",
+    "Connection: close",
+)
+
+
+@pytest.mark.parametrize("after", [0, 100_000])
+@pytest.mark.parametrize("lingers", [True, False], ids=["lingers", "closes at once"])
+async def test_an_early_refusal_is_heard_while_sending(dial: Dial, after: int, lingers: bool, mode: str) -> None:  # noqa: FBT001
+    """
+    A service that answers 413 while megabytes are being sent is heard.
+
+    Where it closes without reading on, as RFC 9112 9.6 warns, the answer may be lost with the connection: that is what
+    asyncio makes of it, and the error says so.
+    """
+
+    def serve(connection: Connection) -> None:
+        read = len(connection.read_head())
+        while read < after:
+            read += len(connection.socket.recv(65536))
+        connection.write(REFUSAL)
+        while lingers and connection.socket.recv(65536):
+            pass
+
+    request = Request(method="POST", url="", content=b"x" * 4_000_000, timeout=Timeout(total=5.0))
+    with RawServer(serve) as server:
+        if mode == "async" and not lingers:
+            with pytest.raises(ConnectionLost):
+                await sent(dial, server, request)
+            return
+        response = await sent(dial, server, request)
+
+    assert response.status == 413
+    assert response.content == b'{"code":"request.too_large"}'
+
+
+async def test_a_service_that_stops_reading_is_not_waited_for(dial: Dial) -> None:
+    """While a request is being sent the total timeout counts too."""
+
+    def serve(connection: Connection) -> None:
+        connection.read_head()
+        time.sleep(0.5)
+
+    request = Request(method="POST", url="", content=b"x" * 8_000_000, timeout=Timeout(total=0.2))
+    with RawServer(serve) as server:
+        started = time.monotonic()
+        with pytest.raises(TimedOut):
+            await sent(dial, server, request)
+
+    assert time.monotonic() - started < 1.0
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200", http("200 OK", b'{"na', JSON, "Content-Length: 99")])
+async def test_a_reset_is_a_lost_connection(dial: Dial, said: bytes) -> None:
+    """Experiment 87: a RST before, in and after the head is a lost connection, and a change is unknown."""
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(said)
+        time.sleep(0.02)
+        connection.reset()
+
+    with RawServer(serve) as server:
+        client = dial(server.url)
+        with pytest.raises(ConnectionLost):
+            await client.answer(READ)
+        with pytest.raises(OutcomeUnknown):
+            await client.answer(CHANGE)
+
+
+async def sent(dial: Dial, server: RawServer, request: Request) -> Response:
+    """Send a bare request through the transport of the test's mode."""
+    client = dial(server.url)
+    transport: HttpxTransport | AsyncHttpxTransport = client._context.transport  # type: ignore[assignment]  # pyright: ignore[reportPrivateUsage, reportAssignmentType]
+    url = f"{server.url}/things"
+    complete = Request(
+        method=request.method,
+        url=url,
+        headers=Headers([("accept", "application/json")]),
+        content=request.content,
+        timeout=request.timeout,
+        answer_limit=request.answer_limit,
+    )
+    if isinstance(transport, HttpxTransport):
+        return transport.send(complete)
+    return await transport.send(complete)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunks", "none"])
+async def test_a_larger_answer_than_allowed_is_not_kept(dial: Dial, framing: str) -> None:
+    """An answer beyond the limit is refused by its length, or as soon as it gets too large; the limit itself is fine."""
+    fields = {"length": ["Content-Length: 100000000"], "chunks": ["Transfer-Encoding: chunked"], "none": []}[framing]
+    piece = b"x" * 65536
+    chunk = b"10000\r\n" + piece + b"\r\n" if framing == "chunks" else piece
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(http("200 OK", b"", JSON, "X-Request-Id: srv-1", *fields))
+        for _ in range(1500):
+            connection.write(chunk)
+
+    request = Request(method="GET", url="", answer_limit=1_000_000, timeout=Timeout(total=10.0))
+    with RawServer(serve) as server:
+        tracemalloc.start()
+        try:
+            with pytest.raises(UnreadableAnswer, match="larger than 1000000 bytes") as caught:
+                await sent(dial, server, request)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert (caught.value.status, caught.value.request_id) == (200, "srv-1")
+    assert peak < 8_000_000
+    body = b"x" * 1000
+    with RawServer.answering(http("200 OK", body, "Content-Length: 1000")) as server:
+        whole = await sent(dial, server, Request(method="GET", url="", answer_limit=1000, timeout=Timeout(total=5.0)))
+    assert whole.content == body
+
+
+async def test_nothing_listens(dial: Dial) -> None:
+    """A refused connection is known to have sent nothing, for a change too."""
+    with RawServer.answering(b"") as server:
+        url = server.url
+    client = dial(url, attempts=2)
+
+    for row in (READ, CHANGE, CHANGE_ONCE):
+        with pytest.raises(ConnectionFailed):
+            await client.answer(row)
+
+
+async def test_no_coding_is_asked_for(dial: Dial) -> None:
+    """The request says that no content coding is wanted, and carries no cookie and no foreign header."""
+    with RawServer.answering(json_answer(b'{"name":"a"}', "Set-Cookie: a=b"), close=False) as server:
+        client = dial(server.url)
+        for _ in range(2):
+            await client.answer(CHANGE, payee_inn="7707083893")
+
+    lines = server.requests[1].partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    names = {line.partition(":")[0].lower() for line in lines[1:]}
+    assert lines[0] == "POST /v1/things HTTP/1.1"
+    assert "accept-encoding: identity" in [line.lower() for line in lines]
+    assert names == {
+        *("host", "accept", "accept-encoding", "authorization", "content-length", "content-type"),
+        *("idempotency-key", "x-request-id"),
+    }
+
+
+async def test_a_payment_over_a_broken_wire(dial: Dial) -> None:
+    """The typed methods have the same errors as a row that is called by hand."""
+    with RawServer.answering(http("200 OK", b"<html>", "Content-Type: text/html")) as server:
+        client = dial(server.url)
+        with pytest.raises(UnreadableAnswer):
+            await client.charges.get(ChargeId("chg_1"))
+        with pytest.raises(OutcomeUnknown):
+            await client.charges.pay(ChargeId("chg_1"), method=PaymentMethod.SBP)
