@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias, final
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, TypeAlias, cast, final
 
 from cabinet_sdk._core.answer_codec import encode_answer
+from cabinet_sdk._core.operation import Upload
 from cabinet_sdk._core.problems import MEDIA_TYPE, to_document
-from cabinet_sdk._core.wire import Headers, Request, Response
-from cabinet_sdk.errors import ConnectionLost, RequestTooLarge
+from cabinet_sdk._core.wire import ByteStream, Headers, Request, Response
+from cabinet_sdk.errors import ConnectionLost, Problem, RequestTooLarge
+from cabinet_sdk.types import File
 from reference_server.limits import MAX_BODY
 from reference_server.pages import pages
 from reference_server.respond import BASE_PATH, REQUEST_ID
@@ -50,21 +53,34 @@ class App:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         origin = _origin(scope, headers)
-        content = await _body(headers, receive)
-        if content is None:
-            await _send(send, _too_large(headers, origin))
-            return
         query = scope["query_string"].decode("latin-1")
         path = scope["raw_path"].decode("latin-1")
-        request = Request(
-            method=scope["method"],
-            url=f"{origin}{path}" + (f"?{query}" if query else ""),
-            headers=headers,
-            content=content,
-        )
+        limit = self._limit(scope["method"], path)
+        with SpooledTemporaryFile(max_size=MAX_BODY) as spool:
+            content = await _body(headers, receive, limit, cast("BinaryIO", spool))
+            if content is None:
+                await _send(send, _too_large(headers, origin, limit))
+                return
+            request = Request(
+                method=scope["method"],
+                url=f"{origin}{path}" + (f"?{query}" if query else ""),
+                headers=headers,
+                content=content,
+            )
+            await self._answer(request, send)
+
+    def _limit(self, method: str, path: str) -> int:
+        """Return how long the body may be; a form may have as much text around its file as any other body."""
         try:
-            # A world in a file waits for the disk at each commit, which must not hold up the others.
-            if self._world.in_memory:
+            row = self._world.router.match(method, path[len(BASE_PATH) :]).row
+        except Problem:
+            return MAX_BODY
+        return row.max_bytes + MAX_BODY if isinstance(row, Upload) else MAX_BODY
+
+    async def _answer(self, request: Request, send: Send) -> None:
+        try:
+            # A world in a file waits for the disk at each commit, a large body too, which must not hold up the others.
+            if self._world.in_memory and isinstance(request.content, bytes):
                 response = self._world.respond(request)
             else:
                 response = await asyncio.to_thread(self._world.respond, request)
@@ -83,28 +99,34 @@ def _origin(scope: Scope, headers: Headers) -> str:
     return f"{scope['scheme']}://{host}"
 
 
-async def _body(headers: Headers, receive: Receive) -> bytes | None:
-    """Read the body; None as soon as it is known to be too large."""
+async def _body(headers: Headers, receive: Receive, limit: int, spool: BinaryIO) -> bytes | File | None:
+    """Read the body, a large one into the spool; None as soon as it is known to be longer than the limit."""
     # What is no number here, the HTTP parser has refused already.
-    if int(headers.get("content-length") or 0) > MAX_BODY:
+    if int(headers.get("content-length") or 0) > limit:
         return None
-    content = bytearray()
+    length = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             # The client is gone before its request was whole: nothing may come of it.
             raise asyncio.CancelledError
-        content += message.get("body", b"")
-        if len(content) > MAX_BODY:
+        piece = message.get("body", b"")
+        length += len(piece)
+        if length > limit:
             return None
+        if length > MAX_BODY:
+            await asyncio.to_thread(spool.write, piece)
+        else:
+            spool.write(piece)
         if not message.get("more_body", False):
-            return bytes(content)
+            spool.seek(0)
+            return File(spool, name="body") if length > MAX_BODY else spool.read()
 
 
-def _too_large(headers: Headers, origin: str) -> Response:
+def _too_large(headers: Headers, origin: str, limit: int) -> Response:
     given = headers.get("x-request-id") or ""
     request_id = given if REQUEST_ID.fullmatch(given) else "unread"
-    error = RequestTooLarge(f"The body is longer than {MAX_BODY} bytes.", request_id=request_id)
+    error = RequestTooLarge(f"The body is longer than {limit} bytes.", request_id=request_id)
     return Response(
         status=error.status,
         headers=Headers((("content-type", MEDIA_TYPE), ("x-request-id", request_id), ("connection", "close"))),
@@ -114,6 +136,12 @@ def _too_large(headers: Headers, origin: str) -> Response:
 
 async def _send(send: Send, response: Response) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.pairs()]
-    headers.append((b"content-length", str(len(response.content)).encode()))
+    if response.status != 304 and "content-length" not in response.headers:
+        headers.append((b"content-length", str(len(response.content)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.stream is not None:
+        # What `respond` streams is a file: reading it may wait for a disk.
+        pieces = iter(cast("ByteStream", response.stream))
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": response.content})

@@ -8,9 +8,10 @@ from typing import Any, NoReturn, final
 
 import attrs
 
+from cabinet_sdk._core.wire import Body
 from cabinet_sdk.errors import MalformedRequest, RateLimited, RequestTooLarge
 
-__all__ = ["MAX_BODY", "MAX_DEPTH", "MAX_KEYS", "RateLimit", "RateLimiter", "read_json"]
+__all__ = ["MAX_BODY", "MAX_DEPTH", "MAX_KEYS", "RateLimit", "RateLimiter", "read_json", "whole"]
 
 MAX_BODY = 1024 * 1024
 """Bytes of a JSON body; more is 413."""
@@ -78,6 +79,23 @@ class RateLimiter:
             ("ratelimit-policy", f'"default";q={self._limit.quota};w={self._limit.window}'),
             ("ratelimit", f'"default";r={remaining};t={reset}'),
         )
+
+
+def whole(content: bytes | Body) -> bytes:
+    """
+    Return a body that is to be in memory.
+
+    Raises:
+        RequestTooLarge: It is longer than `MAX_BODY`.
+    """
+    if isinstance(content, bytes):
+        return content
+    body = bytearray()
+    for piece in content:
+        body += piece
+        if len(body) > MAX_BODY:
+            raise RequestTooLarge(f"The body is longer than {MAX_BODY} bytes.")
+    return bytes(body)
 
 
 def read_json(content: bytes) -> object:

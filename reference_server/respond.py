@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast, final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import attrs
 
 from cabinet_sdk._core.answer_codec import encode_answer
-from cabinet_sdk._core.operation import Listing, Repeat
+from cabinet_sdk._core.operation import Download, Listing, Repeat, Upload
 from cabinet_sdk._core.problems import MEDIA_TYPE, to_document
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk._core.request_codec import decode_request, fingerprint
@@ -32,6 +33,7 @@ from cabinet_sdk.errors import (
     NotAcceptable,
     PermissionMissing,
     Problem,
+    RangeNotSatisfiable,
     RateLimited,
     SignInRequired,
     UnknownOperation,
@@ -39,10 +41,12 @@ from cabinet_sdk.errors import (
 )
 from reference_server import idempotency, signin
 from reference_server.faults import Fault, FaultKind, lost
-from reference_server.limits import read_json
+from reference_server.files import answer_file
+from reference_server.limits import read_json, whole
 from reference_server.paging import DEFAULT_LIMIT, MAX_LIMIT, Selection, Window, page
 from reference_server.routing import Handler, Match
 from reference_server.session import Session
+from reference_server.uploads import read_form
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -59,6 +63,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
 """The request ids that are repeated; others could spoil a log and are replaced."""
 _LIMIT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _JSON = "application/json"
+_FORM = "multipart/form-data"
 _BAD_GATEWAY = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -182,6 +187,8 @@ def _problem(world: World, error: Problem, origin: str) -> Response:
         headers.append(("www-authenticate", f'Bearer error="insufficient_scope", scope="{scope}"'))
     if isinstance(error, MethodNotAllowed):
         headers.append(("allow", error.members.get("allow", "")))
+    if isinstance(error, RangeNotSatisfiable):
+        headers.append(("content-range", error.members.get("content_range", "")))
     if error.retry_after is not None:
         headers.append(("retry-after", str(int(error.retry_after))))
         if isinstance(error, RateLimited):
@@ -217,17 +224,24 @@ class _Exchange:
         self._strike(FaultKind.REFUSE, FaultKind.LOSE_REQUEST)
         self._check_format()
         query, window = self._window()
-        body = read_json(self._request.content) if self._request.content else None
-        value = decode_request(row, self._path, query, body)
         session = Session(work=world.unit(now), profile=bearer.profile, origin=self._origin)
-        if row.repeat is Repeat.SAFE:
-            response = self._response(self._handler(session, value), session, value, window)
-        else:
-            response = self._change(session, value)
+        with self._body() as body:
+            value = decode_request(row, self._path, query, body)
+            if row.repeat is Repeat.SAFE:
+                response = self._response(self._handler(session, value), session, value, window)
+            else:
+                response = self._change(session, value)
         fault = self._strike(FaultKind.LOSE_ANSWER, FaultKind.GARBLE_ANSWER)
         if fault is not None:
             return Response(status=502, headers=Headers((("content-type", "text/html"),)), content=_BAD_GATEWAY)
         return attrs.evolve(response, headers=Headers((*response.headers.pairs(), *limits)))
+
+    def _body(self) -> AbstractContextManager[object]:
+        """Read the body; the files of a form are there as long as the context is open."""
+        if isinstance(self._row, Upload):
+            return read_form(self._row, self._request)
+        content = whole(self._request.content)
+        return nullcontext(read_json(content) if content else None)
 
     def _change(self, session: Session, value: object) -> Response:
         """Carry out a change and keep its answer, in one transaction."""
@@ -266,6 +280,8 @@ class _Exchange:
         self, result: Any, session: Session, value: object, window: Window | None
     ) -> Response:  # Any: the row's
         row = self._row
+        if isinstance(row, Download):
+            return answer_file(result, self._request)
         if window is not None:
             selection = cast("Selection[object]", result)
             scope = b"\n".join((session.profile.id.encode(), fingerprint(row, value)))
@@ -288,15 +304,22 @@ class _Exchange:
     def _check_format(self) -> None:
         headers = self._request.headers
         accepted = headers.get("accept")
-        if accepted is not None and not any(
-            media.partition(";")[0].strip().lower() in {"*/*", "application/*", _JSON} for media in accepted.split(",")
+        # Files come as they are: there is no other format to choose.
+        if (
+            accepted is not None
+            and not isinstance(self._row, Download)
+            and not any(
+                media.partition(";")[0].strip().lower() in {"*/*", "application/*", _JSON}
+                for media in accepted.split(",")
+            )
         ):
             raise NotAcceptable
         if (headers.get("content-encoding") or "identity").lower() != "identity":
             raise UnsupportedMediaType
         takes_body = self._row.method not in {"GET", "DELETE"}
-        if takes_body and (headers.get("content-type") or "").partition(";")[0].strip().lower() != _JSON:
-            raise UnsupportedMediaType
+        expected = _FORM if isinstance(self._row, Upload) else _JSON
+        if takes_body and (headers.get("content-type") or "").partition(";")[0].strip().lower() != expected:
+            raise UnsupportedMediaType(f"The operation takes {expected}, not compressed.")
         if not takes_body and self._request.content:
             raise MalformedRequest("The operation takes no body.")
 

@@ -8,9 +8,10 @@ from urllib.parse import unquote
 
 import attrs
 
-from cabinet_sdk._core.operation import Call, Job, Listing
+from cabinet_sdk._core.operation import Call, Download, Job, Listing, Upload
 from cabinet_sdk.contract import Contract, Row
 from cabinet_sdk.errors import MethodNotAllowed, UnknownOperation
+from reference_server.files import StoredFile
 from reference_server.paging import Selection
 from reference_server.session import Session
 
@@ -31,13 +32,18 @@ def handles(
 ) -> Callable[[Callable[[Session, R], Selection[T]]], Callable[[Session, R], Selection[T]]]: ...
 @overload
 def handles(
-    row: Call[P, R, T] | Job[P, R, T],
+    row: Download[P, R],
+) -> Callable[[Callable[[Session, R], StoredFile]], Callable[[Session, R], StoredFile]]: ...
+@overload
+def handles(
+    row: Call[P, R, T] | Job[P, R, T] | Upload[P, R, T],
 ) -> Callable[[Callable[[Session, R], T]], Callable[[Session, R], T]]: ...
 def handles(row: Any) -> Any:  # Any: the overloads say what goes with what
     """
     Declare the function that answers a row; a wrong request or result type is a type error.
 
-    A listing's handler returns what to select; paging, idempotency, rights and limits are done around it.
+    A listing's handler returns what to select, a download's a `StoredFile`; an upload's finds the file in its request,
+    as long as it runs. Paging, idempotency, rights and limits are done around it.
     """
 
     def declare(handler: Handler) -> Handler:
@@ -74,10 +80,12 @@ class Router:
 
     Args:
         contract: The rows.
+        further: Handlers by the ids of their rows, besides those that are declared: a test may have rows of its own.
     """
 
-    def __init__(self, contract: Contract) -> None:
-        missing = [row.id for row in contract if row.id not in _HANDLERS]
+    def __init__(self, contract: Contract, further: Mapping[str, Handler] | None = None) -> None:
+        self._handlers = _HANDLERS | dict(further or {})
+        missing = [row.id for row in contract if row.id not in self._handlers]
         if missing:
             msg = f"no handler for {', '.join(missing)}"
             raise TypeError(msg)
@@ -100,7 +108,7 @@ class Router:
             allow = {*rows, "HEAD"} if "GET" in rows else {*rows}
             raise MethodNotAllowed(members={"allow": ", ".join(sorted(allow))})
         values = [unquote(part) for part, step in zip(parts, shape, strict=True) if step == "{}"]
-        return Match(row, _HANDLERS[row.id], dict(zip(row.path_fields, values, strict=True)))
+        return Match(row, self._handlers[row.id], dict(zip(row.path_fields, values, strict=True)))
 
     def _find(self, parts: list[str]) -> tuple[tuple[str, ...], dict[str, Row]]:
         # A literal step wins over a placeholder, from left to right; there are few shapes of one length.

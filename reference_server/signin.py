@@ -16,6 +16,7 @@ from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import SignInRequired, TokenInvalid
 from reference_server.clock import to_micros
 from reference_server.database import Database
+from reference_server.limits import whole
 from reference_server.profiles import Profile, digest, profile_by_client, profile_by_id
 from reference_server.session import Work
 
@@ -80,7 +81,7 @@ def grant(work: Work, request: Request) -> Response:  # noqa: PLR0911  # one ret
         return Response(status=405, headers=headers, content=_error("invalid_request", "use POST"))
     media_type = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
     try:
-        pairs = parse_qsl(request.content.decode(), keep_blank_values=False, max_num_fields=20)
+        pairs = parse_qsl(whole(request.content).decode(), keep_blank_values=False, max_num_fields=20)
     except ValueError:
         pairs = []
         media_type = ""

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator
 from inspect import isawaitable
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 from cabinet_sdk import AsyncCabinet, Cabinet, Page, Pages
 from cabinet_sdk._core.area import Area
+from cabinet_sdk._core.downloads import FileStream
 
-__all__ = ["settle", "with_async_face"]
+__all__ = ["settle", "with_async_area", "with_async_face"]
+
+AreaT = TypeVar("AreaT")
 
 
 async def settle(value: Any) -> Any:
@@ -25,6 +28,13 @@ async def settle(value: Any) -> Any:
 def with_async_face(cabinet: Cabinet) -> AsyncCabinet:
     """Return the sync client in the guise of the async one."""
     return cast("AsyncCabinet", _Face(cabinet))
+
+
+def with_async_area(client: AsyncCabinet, sync: Callable[[Any], Any], asynchronous: Callable[[Any], AreaT]) -> AreaT:
+    """Return an area that the client itself does not have, for a client of either mode."""
+    either: Any = client
+    context = either._context
+    return cast("AreaT", _Face(sync(context))) if isinstance(either, _Face) else asynchronous(context)
 
 
 class _Face:
@@ -55,6 +65,8 @@ def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:
             return _Done(None, error)
         if isinstance(result, Pages):
             return _FacePages(cast("Pages[Any]", result))
+        if isinstance(result, FileStream):
+            return _Done(_FaceFile(result), None)
         return _Face(result) if isinstance(result, Cabinet) else _Done(result, None)
 
     return call
@@ -93,3 +105,9 @@ class _FacePages:
     async def __aiter__(self) -> AsyncIterator[Any]:
         for item in self._pages:
             yield item
+
+
+class _FaceFile(_Face):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._target:
+            yield chunk

@@ -36,14 +36,16 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    # httpx costs more to import than all the rest; whoever brings another transport does not pay for it.
-    if name in {"AsyncHttpxTransport", "HttpxTransport"}:
-        from cabinet_sdk._core import httpx_transport  # noqa: PLC0415
+if not TYPE_CHECKING:  # Type checkers would take any name for one that the module has.
 
-        return getattr(httpx_transport, name)
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+    def __getattr__(name: str) -> object:
+        # httpx costs more to import than all the rest; whoever brings another transport does not pay for it.
+        if name in {"AsyncHttpxTransport", "HttpxTransport"}:
+            from cabinet_sdk._core import httpx_transport  # noqa: PLC0415
+
+            return getattr(httpx_transport, name)
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
 
 
 def __dir__() -> list[str]:

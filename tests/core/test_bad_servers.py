@@ -8,24 +8,20 @@ import tracemalloc
 
 import pytest
 
-from cabinet_sdk.charges import ChargeId, PaymentMethod
 from cabinet_sdk.errors import (
     CabinetError,
     CallerError,
     ConnectionFailed,
-    ConnectionLost,
     DeadlineExceeded,
     NetworkError,
     OutcomeUnknown,
     Problem,
     ServiceError,
-    TimedOut,
     UnreadableAnswer,
 )
-from cabinet_sdk.transports import AsyncHttpxTransport, Headers, HttpxTransport, Request, Response, Timeout
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http, json_answer
-from tests.core.scripted import CHANGE, CHANGE_ONCE, READ
+from tests.core.scripted import CHANGE_ONCE, READ
 
 pytestmark = pytest.mark.feature("EX-01", "SE-06")
 
@@ -83,7 +79,7 @@ BROKEN: dict[str, Broken] = {
 }
 
 
-@pytest.mark.parametrize(("said", "kind", "status"), BROKEN.values(), ids=BROKEN.keys())
+@pytest.mark.parametrize("said, kind, status", BROKEN.values(), ids=BROKEN.keys())
 async def test_a_broken_answer_is_an_error_of_ours(
     dial: Dial, said: bytes, kind: type[CabinetError], status: int | None
 ) -> None:
@@ -111,9 +107,8 @@ async def test_a_broken_answer_is_an_error_of_ours(
 @pytest.mark.parametrize("name", [name for name, (_, _, status) in BROKEN.items() if (status or 200) < 300])
 async def test_a_broken_answer_to_a_change_is_unknown(dial: Dial, name: str) -> None:
     """Whatever cannot be read of a change's answer, the change may have happened."""
-    with RawServer.answering(BROKEN[name][0]) as server:
-        with pytest.raises(OutcomeUnknown) as caught:
-            await dial(server.url).answer(CHANGE_ONCE)
+    with RawServer.answering(BROKEN[name][0]) as server, pytest.raises(OutcomeUnknown) as caught:
+        await dial(server.url).answer(CHANGE_ONCE)
 
     assert caught.value.request_id is not None
     assert len(server.requests) == 1
@@ -127,13 +122,10 @@ FOLLOWED = {name: said for name, (said, _, _) in BROKEN.items() if name not in {
 async def test_the_next_call_is_not_spoilt(dial: Dial, said: bytes) -> None:
     """What a broken answer left on its connection is never taken for the answer to the next call."""
     poison = json_answer(b'{"name":"poison"}')
-    first = True
 
     def serve(connection: Connection) -> None:
-        nonlocal first
         while connection.read():
-            connection.write(said + poison if first else json_answer(b'{"name":"right"}'))
-            first = False
+            connection.write(json_answer(b'{"name":"right"}') if connection.number else said + poison)
 
     with RawServer(serve) as server:
         client = dial(server.url, deadline=0.3)
@@ -186,163 +178,3 @@ async def test_interim_answers_are_skipped_and_bounded(dial: Dial) -> None:
             await client.with_options(deadline=0.3).answer(READ)
 
     assert time.monotonic() - started < 1.0
-
-
-REFUSAL = http(
-    "413 Content Too Large",
-    b'{"code":"request.too_large"}',
-    "Content-Type: application/problem+json",
-    "Content-Length: 28",
-    "Connection: close",
-)
-
-
-@pytest.mark.parametrize("after", [0, 100_000])
-@pytest.mark.parametrize("lingers", [True, False], ids=["lingers", "closes at once"])
-async def test_an_early_refusal_is_heard_while_sending(dial: Dial, after: int, lingers: bool, mode: str) -> None:  # noqa: FBT001
-    """
-    A service that answers 413 while megabytes are being sent is heard.
-
-    Where it closes without reading on, as RFC 9112 9.6 warns, the answer may be lost with the connection: that is what
-    asyncio makes of it, and the error says so.
-    """
-
-    def serve(connection: Connection) -> None:
-        read = len(connection.read_head())
-        while read < after:
-            read += len(connection.socket.recv(65536))
-        connection.write(REFUSAL)
-        while lingers and connection.socket.recv(65536):
-            pass
-
-    request = Request(method="POST", url="", content=b"x" * 4_000_000, timeout=Timeout(total=5.0))
-    with RawServer(serve) as server:
-        if mode == "async" and not lingers:
-            with pytest.raises(ConnectionLost):
-                await sent(dial, server, request)
-            return
-        response = await sent(dial, server, request)
-
-    assert response.status == 413
-    assert response.content == b'{"code":"request.too_large"}'
-
-
-async def test_a_service_that_stops_reading_is_not_waited_for(dial: Dial) -> None:
-    """While a request is being sent the total timeout counts too."""
-
-    def serve(connection: Connection) -> None:
-        connection.read_head()
-        time.sleep(0.5)
-
-    request = Request(method="POST", url="", content=b"x" * 8_000_000, timeout=Timeout(total=0.2))
-    with RawServer(serve) as server:
-        started = time.monotonic()
-        with pytest.raises(TimedOut):
-            await sent(dial, server, request)
-
-    assert time.monotonic() - started < 1.0
-
-
-@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200", http("200 OK", b'{"na', JSON, "Content-Length: 99")])
-async def test_a_reset_is_a_lost_connection(dial: Dial, said: bytes) -> None:
-    """Experiment 87: a RST before, in and after the head is a lost connection, and a change is unknown."""
-
-    def serve(connection: Connection) -> None:
-        connection.read()
-        connection.write(said)
-        time.sleep(0.02)
-        connection.reset()
-
-    with RawServer(serve) as server:
-        client = dial(server.url)
-        with pytest.raises(ConnectionLost):
-            await client.answer(READ)
-        with pytest.raises(OutcomeUnknown):
-            await client.answer(CHANGE)
-
-
-async def sent(dial: Dial, server: RawServer, request: Request) -> Response:
-    """Send a bare request through the transport of the test's mode."""
-    client = dial(server.url)
-    transport: HttpxTransport | AsyncHttpxTransport = client._context.transport  # type: ignore[assignment]  # pyright: ignore[reportPrivateUsage, reportAssignmentType]
-    url = f"{server.url}/things"
-    complete = Request(
-        method=request.method,
-        url=url,
-        headers=Headers([("accept", "application/json")]),
-        content=request.content,
-        timeout=request.timeout,
-        answer_limit=request.answer_limit,
-    )
-    if isinstance(transport, HttpxTransport):
-        return transport.send(complete)
-    return await transport.send(complete)
-
-
-@pytest.mark.parametrize("framing", ["length", "chunks", "none"])
-async def test_a_larger_answer_than_allowed_is_not_kept(dial: Dial, framing: str) -> None:
-    """An answer beyond the limit is refused by its length, or as soon as it gets too large; the limit itself is fine."""
-    fields = {"length": ["Content-Length: 100000000"], "chunks": ["Transfer-Encoding: chunked"], "none": []}[framing]
-    piece = b"x" * 65536
-    chunk = b"10000\r\n" + piece + b"\r\n" if framing == "chunks" else piece
-
-    def serve(connection: Connection) -> None:
-        connection.read()
-        connection.write(http("200 OK", b"", JSON, "X-Request-Id: srv-1", *fields))
-        for _ in range(1500):
-            connection.write(chunk)
-
-    request = Request(method="GET", url="", answer_limit=1_000_000, timeout=Timeout(total=10.0))
-    with RawServer(serve) as server:
-        tracemalloc.start()
-        try:
-            with pytest.raises(UnreadableAnswer, match="larger than 1000000 bytes") as caught:
-                await sent(dial, server, request)
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
-
-    assert (caught.value.status, caught.value.request_id) == (200, "srv-1")
-    assert peak < 8_000_000
-    body = b"x" * 1000
-    with RawServer.answering(http("200 OK", body, "Content-Length: 1000")) as server:
-        whole = await sent(dial, server, Request(method="GET", url="", answer_limit=1000, timeout=Timeout(total=5.0)))
-    assert whole.content == body
-
-
-async def test_nothing_listens(dial: Dial) -> None:
-    """A refused connection is known to have sent nothing, for a change too."""
-    with RawServer.answering(b"") as server:
-        url = server.url
-    client = dial(url, attempts=2)
-
-    for row in (READ, CHANGE, CHANGE_ONCE):
-        with pytest.raises(ConnectionFailed):
-            await client.answer(row)
-
-
-async def test_no_coding_is_asked_for(dial: Dial) -> None:
-    """The request says that no content coding is wanted, and carries no cookie and no foreign header."""
-    with RawServer.answering(json_answer(b'{"name":"a"}', "Set-Cookie: a=b"), close=False) as server:
-        client = dial(server.url)
-        for _ in range(2):
-            await client.answer(CHANGE, payee_inn="7707083893")
-
-    lines = server.requests[1].partition(b"\r\n\r\n")[0].decode().split("\r\n")
-    names = {line.partition(":")[0].lower() for line in lines[1:]}
-    assert lines[0] == "POST /v1/things HTTP/1.1"
-    assert "accept-encoding: identity" in [line.lower() for line in lines]
-    assert names == {
-        *("host", "accept", "accept-encoding", "authorization", "content-length", "content-type"),
-        *("idempotency-key", "x-request-id"),
-    }
-
-
-async def test_a_payment_over_a_broken_wire(dial: Dial) -> None:
-    """The typed methods have the same errors as a row that is called by hand."""
-    with RawServer.answering(http("200 OK", b"<html>", "Content-Type: text/html")) as server:
-        client = dial(server.url)
-        with pytest.raises(UnreadableAnswer):
-            await client.charges.get(ChargeId("chg_1"))
-        with pytest.raises(OutcomeUnknown):
-            await client.charges.pay(ChargeId("chg_1"), method=PaymentMethod.SBP)

@@ -37,7 +37,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize(("header", "target"), FORMS.values(), ids=FORMS.keys())
+@pytest.mark.parametrize("header, target", FORMS.values(), ids=FORMS.keys())
 def test_forms_of_a_link(header: str, target: str | None) -> None:
     """Every form of RFC 8288 is read: relative targets, quoted commas, several relations."""
     assert linked(header, "next", BASE) == target

@@ -143,7 +143,7 @@ async def test_what_follows_does_not_settle_it(play: Play, first: Step, then: St
     assert len(set(script.keys)) == 1
 
 
-@pytest.mark.parametrize(("then", "kind"), SETTLING.values(), ids=SETTLING.keys())
+@pytest.mark.parametrize("then, kind", SETTLING.values(), ids=SETTLING.keys())
 @pytest.mark.parametrize("first", AMBIGUOUS.values(), ids=AMBIGUOUS.keys())
 async def test_a_definite_refusal_settles_it(play: Play, first: Step, then: Step, kind: type[Exception]) -> None:
     """After an ambiguous attempt a refusal by the operation is the outcome."""

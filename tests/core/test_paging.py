@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from cabinet_sdk import AsyncPages
+from cabinet_sdk.charges import BankTransfer
 from cabinet_sdk.errors import ConnectionLost, ServiceError, UnreadableAnswer
 from cabinet_sdk.transports import Request, Response
 from tests.core.conftest import Play
@@ -34,6 +36,12 @@ def page(number: int, cursor: str | None) -> Response:
     return ok([transfer], *([] if cursor is None else [("Link", f'<?cursor={cursor}&limit=1>; rel="next"')]))
 
 
+async def walk(pages: AsyncPages[BankTransfer], seen: list[str]) -> None:
+    """Note what is seen before an error ends the walk."""
+    async for transfer in pages:
+        seen.append(transfer.id)  # noqa: PERF401  # a comprehension would lose them
+
+
 async def test_pages_follow_their_cursors(play: Play) -> None:
     """Each page is asked by the cursor of the one before; cursors travel as they are."""
     script = Script(page(1, "a%2Bb%26c"), page(2, "d"), page(3, None))
@@ -51,8 +59,7 @@ async def test_a_loop_of_pages_is_detected(play: Play, cycle: list[str]) -> None
     seen: list[str] = []
 
     with pytest.raises(UnreadableAnswer, match="leads back") as caught:
-        async for transfer in play(script).charges.bank_transfers():
-            seen.append(transfer.id)  # noqa: PERF401  # what was seen before the error counts
+        await walk(play(script).charges.bank_transfers(), seen)
 
     assert len(script.requests) == len(cycle)
     assert seen == [f"trf_{number}" for number in range(len(cycle) - 1)]
@@ -103,8 +110,7 @@ async def test_an_error_on_the_way_leaves_where_to_resume(play: Play) -> None:
     seen: list[str] = []
 
     with pytest.raises(ServiceError):
-        async for transfer in pages:
-            seen.append(transfer.id)  # noqa: PERF401  # what was seen before the error counts
+        await walk(pages, seen)
     token = pages.token
     async for one in pages.by_page(token):
         seen.extend(item.id for item in one.items)

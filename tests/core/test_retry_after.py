@@ -41,7 +41,7 @@ IGNORED: dict[str, Fields] = {
 }
 
 
-@pytest.mark.parametrize(("headers", "seconds"), HONOURED.values(), ids=HONOURED.keys())
+@pytest.mark.parametrize("headers, seconds", HONOURED.values(), ids=HONOURED.keys())
 async def test_what_is_right_is_honoured(play: Play, headers: Fields, seconds: float) -> None:
     """Experiment 16: the client waits as long as it was asked to, no more and no less."""
     script = Script(problem(503, None, *headers), thing())
@@ -64,7 +64,7 @@ async def test_what_breaks_the_rules_is_ignored(play: Play, headers: Fields) -> 
 
 @pytest.mark.parametrize("asked", ["60", "61", "86400", "1000000000000", "9" * 5000])
 async def test_nobody_sleeps_past_the_deadline(play: Play, asked: str) -> None:
-    """Experiment 16: asked to wait as long as the deadline or longer, the call fails at once with the service's error."""
+    """Experiment 16: asked to wait as long as the deadline or longer, the call fails at once with that error."""
     script = Script(problem(429, "service.rate_limited", ("Retry-After", asked)), thing())
 
     with pytest.raises(RateLimited) as caught:

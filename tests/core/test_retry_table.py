@@ -26,7 +26,7 @@ from tests.core.conftest import Play
 from tests.core.scripted import ROWS, Script, Step, problem, thing
 
 STILL_RUNNING = "409 idempotency.still_running"
-OUTCOMES = {
+OUTCOMES: dict[str, Step] = {
     "ConnectionFailed": ConnectionFailed("refused"),
     "ConnectionLost": ConnectionLost("cut"),
     "TimedOut": TimedOut("silence"),
@@ -122,7 +122,7 @@ async def ended(client: AsyncCabinet, repeat: Repeat) -> Exception:
 @pytest.mark.parametrize("keyed", [False, True], ids=["own key", "caller's key"])
 @pytest.mark.parametrize("repeat", Repeat)
 @pytest.mark.parametrize("name", OUTCOMES)
-async def test_attempts_and_error_are_the_published_ones(play: Play, name: str, repeat: Repeat, keyed: bool) -> None:  # noqa: FBT001
+async def test_attempts_and_error_are_the_published_ones(play: Play, name: str, repeat: Repeat, keyed: bool) -> None:
     """Experiment 15: an outcome that goes on ends after the attempts and with the error of the table."""
     script = Script(OUTCOMES[name])
     client = play(script)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import threading
-from collections.abc import Awaitable
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, ClientCredentials
+from cabinet_sdk import BearerToken, ClientCredentials
 from cabinet_sdk.errors import (
     CabinetError,
     CallerError,
@@ -27,14 +23,13 @@ from cabinet_sdk.errors import (
     TokenInvalid,
     UnreadableAnswer,
 )
-from cabinet_sdk.transports import Request, Response
+from cabinet_sdk.transports import Request
 from tests.core.conftest import Play
 from tests.core.scripted import (
     BASE_URL,
     CHANGE,
     READ,
     Script,
-    Scripted,
     Step,
     answer,
     html,
@@ -48,6 +43,12 @@ pytestmark = pytest.mark.feature("EX-01")
 
 CREDENTIALS = ClientCredentials("client:1", "sécret/+", scope=("charges.read", "charges.pay"))
 REJECTED = problem(401, "sign_in.token_invalid")
+
+
+def bytes_of(request: Request) -> bytes:
+    """Return a body that is held in memory."""
+    assert isinstance(request.content, bytes)
+    return request.content
 
 
 def sent(script: Script) -> list[str | None]:
@@ -68,7 +69,7 @@ async def test_the_token_is_fetched_when_first_needed_and_kept(play: Play) -> No
     scheme, _, encoded = asked.headers["authorization"].partition(" ")
     assert (asked.method, asked.url, scheme) == ("POST", f"{BASE_URL}/oauth/token", "Basic")
     assert base64.b64decode(encoded) == b"client%3A1:s%C3%A9cret%2F%2B"
-    assert parse_qs(asked.content.decode()) == {
+    assert parse_qs(bytes_of(asked).decode()) == {
         "grant_type": ["client_credentials"],
         "scope": ["charges.read charges.pay"],
     }
@@ -85,7 +86,7 @@ async def test_without_credentials_nothing_is_signed(play: Play) -> None:
     assert sent(script) == [None]
 
 
-@pytest.mark.parametrize(("lifetime", "used"), [(3600, 3570.0), (300, 270.0), (40, 20.0), (10, 5.0)])
+@pytest.mark.parametrize("lifetime, used", [(3600, 3570.0), (300, 270.0), (40, 20.0), (10, 5.0)])
 async def test_a_token_is_renewed_before_it_expires(play: Play, lifetime: int, used: float) -> None:
     """A token is used until 30 s before its end, a short one for half its life."""
     script = Script(thing(), tokens=[token("t-1", lifetime), token("t-2", lifetime)])
@@ -191,7 +192,7 @@ REFUSALS: dict[str, tuple[Step, type[CabinetError], int]] = {
 
 
 @pytest.mark.feature("SE-06")
-@pytest.mark.parametrize(("outcome", "kind", "attempts"), REFUSALS.values(), ids=REFUSALS.keys())
+@pytest.mark.parametrize("outcome, kind, attempts", REFUSALS.values(), ids=REFUSALS.keys())
 async def test_a_token_that_cannot_be_had(play: Play, outcome: Step, kind: type[CabinetError], attempts: int) -> None:
     """Without a token a change is not sent, and the typed error says why: never that the outcome is unknown."""
     script = Script(thing(), tokens=[outcome])
@@ -237,91 +238,3 @@ async def test_a_deadline_while_fetching(play: Play) -> None:
         await play(script, CREDENTIALS, deadline=0.001).answer(CHANGE)
 
     assert script.requests == []
-
-
-def test_one_fetch_for_many_threads() -> None:
-    """50 threads that need a token at once cause one request for it, and so does its rejection."""
-    together = threading.Barrier(50)
-    valid = {"Bearer t-1"}
-
-    def respond(request: Request) -> Response:
-        return thing() if request.headers["authorization"] in valid else REJECTED
-
-    script = Script(respond, tokens=[token("t-1"), token("t-2"), token("t-3")])
-    cabinet = Cabinet(BASE_URL, CREDENTIALS, transport=Scripted(script))
-
-    def ask() -> str:
-        together.wait(10)
-        return cabinet.answer(READ).value.name
-
-    with ThreadPoolExecutor(50) as pool:
-        first = [future.result() for future in [pool.submit(ask) for _ in range(50)]]
-        valid = {"Bearer t-2"}
-        second = [future.result() for future in [pool.submit(ask) for _ in range(50)]]
-
-    assert first == second == ["a thing"] * 50
-    assert len(script.token_requests) == 2
-
-
-class Yielding:
-    """A script's async transport that lets every other task run before it answers."""
-
-    def __init__(self, script: Script) -> None:
-        self._script = script
-        self.now = lambda: script.clock
-
-    async def send(self, request: Request) -> Response:
-        """Answer after all that are ready had their turn."""
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        return self._script.play(request)
-
-    async def sleep(self, seconds: float) -> None:
-        """Move the clock."""
-        self._script.sleep(seconds)
-
-    async def aclose(self) -> None:
-        """Nothing is held."""
-
-
-async def test_one_fetch_for_many_tasks() -> None:
-    """100 tasks that need a token at once cause one request for it, and so does its rejection."""
-    valid = {"Bearer t-1"}
-
-    def respond(request: Request) -> Response:
-        return thing() if request.headers["authorization"] in valid else REJECTED
-
-    script = Script(respond, tokens=[token("t-1"), token("t-2"), token("t-3")])
-    cabinet = AsyncCabinet(BASE_URL, CREDENTIALS, transport=Yielding(script))
-
-    for current in ("Bearer t-1", "Bearer t-2"):
-        valid = {current}
-        calls: list[Awaitable[object]] = [cabinet.answer(READ) for _ in range(100)]
-        await asyncio.gather(*calls)
-
-    assert len(script.token_requests) == 2
-
-
-async def test_a_cancelled_fetch_leaves_no_lock() -> None:
-    """A task that is cancelled while it fetches the token, or waits for it, lets the others go on."""
-    hold = asyncio.Event()
-    script = Script(thing(), tokens=[token()])
-
-    class Slow(Yielding):
-        async def send(self, request: Request) -> Response:
-            await hold.wait()
-            return await super().send(request)
-
-    cabinet = AsyncCabinet(BASE_URL, CREDENTIALS, transport=Slow(script))
-    tasks = [asyncio.create_task(cabinet.answer(READ)) for _ in range(3)]
-    for _ in range(5):
-        await asyncio.sleep(0)
-    for task in tasks[:2]:  # the one that fetches, and the first that waits for it
-        task.cancel()
-    hold.set()
-
-    assert [type(one) for one in await asyncio.gather(*tasks[:2], return_exceptions=True)] == [
-        asyncio.CancelledError
-    ] * 2
-    assert (await tasks[2]).value.name == "a thing"
-    assert len(script.token_requests) == 1

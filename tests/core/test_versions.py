@@ -17,7 +17,7 @@ from tests.core.scripted import READ, Script, answer, ok, problem
 
 pytestmark = pytest.mark.feature("EX-01")
 
-TRANSFER = {
+TRANSFER: dict[str, object] = {
     "id": "trf_1",
     "status": "matched",
     "amount": "10.00",
@@ -32,7 +32,8 @@ TRANSFER = {
 
 async def test_a_newer_service_is_understood(play: Play) -> None:
     """Experiment 88: unknown codes are kept and comparable, unknown fields ignored, in a listing too."""
-    newer = {**TRANSFER, "status": "frozen", "colour": "red", "items": [{**TRANSFER["items"][0], "share": 1}]}  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType, reportCallIssue, reportUnknownVariableType, reportGeneralTypeIssues]
+    items = [{"charge_id": "chg_1", "amount": "10.00", "share": 1}]
+    newer: dict[str, object] = {**TRANSFER, "status": "frozen", "colour": "red", "items": items}
     script = Script(ok([TRANSFER, newer]))
 
     known, unknown = [transfer async for transfer in play(script).charges.bank_transfers()]
@@ -69,7 +70,7 @@ async def test_drift_in_a_listing_names_fields_and_codes(play: Play) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
+    "status, kind",
     [
         (400, CallerError),
         (402, CallerError),
@@ -106,7 +107,7 @@ async def test_optional_fields_may_be_missing_or_null(play: Play) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "path"),
+    "change, path",
     [
         ({"amount": 10}, "$[1].amount"),
         ({"amount": "10"}, "$[1].amount"),

@@ -44,7 +44,8 @@ def export_breaches(root: Path) -> list[str]:
             breaches.append(f"{name}: __all__ names something twice")
         defined = set(_defined(tree))
         breaches += [f"{name}: {each} is not in __all__" for each in sorted(defined - set(exported))]
-        imported = set(_imported(tree)) if path.name == "__init__.py" or name == "cabinet_sdk.transports" else set[str]()
+        gathers = path.name == "__init__.py" or name == "cabinet_sdk.transports"
+        imported = set(_imported(tree)) if gathers else set[str]()
         breaches += [
             f"{name}: {each} is in __all__ and nowhere else"
             for each in exported

@@ -6,15 +6,22 @@ import inspect
 import pydoc
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from cabinet_sdk import AsyncPages, Pages
 from cabinet_sdk._core.area import Area, Endpoint
-from cabinet_sdk._core.operation import Listing, Operation
+from cabinet_sdk._core.operation import Listing
+from tests.house.rows import row_of
 
-__all__ = ["lies"]
+__all__ = ["help_of", "lies"]
 
 # Any: signatures, annotations and results are of whatever types.
+
+
+def help_of(thing: object) -> str:
+    """Return what `help` shows, without the control characters for bold letters."""
+    plain: Any = vars(pydoc)["plaintext"]
+    return pydoc.render_doc(thing, renderer=plain)
 
 
 def lies(
@@ -35,7 +42,7 @@ def lies(
         name: Under which.
         asynchronous: Whether the class is for `AsyncCabinet`.
     """
-    awaited = asynchronous and not isinstance(endpoint.source, Listing)
+    awaited = asynchronous and not isinstance(row_of(endpoint), Listing)
     facts = {
         "is a function": (inspect.isfunction(function), True),
         "is an `async def`": (inspect.iscoroutinefunction(function), awaited),
@@ -47,7 +54,7 @@ def lies(
         "has in its signature": (_signed_hints(function), _expected_hints(endpoint, asynchronous=asynchronous)),
     }
     found = [f"{name} {what} {said!r}, not {true!r}" for what, (said, true) in facts.items() if said != true]
-    text = pydoc.render_doc(function, renderer=pydoc.plaintext).replace("\n    ", "\n")
+    text = help_of(function).replace("\n    ", "\n")
     head = f"\n{'async ' if awaited else ''}{name}(self"
     wanted = [head, *_expected_lines(endpoint)]
     found += [f"help of {name} lacks {each!r}" for each in wanted if each not in text]
@@ -63,10 +70,10 @@ def _parameters(signature: inspect.Signature) -> list[str]:
 
 
 def _source_signature(endpoint: Endpoint[..., Any, Any]) -> inspect.Signature:
-    source = endpoint.source
-    if isinstance(source, Operation):
-        return inspect.signature(source.request_class)
-    signature = inspect.signature(source)
+    row = row_of(endpoint)
+    if row is not None:
+        return inspect.signature(row.request_class)
+    signature = inspect.signature(cast("Callable[..., Any]", endpoint.source))
     return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
@@ -75,14 +82,15 @@ def _expected_parameters(endpoint: Endpoint[..., Any, Any]) -> list[str]:
 
 
 def _expected_hints(endpoint: Endpoint[..., Any, Any], *, asynchronous: bool) -> dict[str, Any]:
-    source = endpoint.source
-    if not isinstance(source, Operation):
-        hints = typing.get_type_hints(source)
+    row = row_of(endpoint)
+    result: Any
+    if row is None:
+        hints = typing.get_type_hints(endpoint.source)
         result = typing.get_args(hints.pop("return"))[2]
     else:
-        hints = typing.get_type_hints(source.request_class)
-        result = source.response
-        if isinstance(source, Listing):
+        hints = typing.get_type_hints(row.request_class)
+        result = row.response
+        if isinstance(row, Listing):
             pages: Any = AsyncPages if asynchronous else Pages
             result = pages[typing.get_args(result)[0]]
     return {name: hints[name] for name in _source_signature(endpoint).parameters} | {"return": result}
@@ -95,11 +103,11 @@ def _signed_hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _expected_lines(endpoint: Endpoint[..., Any, Any]) -> Iterator[str]:
-    source = endpoint.source
-    told = source.request_class if isinstance(source, Operation) else source
+    row = row_of(endpoint)
+    told = endpoint.source if row is None else row.request_class
     for line in (inspect.getdoc(told) or "").splitlines():
         if not line.startswith("    context: "):
             yield line
-    if isinstance(source, Operation):
-        for error in source.errors:
+    if row is not None:
+        for error in row.errors:
             yield f"    {error.__name__}: {(inspect.getdoc(error) or '').partition(chr(10))[0]}"

@@ -7,7 +7,7 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -22,6 +22,7 @@ __all__ = [
     "method_breaches",
     "openapi_breaches",
     "row_breaches",
+    "row_of",
     "undocumented_problems",
 ]
 
@@ -33,7 +34,8 @@ _PLACEHOLDER = re.compile(r"{\w+}")
 def row_breaches(rows: Iterable[Row]) -> list[str]:
     """Return what is wrong with the rows themselves."""
     rows = list(rows)
-    breaches = [f"{row_id}: several rows have this id" for row_id, times in Counter(r.id for r in rows).items() if times > 1]
+    ids = Counter(row.id for row in rows)
+    breaches = [f"{row_id}: several rows have this id" for row_id, times in ids.items() if times > 1]
     addresses = Counter((row.method, _PLACEHOLDER.sub("{}", row.path)) for row in rows)
     breaches += [f"{method} {path}: several rows have this address" for (method, path), n in addresses.items() if n > 1]
     for row in rows:
@@ -42,7 +44,7 @@ def row_breaches(rows: Iterable[Row]) -> list[str]:
 
 
 def _row_breaches(row: Row) -> Iterable[str]:
-    kind = row.request_class
+    kind: Any = row.request_class  # Any: attrs reads its fields while the program runs
     if not _ID.fullmatch(row.id):
         yield "an id is the area, a dot and a name, in lower case"
     home = f"cabinet_sdk.{row.area}.operations"
@@ -51,7 +53,7 @@ def _row_breaches(row: Row) -> Iterable[str]:
     if not attrs.has(kind):
         yield f"{kind.__name__} is no attrs class"
         return
-    fields = [field.name for field in attrs.fields(kind)]
+    fields = [field.name for field in attrs.fields(cast("Any", kind))]
     for name in row.path_fields:
         if name not in fields:
             yield f"the path needs {name}, which {kind.__name__} does not have"
@@ -71,8 +73,16 @@ def endpoints(methods: type[Area[Any]]) -> dict[str, Endpoint[..., Any, Any]]:
     """Return the endpoints of an area's class by name, those of its bases too."""
     found: dict[str, Endpoint[..., Any, Any]] = {}
     for cls in reversed(methods.__mro__):
-        found.update({name: value for name, value in vars(cls).items() if isinstance(value, Endpoint)})
+        for name, value in vars(cls).items():
+            if isinstance(value, Endpoint):
+                found[name] = cast("Endpoint[..., Any, Any]", value)
     return found
+
+
+def row_of(endpoint: Endpoint[..., Any, Any]) -> Row | None:
+    """Return the row that an endpoint is made of, None for a flow."""
+    source = cast("object", endpoint.source)
+    return cast("Row", source) if isinstance(source, Operation) else None
 
 
 def method_breaches(rows: Iterable[Row], methods: type[Area[Any]], source: str) -> list[str]:
@@ -88,19 +98,17 @@ def method_breaches(rows: Iterable[Row], methods: type[Area[Any]], source: str) 
         source: Of the module `client`.
     """
     found = endpoints(methods)
-    uses = Counter(endpoint.source.id for endpoint in found.values() if isinstance(endpoint.source, Operation))
+    made_of = {name: row_of(endpoint) for name, endpoint in found.items()}
+    uses = Counter(row.id for row in made_of.values() if row is not None)
     breaches = [f"{row.id} is {uses[row.id]} endpoints, not one" for row in rows if uses[row.id] != 1]
     known = {row.id for row in rows}
     shown = _attribute_docstrings(source)
-    for name, endpoint in found.items():
-        if isinstance(endpoint.source, Operation):
-            row_id, first = endpoint.source.id, endpoint.source.summary
-            if row_id not in known:
-                breaches.append(f"{name} is made of {row_id}, which is none of the area's rows")
-            elif row_id.partition(".")[2] != name:
-                breaches.append(f"{name} is made of {row_id}: the two names differ")
-        else:
-            first = (inspect.getdoc(endpoint.source) or "").partition("\n")[0]
+    for name, row in made_of.items():
+        first = (inspect.getdoc(found[name].source) or "").partition("\n")[0] if row is None else row.summary
+        if row is not None and row.id not in known:
+            breaches.append(f"{name} is made of {row.id}, which is none of the area's rows")
+        elif row is not None and row.id.partition(".")[2] != name:
+            breaches.append(f"{name} is made of {row.id}: the two names differ")
         if shown.get(name) != first:
             breaches.append(f"{name} says {shown.get(name)!r}, what it is made of says {first!r}")
     return breaches
@@ -124,8 +132,9 @@ def _attribute_docstrings(source: str) -> dict[str, str]:
 def handler_breaches(rows: Iterable[Row], handlers: Mapping[str, Callable[..., Any]]) -> list[str]:
     """Return the rows that nothing answers, the handlers of no row, and those that stand in another room."""
     rows = list(rows)
+    strange = {*handlers} - {row.id for row in rows}
     breaches = [f"{row.id} has no handler" for row in rows if row.id not in handlers]
-    breaches += [f"{handlers[row_id].__name__} answers {row_id}, which is no row" for row_id in {*handlers} - {r.id for r in rows}]
+    breaches += [f"{handlers[row_id].__name__} answers {row_id}, which is no row" for row_id in sorted(strange)]
     shared = Counter(handlers.values())
     for row in rows:
         handler = handlers.get(row.id)
@@ -144,13 +153,15 @@ def openapi_breaches(rows: Iterable[Row], document: Mapping[str, Any]) -> list[s
         for method, operation in item.items():
             if isinstance(operation, dict) and "operationId" in operation:
                 shown[operation["operationId"]] = (method.upper(), path)
-    # Signing in is no row: it is OAuth 2.0's own.
-    rows = {row.id: (row.method, row.path) for row in rows}
-    return [f"{row_id} is missing" for row_id in rows.keys() - shown.keys()] + [
-        f"{row_id} is {shown[row_id]}, not {address}"
-        for row_id, address in rows.items()
-        if row_id in shown and shown[row_id] != address
-    ] + [f"{row_id} is no row" for row_id in shown.keys() - rows.keys() if not row_id.startswith("sign_in.")]
+    wanted = {row.id: (row.method, row.path) for row in rows}
+    breaches = [f"{row_id} is missing" for row_id in wanted.keys() - shown.keys()]
+    for row_id, address in shown.items():
+        if row_id in wanted and wanted[row_id] != address:
+            breaches.append(f"{row_id} is {address}, not {wanted[row_id]}")
+        # Signing in is no row: it is OAuth 2.0's own.
+        elif row_id not in wanted and not row_id.startswith("sign_in."):
+            breaches.append(f"{row_id} is no row")
+    return breaches
 
 
 def undocumented_problems(problems: Iterable[type[Problem]], page: str) -> list[str]:

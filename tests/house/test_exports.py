@@ -54,9 +54,9 @@ def test_a_wrong_list_of_exports_is_found(tmp_path: Path, text: str, breach: str
 
 
 def test_a_right_list_of_exports_is_left_alone(tmp_path: Path) -> None:
-    """Private names, type variables and loggers need not stand in the list, and modules without one are left alone."""
-    text = "__all__ = ['LIMIT', 'Flow', 'run']\nT = TypeVar('T')\nlogger = logging.getLogger('x')\n_own = 1\nLIMIT = 1\n"
-    text += "class Flow: ...\ndef run(): ...\n"
+    """Private names, type variables and loggers need not stand in the list; modules without one are left alone."""
+    text = "__all__ = ['LIMIT', 'Flow', 'run']\nT = TypeVar('T')\nlogger = logging.getLogger('x')\n"
+    text += "_own = 1\nLIMIT = 1\nclass Flow: ...\ndef run(): ...\n"
 
     assert export_breaches(build(tmp_path, {"src/cabinet_sdk/_core/flow.py": text})) == []
 
@@ -69,7 +69,7 @@ def test_names_are_sorted_as_the_linter_wants_them() -> None:
 
 
 def test_every_catalogue_has_what_it_names_and_shares_nothing() -> None:
-    """Each name resolves, also where it is loaded on first use; completion sees it; it is exported in one place only."""
+    """Each name resolves, also where it is loaded on first use; completion sees it; it is exported in one place."""
     assert catalogue_breaches(CATALOGUES) == []
 
 
@@ -77,7 +77,7 @@ def test_a_wrong_catalogue_is_found() -> None:
     """A name of nothing, one that completion does not show and a thing exported twice are each reported."""
     first, second = ModuleType("first"), ModuleType("second")
     first.__dict__.update(__all__=["Path", "missing"], Path=Path)
-    second.__dict__.update(__all__=["Route", "hidden"], Route=Path, __dir__=lambda: ["Route"], __getattr__=lambda _: 1)
+    second.__dict__.update(__all__=["Route", "hidden"], Route=Path, hidden=1, __dir__=lambda: ["Route"])
 
     assert catalogue_breaches([first, second]) == [
         "first: missing does not resolve",
@@ -91,8 +91,9 @@ def test_the_root_loads_what_type_checkers_are_told() -> None:
     """Each name that is loaded on first use comes from the module that its import for type checkers names."""
     source = Path(cabinet_sdk.__file__).read_text(encoding="utf-8")
 
-    assert {*cabinet_sdk._HOMES} == {*cabinet_sdk.__all__} - {"__version__"}
-    assert lazy_breaches(cabinet_sdk, cabinet_sdk._HOMES, source) == []
+    homes: dict[str, str] = vars(cabinet_sdk)["_HOMES"]
+    assert {*homes} == {*cabinet_sdk.__all__} - {"__version__"}
+    assert lazy_breaches(cabinet_sdk, homes, source) == []
 
 
 def test_a_wrong_home_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +104,9 @@ def test_a_wrong_home_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lazy", lazy)
     monkeypatch.setitem(sys.modules, "lazy.home", home)
 
-    breaches = lazy_breaches(lazy, {"Right": "home", "Wrong": "home"}, "from lazy.home import Right\nfrom lazy.other import Wrong")
+    told = "from lazy.home import Right\nfrom lazy.other import Wrong"
+
+    breaches = lazy_breaches(lazy, {"Right": "home", "Wrong": "home"}, told)
 
     assert breaches == [
         "Wrong comes from lazy.home, type checkers take it from lazy.other",
@@ -119,6 +122,6 @@ def test_dir_of_the_root_is_its_catalogue() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     """A lazy module answers for an unknown name as any module does."""
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = cabinet_sdk.nothing  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        getattr(cabinet_sdk, "nothing")  # noqa: B009  # type checkers refuse the attribute
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = cabinet_sdk.transports.nothing  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+        getattr(cabinet_sdk.transports, "nothing")  # noqa: B009  # the same

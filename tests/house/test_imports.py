@@ -66,7 +66,7 @@ def test_the_small_house_is_in_order(tmp_path: Path) -> None:
         (f"{SERVER}/charges/rules.py", "from cabinet_sdk.charges import flows", "cabinet_sdk.charges.flows"),
         (f"{SERVER}/charges/rules.py", "from cabinet_sdk.charges.client import Area", "cabinet_sdk.charges.client"),
         (f"{SERVER}/charges/store.py", "from reference_server.charges import rules", "reference_server.charges.rules"),
-        (f"{SERVER}/charges/rules.py", "from reference_server.documents import store", "reference_server.documents.store"),
+        (f"{SERVER}/charges/rules.py", "import reference_server.documents.store", "reference_server.documents.store"),
         ("examples/pay.py", "from cabinet_sdk._core.flow import Flow", "cabinet_sdk._core.flow"),
     ],
 )

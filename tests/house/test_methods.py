@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import pydoc
 import rlcompleter
 import types
 import typing
@@ -19,7 +18,7 @@ from cabinet_sdk._core.area import Area
 from cabinet_sdk.charges import AsyncCharges, Charges, ChargeStatus, Payment, PaymentId
 from reference_server import World
 from reference_server.testing import BASE_URL, connect, connect_async
-from tests.house.methods import lies
+from tests.house.methods import help_of, lies
 from tests.house.rows import endpoints
 
 AREAS: list[tuple[type[Area[Any]], bool]] = [(Charges, False), (AsyncCharges, True)]
@@ -43,7 +42,7 @@ def test_every_area_is_looked_at() -> None:
 
 @each_method
 def test_a_method_tells_the_truth(methods: type[Area[Any]], name: str, *, asynchronous: bool) -> None:
-    """Names, signature, annotations, docstring and help are those of the request class or the flow, in the right mode."""
+    """Names, signature, annotations and help are those of the request class or the flow, in the right mode."""
     endpoint = endpoints(methods)[name]
 
     assert getattr(methods, name) is getattr(methods, name)
@@ -90,7 +89,7 @@ def test_a_method_that_lies_is_found(function: Callable[..., Any], wrong: str) -
 
 def test_help_of_one_method_in_full() -> None:
     """What a person reads after `help(cabinet.charges.wait_for_payment)`."""
-    text = pydoc.render_doc(Charges.wait_for_payment, renderer=pydoc.plaintext)
+    text = help_of(Charges.wait_for_payment)
 
     assert text == (
         "Python Library Documentation: function wait_for_payment in module cabinet_sdk.charges.client\n"
@@ -101,7 +100,8 @@ def test_help_of_one_method_in_full() -> None:
         "    \n"
         "    Args:\n"
         "        payment_id: Which.\n"
-        "        timeout: Seconds to wait at the longest; None is without limit. Waiting again later is always possible.\n"
+        "        timeout: Seconds to wait at the longest; None is without limit. "
+        "Waiting again later is always possible.\n"
         "    \n"
         "    Raises:\n"
         "        PaymentNotFound: The profile has no such payment.\n"
@@ -112,7 +112,7 @@ def test_help_of_one_method_in_full() -> None:
 @pytest.mark.parametrize("methods", [methods for methods, _ in AREAS])
 def test_help_of_a_class_shows_its_methods(methods: type[Area[Any]]) -> None:
     """Help of an area lists each operation as a method, with its first sentence."""
-    text = pydoc.render_doc(methods, renderer=pydoc.plaintext)
+    text = help_of(methods)
 
     for name in endpoints(methods):
         assert f"{name}(self" in text
@@ -163,7 +163,8 @@ def test_completion_shows_the_operations_and_nothing_else(number: int, methods: 
 def test_completion_after_the_client_shows_areas_and_verbs() -> None:
     """What a client offers is its areas and the few things that it does itself."""
     for client in clients():
-        assert {name for name in dir(client) if not name.startswith("_")} == {"answer", "charges", "close", "with_options"}
+        public = {name for name in dir(client) if not name.startswith("_")}
+        assert public == {"answer", "charges", "close", "with_options"}
 
 
 needs_jedi = pytest.mark.skipif(importlib.util.find_spec("jedi") is None, reason="Jedi is not installed")

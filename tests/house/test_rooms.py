@@ -37,7 +37,7 @@ def test_the_small_house_is_in_order(tmp_path: Path) -> None:
         ("src/cabinet_sdk/charges/utils.py", "", "src/cabinet_sdk/charges has the room utils, which no other area has"),
         ("src/cabinet_sdk/forms/__init__.py", "", "the server has no area forms"),
         ("reference_server/charges/seed.py", None, "reference_server/charges lacks the room seed"),
-        ("reference_server/charges/more/a.py", "", "reference_server/charges has the room more, which no other area has"),
+        ("reference_server/charges/x/a.py", "", "reference_server/charges has the room x, which no other area has"),
         ("reference_server/forms/__init__.py", "", "the SDK has no area forms"),
         ("tests/charges/test_rules.py", None, "tests/charges holds no tests"),
         ("tests/typing/charges.py", None, "tests/typing/charges.py is missing"),

@@ -1,12 +1,14 @@
 """
 Mistakes that both type checkers must refuse; this file is never run.
 
-Each wrong line says what the checkers call it. A line that is refused no longer fails the run of the checkers: they report
-an ignore that nothing needs.
+Each wrong line says what the checkers call its mistake. Once one of them takes the line, its ignore is needed no more,
+and the checker reports that.
 """
 
 from __future__ import annotations
 
+import cabinet_sdk.charges
+import cabinet_sdk.transports
 from cabinet_sdk import AsyncCabinet, AsyncPages, Cabinet, Pages
 from cabinet_sdk.charges import Charge, ChargeId, ChargeStatus, ItemToPay, Payment, PaymentId, PaymentMethod
 from cabinet_sdk.charges.operations import (
@@ -21,7 +23,7 @@ from cabinet_sdk.charges.operations import (
 )
 from cabinet_sdk.transports import AsyncHttpxTransport, HttpxTransport
 from cabinet_sdk.types import Inn, Kpp, Money
-from reference_server.charges.handlers import list_charges
+from reference_server.charges.handlers import get_charge, list_charges
 from reference_server.paging import Selection
 from reference_server.routing import handles
 from reference_server.session import Session
@@ -51,14 +53,15 @@ def arguments(cabinet: Cabinet, charge_id: ChargeId, payment_id: PaymentId) -> N
     cabinet.charges.refund(charge_id)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
-def results(cabinet: Cabinet, charge_id: ChargeId) -> tuple[Payment, Pages[Payment]]:
+def results(cabinet: Cabinet, charge_id: ChargeId) -> Pages[Payment]:
     """Results taken for something else."""
     charge = cabinet.charges.get(charge_id)
-    charge.colour  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    _ = charge.colour  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
     charge.due = Money(0)  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
-    cabinet.charges.list()[0]  # type: ignore[index]  # pyright: ignore[reportIndexIssue]
-    cabinet.charges.list().items  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-    return cabinet.charges.get(charge_id), cabinet.charges.list()  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
+    _ = cabinet.charges.list()[0]  # type: ignore[index]  # pyright: ignore[reportIndexIssue, reportUnknownVariableType]
+    _ = cabinet.charges.list().items  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    cabinet.charges.payment(cabinet.charges.get(charge_id).id)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return cabinet.charges.list()  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
 
 
 async def async_arguments(cabinet: AsyncCabinet, charge_id: ChargeId) -> None:
@@ -80,7 +83,7 @@ async def modes(cabinet: Cabinet, async_cabinet: AsyncCabinet, charge_id: Charge
     async for _ in cabinet.charges.list():  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
         pass
     list(async_cabinet.charges.list())  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
-    async_cabinet.charges.get(charge_id).due  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    _ = async_cabinet.charges.get(charge_id).due  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
     async_cabinet.charges.get(charge_id)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
     with async_cabinet:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
         pass
@@ -114,50 +117,67 @@ def whole_answers(cabinet: Cabinet, charge_id: ChargeId, payment_id: PaymentId) 
     return cabinet.answer(GET_CHARGE, charge_id).value  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
 
 
-def values(charge_id: ChargeId, inn: Inn) -> PaymentId:
+def values(charge_id: ChargeId, kpp: Kpp, session: Session) -> PaymentId:
     """Values of one kind taken for those of another."""
     Money(1.5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    Money(1) + 1  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnusedExpression]
-    Money(1) * Money(1)  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnusedExpression]
-    Money(1) < 1  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnusedExpression]
+    _ = Money(1) + 1  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnknownVariableType]
+    _ = Money(1) * Money(1)  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnknownVariableType]
+    _ = Money(1) < 1  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue, reportUnknownVariableType]
     ItemToPay(charge_id, 100)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     GetCharge("chg_1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    kpp: Kpp = inn  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
-    status: ChargeStatus = "paid"  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
-    method: PaymentMethod = ChargeStatus.PAID  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
-    Inn(kpp and 7707083893, status, method)  # type: ignore[arg-type, call-arg]  # pyright: ignore[reportCallIssue]
+    Inn(7707083893)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ListCharges(status="paid")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ListCharges(payee_inn=kpp)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    PayCharge(charge_id, method=ChargeStatus.PAID)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    get_charge(session, GetPayment(PaymentId("pay_1")))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     return charge_id  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
 
 
-def handlers(session: Session) -> None:
+def names() -> None:
+    """Names that modules do not have, though some of theirs are loaded on first use."""
+    _ = cabinet_sdk.Cabinett  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    _ = cabinet_sdk.transports.HttpTransport  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    _ = cabinet_sdk.charges.Charg  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+
+
+def handlers() -> None:
     """Handlers that do not fit their rows."""
 
     @handles(GET_CHARGE)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    def wrong_request(session: Session, request: GetPayment) -> Charge: ...  # type: ignore[empty-body]
+    def wrong_request(session: Session, request: GetPayment) -> Charge:
+        raise NotImplementedError
 
     @handles(GET_CHARGE)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    def wrong_result(session: Session, request: GetCharge) -> Payment: ...  # type: ignore[empty-body]
+    def wrong_result(session: Session, request: GetCharge) -> Payment:
+        raise NotImplementedError
 
     @handles(GET_CHARGE)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    def no_result(session: Session, request: GetCharge) -> Charge | None: ...
+    def no_result(session: Session, request: GetCharge) -> Charge | None:
+        raise NotImplementedError
 
     @handles(GET_CHARGE)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    def no_session(request: GetCharge) -> Charge: ...  # type: ignore[empty-body]
+    def no_session(request: GetCharge) -> Charge:
+        raise NotImplementedError
 
     @handles(GET_CHARGE)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    def fields_for_request(session: Session, charge_id: ChargeId) -> Charge: ...  # type: ignore[empty-body]
+    def fields_for_request(session: Session, charge_id: ChargeId) -> Charge:
+        raise NotImplementedError
 
     @handles(LIST_CHARGES)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    def list_for_selection(session: Session, request: ListCharges) -> list[Charge]: ...  # type: ignore[empty-body]
+    def list_for_selection(session: Session, request: ListCharges) -> list[Charge]:
+        raise NotImplementedError
 
     @handles(LIST_CHARGES)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    def wrong_item(session: Session, request: ListCharges) -> Selection[Payment]: ...  # type: ignore[empty-body]
+    def wrong_item(session: Session, request: ListCharges) -> Selection[Payment]:
+        raise NotImplementedError
 
     @handles(GET_PAYMENT)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    def selection_for_one(session: Session, request: GetPayment) -> Selection[Payment]: ...  # type: ignore[empty-body]
+    def selection_for_one(session: Session, request: GetPayment) -> Selection[Payment]:
+        raise NotImplementedError
 
     @handles(PAY_CHARGE)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    async def waits(session: Session, request: PayCharge) -> Payment: ...  # type: ignore[empty-body]
+    async def waits(session: Session, request: PayCharge) -> Payment:
+        raise NotImplementedError
 
     handles("charges.get")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     handles(GET_CHARGE)(list_charges)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -74,7 +74,7 @@ def _sample(request: Request, response: Response) -> Sample:
             "method": request.method,
             "path": request.url.removeprefix(BASE_URL),
             "headers": {name: request.headers[name] for name in _REQUEST_HEADERS if name in request.headers},
-            "body": json.loads(request.content) if request.content else None,
+            "body": json.loads(request.content) if isinstance(request.content, bytes) and request.content else None,
         },
         "answer": {
             "status": response.status,

@@ -14,7 +14,19 @@ import inspect
 import re
 from collections.abc import Callable, Coroutine
 from operator import attrgetter
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast, final, get_args, get_type_hints, overload
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    TypeGuard,
+    TypeVar,
+    cast,
+    final,
+    get_args,
+    get_type_hints,
+    overload,
+)
 
 from cabinet_sdk._core.calls import call
 from cabinet_sdk._core.context import Context
@@ -126,7 +138,7 @@ def _method(source: Source, *, asynchronous: bool) -> Callable[..., Any]:
         return _listing(cast("Listing[..., Any, Any]", source), asynchronous=asynchronous)
     if isinstance(source, Download):
         return _download(source, asynchronous=asynchronous)
-    start = _start(source) if isinstance(source, Operation) else source
+    start = _start(source) if _is_row(source) else cast("Callable[..., Flow[Any]]", source)
 
     def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
         context = _context_of(self)
@@ -165,10 +177,15 @@ def _download(row: Download[..., Any], *, asynchronous: bool) -> Callable[..., A
     return method_async if asynchronous else method
 
 
+def _is_row(source: Source) -> TypeGuard[Row]:
+    # Asked directly, type checkers fill the row's parameters in, each with something else.
+    return isinstance(source, Operation)
+
+
 def _signature(source: Source, *, asynchronous: bool) -> inspect.Signature:
     this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if not isinstance(source, Operation):
-        signature = inspect.signature(source, eval_str=True)
+    if not _is_row(source):
+        signature = inspect.signature(cast("Callable[..., Flow[Any]]", source), eval_str=True)
         returns = get_args(signature.return_annotation)[2]  # Flow[T] is Generator[Effect, Any, T]
         return signature.replace(parameters=[this, *list(signature.parameters.values())[1:]], return_annotation=returns)
     hints = get_type_hints(source.request_class)

@@ -42,11 +42,12 @@ def _own_errors() -> Generator[None]:
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-        raise ConnectionFailed(f"No connection: {error or type(error).__name__}.") from error
+        raise ConnectionFailed(f"No connection: {str(error) or type(error).__name__}.") from error
     except httpx.TimeoutException as error:
         raise TimedOut("The answer did not come within the timeout of one attempt.") from error
-    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
-        raise ConnectionLost(f"The connection broke: {error or type(error).__name__}.") from error
+    except (httpx.NetworkError, httpx.RemoteProtocolError, OSError) as error:
+        # An OSError of its own is an alert of TLS, which httpx lets through in async mode.
+        raise ConnectionLost(f"The connection broke: {str(error) or type(error).__name__}.") from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
         raise UsageError(f"the request cannot be sent: {error}") from error
 
@@ -54,13 +55,16 @@ def _own_errors() -> Generator[None]:
 @lru_cache(maxsize=64)
 def _ssl_context(tls: Tls, *, environment: bool) -> ssl.SSLContext:
     """Return the context of a `Tls` value; equal values share one, since reading the bundle costs 50 ms."""
-    if tls.ca_file is None:
-        context = httpx.create_ssl_context(trust_env=environment)
-    else:
-        context = ssl.create_default_context(cafile=str(tls.ca_file))
-    context.minimum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[tls.minimum_version]
-    if tls.certificate is not None:
-        context.load_cert_chain(tls.certificate, tls.key, tls.key_password)
+    try:
+        if tls.ca_file is None:
+            context = httpx.create_ssl_context(trust_env=environment)
+        else:
+            context = ssl.create_default_context(cafile=str(tls.ca_file))
+        context.minimum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[tls.minimum_version]
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key, tls.key_password)
+    except OSError as error:
+        raise UsageError(f"the files of Tls cannot be used: {error}") from error
     return context
 
 
@@ -123,9 +127,10 @@ class _Pools(Generic[PoolT]):
         own = self._proxy
         auth = (own.username, own.password or "") if own is not None and own.username is not None else None
         try:
-            proxy = proxy_url and httpx.Proxy(proxy_url, auth=auth, ssl_context=context if secret_proxy else None)
-            pool = self._kind(verify=context, proxy=proxy or None, limits=limits, trust_env=False)
-        except (ValueError, ImportError) as error:
+            context_there = context if secret_proxy else None
+            proxy = None if proxy_url is None else httpx.Proxy(proxy_url, auth=auth, ssl_context=context_there)
+            pool = self._kind(verify=context, proxy=proxy, limits=limits, trust_env=False)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
             # An unknown scheme, or a SOCKS proxy without the package that httpx needs for it.
             raise UsageError(f"the proxy cannot be used: {error}") from error
         if isinstance(pool, httpx.HTTPTransport):

@@ -188,11 +188,16 @@ def _tuple_factory(kind: Any, converter: Converter) -> Hook:
                 error.add_note(_note(index, item))
                 refused.append(error)
         if refused:
-            message = "items"
-            raise IterableValidationError(message, refused, kind)
+            raise _items_error(refused, kind)
         return tuple(built)
 
     return structure
+
+
+def _items_error(refused: list[Exception], kind: Any) -> Exception:
+    # An exception group of one parameter more, which only one type checker sees.
+    make = cast("Callable[..., Exception]", IterableValidationError)
+    return make("items", refused, kind)
 
 
 def _note(index: int, item: Any) -> str:

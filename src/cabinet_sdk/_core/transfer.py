@@ -83,6 +83,9 @@ class Transfer:
             while not self._ended:
                 chunk = yield from self._read()
                 if chunk:
+                    if self._failures:
+                        self._context.budget.give(1)
+                        self._failures = 0
                     self._digest.update(chunk)
                     self.position += len(chunk)
                     if self.length is not None and self.position > self.length:
@@ -119,9 +122,6 @@ class Transfer:
         if chunk is None:
             yield from self._end()
             return b""
-        if self._failures:
-            self._context.budget.give(1)
-            self._failures = 0
         skipped = chunk[: self._to_skip]
         self._to_skip -= len(skipped)
         return chunk[len(skipped) :]

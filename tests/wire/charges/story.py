@@ -43,7 +43,9 @@ def story(world: World, cabinet: Cabinet) -> Iterator[Row]:
             due_on=dt.date(2026, 9, day),
             order_number="18810077260000012345",
             documents=(
-                ChargeDocument(title="Постановление по делу", url="https://documents.example/orders/18810077260000012345"),
+                ChargeDocument(
+                    title="Постановление по делу", url="https://documents.example/orders/18810077260000012345"
+                ),
             ),
         )
         for day in (10, 11)

@@ -1,0 +1,149 @@
+"""
+Files as answers: whole or in part, with what a client needs to resume and to check them (RFC 9110 13 and 14, RFC 9530).
+
+One range is answered with its part. Of several, a few that do not overlap are left out of account, as RFC 9110 14.2
+allows: the whole file comes. Many or overlapping ones are refused with 416, since only an attack asks for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import final
+
+import attrs
+
+from cabinet_sdk._core.digests import digest_header
+from cabinet_sdk._core.disposition import attachment
+from cabinet_sdk._core.wire import Headers, Request, Response
+from cabinet_sdk.errors import RangeNotSatisfiable
+from cabinet_sdk.types.files import CHUNK, safe_name
+
+__all__ = ["StoredFile", "answer_file"]
+
+_RANGES = re.compile(r"bytes=\s*([0-9,\s-]+)", re.ASCII | re.IGNORECASE)
+_RANGE = re.compile(r"([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18})", re.ASCII)
+_MANY = 8
+
+
+@final
+@attrs.frozen(kw_only=True)
+class StoredFile:
+    """
+    What the handler of a `Download` returns.
+
+    Attributes:
+        content: The bytes, or where they are; a path is read while it is sent, and must not change meanwhile.
+        name: For the caller; it is made safe.
+        media_type: What it is.
+    """
+
+    content: bytes | Path
+    name: str = attrs.field(converter=safe_name)
+    media_type: str = "application/octet-stream"
+
+    @property
+    def length(self) -> int:
+        """In bytes."""
+        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+
+    def sha256(self) -> bytes:
+        """Return the digest of the content."""
+        if isinstance(self.content, bytes):
+            return hashlib.sha256(self.content).digest()
+        status = self.content.stat()
+        return _sha256(self.content, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: Path, _size: int, _changed: int) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+@final
+class _Slice:
+    """A part of a file, read while it is sent."""
+
+    def __init__(self, path: Path, start: int, end: int) -> None:
+        self._path = path
+        self._start = start
+        self._end = end
+
+    def __iter__(self) -> Iterator[bytes]:
+        # Opened here: an answer that is never sent holds nothing.
+        with self._path.open("rb") as file:
+            file.seek(self._start)
+            left = self._end - self._start
+            while left > 0 and (chunk := file.read(min(CHUNK, left))):
+                left -= len(chunk)
+                yield chunk
+
+    def close(self) -> None:
+        """Nothing is held between two parts."""
+
+
+def answer_file(stored: StoredFile, request: Request) -> Response:
+    """
+    Answer with a file, or with the part of it that is asked for.
+
+    Raises:
+        RangeNotSatisfiable: It has no such part, or too many parts are asked for.
+    """
+    length, digest = stored.length, stored.sha256()
+    etag = f'"{digest.hex()[:32]}"'
+    headers = [("etag", etag), ("accept-ranges", "bytes")]
+    if _known(request.headers.get("if-none-match"), etag):
+        return Response(status=304, headers=Headers(headers))
+    start, end, status = 0, length, 200
+    part = _part(request, etag, length)
+    if part is not None:
+        start, end, status = *part, 206
+        headers.append(("content-range", f"bytes {start}-{end - 1}/{length}"))
+    headers += [
+        ("content-type", stored.media_type),
+        ("content-length", str(end - start)),
+        ("content-disposition", attachment(stored.name)),
+        ("repr-digest", digest_header(digest)),
+    ]
+    if request.method == "HEAD":
+        return Response(status=status, headers=Headers(headers))
+    if isinstance(stored.content, bytes):
+        return Response(status=status, headers=Headers(headers), content=stored.content[start:end])
+    return Response(status=status, headers=Headers(headers), stream=_Slice(stored.content, start, end))
+
+
+def _known(header: str | None, etag: str) -> bool:
+    """Compare weakly, as RFC 9110 13.1.2 wants it of this header."""
+    if header is None:
+        return False
+    return header.strip() == "*" or etag in {each.strip().removeprefix("W/") for each in header.split(",")}
+
+
+def _part(request: Request, etag: str, length: int) -> tuple[int, int] | None:
+    """Return the start and the end of the part to send, None for the whole."""
+    found = _RANGES.fullmatch(request.headers.get("range") or "")
+    if request.method != "GET" or found is None or request.headers.get("if-range", etag) != etag:
+        return None
+    parts: list[tuple[int, int]] = []
+    specifiers = [each.strip() for each in found.group(1).split(",")]
+    for specifier in specifiers:
+        asked = _RANGE.fullmatch(specifier)
+        if asked is None or (asked.group(2) and int(asked.group(2)) < int(asked.group(1))):
+            # One that is no range makes the whole header void.
+            return None
+        first, last, suffix = asked.groups()
+        start = max(0, length - int(suffix)) if suffix else int(first)
+        end = min(length, int(last) + 1) if last else length
+        if start < end:
+            parts.append((start, end))
+    ordered = sorted(parts)
+    overlap = any(one[1] > other[0] for one, other in pairwise(ordered))
+    if not parts or overlap or len(specifiers) > _MANY:
+        message = f"The file has {length} bytes."
+        raise RangeNotSatisfiable(message, members={"content_range": f"bytes */{length}"})
+    return parts[0] if len(specifiers) == 1 else None

@@ -1,0 +1,132 @@
+"""Downloads through both clients, in memory and over HTTP: read in parts, whole, and saved."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import assert_type
+
+import pytest
+
+from cabinet_sdk import AsyncCabinet
+from cabinet_sdk._core.downloads import AsyncFileStream, FileStream
+from cabinet_sdk.charges import ChargeNotFound
+from cabinet_sdk.errors import UnreadableAnswer, UsageError
+from tests.core.sample_area import GET_CONTENT, AsyncSamples, SampleId, Samples, add_file
+from tests.core.wires import contents_of, digest_of, noise
+
+CONTENT = noise(1, 300_000)
+
+
+def write_blocks(path: Path, update: Callable[[bytes], None]) -> None:
+    """Write 20 MB and tell of each block."""
+    with path.open("wb") as out:
+        for number in range(80):
+            block = noise(number, 256 * 1024)
+            update(block)
+            out.write(block)
+
+
+async def test_a_file_comes_with_its_name_type_and_length(samples: AsyncSamples) -> None:
+    """What was stored comes whole, with its Cyrillic name."""
+    sample_id = add_file(CONTENT, "Справка о доходах.pdf", "application/pdf")
+
+    async with await samples.download(sample_id) as file:
+        assert (file.name, file.media_type, file.length) == ("Справка о доходах.pdf", "application/pdf", len(CONTENT))
+        parts = [part async for part in file]
+
+    assert b"".join(parts) == CONTENT
+    assert len(parts) > 1
+
+
+async def test_the_raw_answer_of_a_download_is_its_bytes(client: AsyncCabinet) -> None:
+    """`answer` of a download's row has the whole file as its value."""
+    got = await client.answer(GET_CONTENT, sample_id=add_file(CONTENT))
+
+    assert got.value == CONTENT
+    assert got.headers["accept-ranges"] == "bytes"
+
+
+async def test_a_refusal_is_the_rows_error(samples: AsyncSamples) -> None:
+    """The problem document of a refused download is read, although its answer would have been a stream."""
+    with pytest.raises(ChargeNotFound) as caught:
+        await samples.download(SampleId("none"))
+
+    assert caught.value.request_id
+
+
+async def test_a_large_file_takes_little_memory(samples: AsyncSamples, tmp_path: Path) -> None:
+    """20 MB from a disk to a disk need less than 4 MB in client and server, and progress tells of each part."""
+    source = tmp_path / "source"
+    digest = hashlib.sha256()
+    write_blocks(source, digest.update)
+    told: list[tuple[int, int | None]] = []
+    sample_id = add_file(source, "large.bin")
+    tracemalloc.start()
+    try:
+        async with await samples.download(sample_id) as file:
+            saved = await file.save(tmp_path, progress=lambda done, total: told.append((done, total)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert digest_of(saved) == digest.digest()
+    assert saved == tmp_path / "large.bin"
+    assert saved.stat().st_mode & 0o077 == 0
+    assert peak < 4_000_000
+    assert told == sorted(told)
+    assert told[-1] == (80 * 256 * 1024, 80 * 256 * 1024)
+
+
+async def test_a_folder_keeps_its_files(samples: AsyncSamples, tmp_path: Path) -> None:
+    """The service's name replaces nothing in a folder; a path of the caller's own is replaced."""
+    sample_id = add_file(b"newer", "file.txt")
+    (tmp_path / "file.txt").write_bytes(b"old")
+
+    async with await samples.download(sample_id) as file:
+        with pytest.raises(FileExistsError):
+            await file.save(tmp_path)
+    assert (tmp_path / "file.txt").read_bytes() == b"old"
+
+    async with await samples.download(sample_id) as file:
+        await file.save(tmp_path / "file.txt")
+    assert contents_of(tmp_path) == {"file.txt": 5}
+
+
+async def test_reading_has_a_limit(samples: AsyncSamples) -> None:
+    """A file longer than the limit is given up instead of filling the memory."""
+    async with await samples.download(add_file(CONTENT)) as file:
+        with pytest.raises(UnreadableAnswer, match="longer than 1000"):
+            await file.read(limit=1000)
+
+
+async def test_what_was_read_cannot_be_saved(samples: AsyncSamples, tmp_path: Path) -> None:
+    """Saving begins at the beginning or not at all."""
+    async with await samples.download(add_file(CONTENT)) as file:
+        async for _ in file:
+            break
+        with pytest.raises(UsageError):
+            await file.save(tmp_path)
+
+
+def test_types() -> None:
+    """Both type checkers see a stream in one mode and an awaitable of one in the other."""
+
+    def sync(samples: Samples) -> None:
+        assert_type(samples.download(SampleId("x")), FileStream)
+
+    async def asynchronous(samples: AsyncSamples) -> None:
+        assert_type(await samples.download(SampleId("x")), AsyncFileStream)
+
+    assert callable(sync)
+    assert callable(asynchronous)
+
+
+def test_signatures() -> None:
+    """At run time too a method says what it returns."""
+    assert inspect.signature(Samples.download).return_annotation is FileStream
+    assert inspect.signature(AsyncSamples.download).return_annotation is AsyncFileStream
+    assert inspect.iscoroutinefunction(AsyncSamples.download)

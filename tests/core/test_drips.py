@@ -1,0 +1,178 @@
+"""Servers that drip: a deadline holds over real sockets, however often a byte comes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytest
+
+from cabinet_sdk import AsyncCabinet
+from cabinet_sdk.errors import ConnectionFailed, DeadlineExceeded, OutcomeUnknown, TimedOut
+from cabinet_sdk.transports import AsyncHttpxTransport, Timeout
+from tests.core.conftest import Dial
+from tests.core.raw_server import Connection, RawServer, http, json_answer
+from tests.core.scripted import CHANGE, READ
+
+pytestmark = pytest.mark.feature("EX-01")
+
+HEAD = http("200 OK", b"", "Content-Type: application/json", "Content-Length: 100")
+PLACES = {
+    "body": HEAD,
+    "chunk": http("200 OK", b"1000\r\n", "Content-Type: application/json", "Transfer-Encoding: chunked"),
+    "header": b"HTTP/1.1 200 OK\r\nX-Slow: ",
+    "status line": b"HTTP/1.1 200 ",
+    "interim": b"HTTP/1.1 103 Early Hints\r\nX-Slow: ",
+}
+
+
+@contextmanager
+def dripping(start: bytes) -> Generator[RawServer]:
+    """Serve a start at once and then a byte every 50 ms."""
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(start)
+        connection.drip([b"x"] * 60, 0.05)
+
+    with RawServer(serve) as server:
+        yield server
+
+
+@pytest.mark.parametrize("start", PLACES.values(), ids=PLACES.keys())
+async def test_a_drip_does_not_outlive_the_deadline(dial: Dial, start: bytes) -> None:
+    """Experiment 21: a byte every 50 ms, in the head or in the body, ends with the deadline of half a second."""
+    with dripping(start) as server:
+        client = dial(server.url, deadline=0.5, attempts=3)
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded) as caught:
+            await client.answer(READ)
+        took = time.monotonic() - started
+
+    assert 0.45 < took < 0.75
+    assert caught.value.request_id is not None
+    assert isinstance(caught.value.__cause__, TimedOut)
+
+
+async def test_a_change_that_drips_is_unknown(dial: Dial) -> None:
+    """A change whose answer does not come whole in time may have happened."""
+    with dripping(HEAD) as server:
+        client = dial(server.url, deadline=0.2)
+        with pytest.raises(OutcomeUnknown) as caught:
+            await client.answer(CHANGE)
+
+    assert caught.value.request_id is not None
+
+
+async def test_silence_is_bounded_by_the_idle_limit(dial: Dial) -> None:
+    """Without a deadline an attempt ends when the service says nothing for as long as the idle limit."""
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(HEAD)
+        time.sleep(0.5)
+
+    with RawServer(serve) as server:
+        client = dial(server.url, deadline=None).with_options(timeout=Timeout(idle=0.1))
+        started = time.monotonic()
+        with pytest.raises(TimedOut):
+            await client.answer(READ)
+
+    assert time.monotonic() - started < 1.0
+
+
+async def test_a_slow_answer_within_the_deadline_is_whole(dial: Dial) -> None:
+    """A drip that ends in time is an answer like any other, and its connection is used again."""
+
+    def serve(connection: Connection) -> None:
+        while connection.read():
+            connection.drip([bytes([byte]) for byte in json_answer()], 0.001)
+
+    with RawServer(serve) as server:
+        client = dial(server.url, deadline=5.0)
+        for _ in range(2):
+            assert (await client.answer(READ)).value.name == "a thing"
+
+    assert len(server.connections) == 1
+
+
+async def test_a_deadline_of_one_call_does_not_bind_the_next(dial: Dial) -> None:
+    """A kept connection forgets the deadline of the call that opened it."""
+
+    def serve(connection: Connection) -> None:
+        while connection.read():
+            if len(served) == 1:
+                time.sleep(0.25)
+            served.append(connection.number)
+            connection.write(json_answer())
+
+    served: list[int] = []
+    with RawServer(serve) as server:
+        client = dial(server.url, deadline=None)
+        await client.with_options(deadline=0.2).answer(READ)
+        await client.answer(READ)
+
+    assert served == [0, 0]
+
+
+@contextmanager
+def deaf() -> Generator[str]:
+    """Give the address of a service that lets nobody connect: its queue is full and it accepts none."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port: int = listener.getsockname()[1]
+        waiting: list[socket.socket] = []
+        try:
+            for _ in range(4):
+                one = socket.socket()
+                one.setblocking(False)  # noqa: FBT003
+                one.connect_ex(("127.0.0.1", port))
+                waiting.append(one)
+            time.sleep(0.02)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            for one in waiting:
+                one.close()
+
+
+@pytest.mark.parametrize("deadline", [0.2, 5.0])
+async def test_a_connection_that_does_not_come_about_sent_nothing(dial: Dial, deadline: float) -> None:
+    """A change to a service that does not take the connection was not sent, whichever limit ends the waiting."""
+    with deaf() as url:
+        client = dial(url, deadline=deadline).with_options(timeout=Timeout(connect=0.3))
+        with pytest.raises((DeadlineExceeded, ConnectionFailed)) as caught:
+            await client.answer(CHANGE)
+
+    assert isinstance(caught.value, DeadlineExceeded if deadline < 0.3 else ConnectionFailed)
+
+
+async def test_a_cancelled_call_leaves_nothing_behind() -> None:
+    """A task cancelled in the middle of an answer frees its connection; the next call works at once."""
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def serve(connection: Connection) -> None:
+        while connection.read():
+            if connection.number:
+                connection.write(json_answer())
+            else:
+                connection.write(HEAD + b"{")
+                loop.call_soon_threadsafe(begun.set)
+                connection.read()
+
+    with RawServer(serve) as server:
+        # One connection at most: a leaked one would let the next call wait for ever.
+        transport = AsyncHttpxTransport(environment=False, connections=1)
+        async with AsyncCabinet(server.url, transport=transport, deadline=5.0) as client:
+            task = asyncio.create_task(client.answer(READ))
+            await begun.wait()
+            await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+            assert (await client.answer(READ)).value.name == "a thing"

@@ -1,0 +1,147 @@
+"""Proxies: those of the environment and those that are given."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from cabinet_sdk.errors import CallerError, ConnectionFailed, UsageError
+from cabinet_sdk.transports import Proxy
+from tests.core.conftest import Dial
+from tests.core.raw_server import Connection, RawServer, http, json_answer
+from tests.core.scripted import READ
+
+pytestmark = pytest.mark.feature("EX-01")
+
+VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+THROUGH = json_answer(b'{"name":"through the proxy"}')
+DIRECT = json_answer(b'{"name":"direct"}')
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin without a proxy in the environment."""
+    for name in (*VARIABLES, "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize("scheme", ["http://", ""])
+async def test_a_proxy_of_the_environment_is_used(
+    dial: Dial, monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str
+) -> None:
+    """Requests go through the proxy that the environment names, written with a scheme or without."""
+    with RawServer.answering(THROUGH) as proxy:
+        monkeypatch.setenv(variable, f"{scheme}127.0.0.1:{proxy.port}")
+        client = dial("http://cabinet.example/v1", environment=True)
+
+        assert (await client.answer(READ)).value.name == "through the proxy"
+
+    assert proxy.requests[0].startswith(b"GET http://cabinet.example/v1/things HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("exception", ["127.0.0.1", "*", "other.example, 127.0.0.1", "127.0.0.1:{port}"])
+async def test_no_proxy_is_respected(dial: Dial, monkeypatch: pytest.MonkeyPatch, exception: str) -> None:
+    """A host that `NO_PROXY` names, alone, in a list or with its port, is asked directly."""
+    with RawServer.answering(THROUGH) as proxy, RawServer.answering(DIRECT) as server:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("NO_PROXY", exception.format(port=server.port))
+
+        assert (await dial(server.url, environment=True).answer(READ)).value.name == "direct"
+
+    assert proxy.requests == []
+
+
+@pytest.mark.parametrize("exception", ["other.example", "27.0.0.1", "127.0.0.1:1"])
+async def test_no_proxy_names_no_others(dial: Dial, monkeypatch: pytest.MonkeyPatch, exception: str) -> None:
+    """A host that `NO_PROXY` does not name goes through the proxy."""
+    with RawServer.answering(THROUGH) as proxy, RawServer.answering(DIRECT) as server:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("NO_PROXY", exception)
+
+        assert (await dial(server.url, environment=True).answer(READ)).value.name == "through the proxy"
+
+
+async def test_the_environment_can_be_ignored(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `environment=False` its proxies do not count."""
+    with RawServer.answering(DIRECT) as server:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+
+        assert (await dial(server.url, environment=False).answer(READ)).value.name == "direct"
+
+
+async def test_a_given_proxy_wins(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `Proxy` value is used whatever the environment says, `NO_PROXY` included."""
+    with RawServer.answering(THROUGH) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", "*")
+        given = Proxy(url=f"http://127.0.0.1:{proxy.port}")
+
+        client = dial("http://cabinet.example/v1", proxy=given, environment=True)
+        assert (await client.answer(READ)).value.name == "through the proxy"
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["Proxy", "environment"])
+async def test_credentials_go_to_the_proxy_only(dial: Dial, monkeypatch: pytest.MonkeyPatch, given: bool) -> None:
+    """The proxy gets its credentials with the request for a tunnel, and never sees the service's token."""
+    tunnels: list[bytes] = []
+
+    def serve(connection: Connection) -> None:
+        tunnels.append(connection.read())
+        connection.write(http("200 Connection established"))
+        tunnels.append(connection.socket.recv(65536))
+
+    with RawServer(serve) as proxy:
+        if given:
+            value = Proxy(url=f"http://127.0.0.1:{proxy.port}", username="user", password="pass word")
+            client = dial("https://cabinet.example/v1", proxy=value)
+        else:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://user:pass%20word@127.0.0.1:{proxy.port}")
+            client = dial("https://cabinet.example/v1", environment=True)
+        with pytest.raises(ConnectionFailed):  # since what is behind the tunnel speaks no TLS
+            await client.answer(READ)
+
+    head = tunnels[0].lower()
+    assert head.startswith(b"connect cabinet.example:443 http/1.1\r\n")
+    assert b"proxy-authorization: basic " + base64.b64encode(b"user:pass word").lower() in head
+    assert b"token-of-tests" not in b"".join(tunnels)
+    assert tunnels[1][:1] == b"\x16"  # a TLS handshake
+
+
+async def test_the_service_does_not_get_the_proxys_credentials(dial: Dial) -> None:
+    """On a plain connection the credentials are a header for the proxy, apart from the service's."""
+    with RawServer.answering(THROUGH) as proxy:
+        value = Proxy(url=f"http://127.0.0.1:{proxy.port}", username="user", password="pass")
+        await dial("http://cabinet.example/v1", proxy=value).answer(READ)
+
+    request = proxy.requests[0].lower()
+    assert b"\r\nauthorization: bearer token-of-tests" in request
+    assert b"\r\nproxy-authorization: basic " in request
+
+
+@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"])
+async def test_a_refused_tunnel_sent_nothing(dial: Dial, status: str) -> None:
+    """A proxy that opens no tunnel is a connection that failed."""
+    with RawServer.answering(http(status, b"", "Content-Length: 0")) as proxy:
+        client = dial("https://cabinet.example/v1", proxy=Proxy(url=f"http://127.0.0.1:{proxy.port}"))
+        with pytest.raises(ConnectionFailed, match=status[:3]):
+            await client.answer(READ)
+
+
+async def test_a_proxy_refuses_a_plain_request(dial: Dial) -> None:
+    """The proxy's own refusal of a request in the clear is an error with its status."""
+    with RawServer.answering(http("407 Proxy Authentication Required", b"", "Content-Length: 0")) as proxy:
+        client = dial("http://cabinet.example/v1", proxy=Proxy(url=f"http://127.0.0.1:{proxy.port}"))
+        with pytest.raises(CallerError) as caught:
+            await client.answer(READ)
+
+    assert caught.value.status == 407
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1:1", "127.0.0.1:1", "http://[::1", "socks5://127.0.0.1:1", ""])
+async def test_a_proxy_that_cannot_be_used_is_a_mistake_of_the_program(dial: Dial, url: str) -> None:
+    """A proxy of another kind is refused with words of ours; SOCKS needs a package that is not installed here."""
+    with pytest.raises(UsageError, match="proxy"):
+        await dial("http://cabinet.example/v1", proxy=Proxy(url=url)).answer(READ)

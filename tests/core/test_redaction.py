@@ -1,0 +1,165 @@
+"""Canaries: nothing personal or secret is in a text, a repr, a pickle or a log."""
+
+from __future__ import annotations
+
+import io
+import logging
+import pickle
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+from cabinet_sdk import BearerToken, ClientCredentials
+from cabinet_sdk._core.redaction import shown_url
+from cabinet_sdk.charges import ChargeId, PaymentMethod
+from cabinet_sdk.errors import CabinetError, ConnectionLost, InvalidValue
+from cabinet_sdk.transports import Headers, Proxy, Request, Response, Tls
+from cabinet_sdk.types import Inn
+from tests.core.conftest import Dial, Play
+from tests.core.raw_server import RawServer, http
+from tests.core.scripted import CHANGE, READ, Script, Step, answer, html, ok, problem, thing, token
+
+pytestmark = pytest.mark.feature("SE-01")
+
+TOKEN = "canary-token-4711"
+SECRET = "canary-secret-0815"
+KEY = "canary-key-2342"
+INN = "7707083893"
+CURSOR = "canary-cursor-1234"
+BODY = "canary-body-5678"
+HEADER = "canary-header-9012"
+CANARIES = (TOKEN, SECRET, INN, CURSOR, BODY, HEADER)
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Everything that any logger says at DEBUG."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.setLevel(level)
+    root.removeHandler(handler)
+
+
+def told(error: BaseException) -> str:
+    """Return all that an error tells: its text, its repr, its pickle and its traceback."""
+    pickled = pickle.dumps(error).decode("latin-1")
+    return "\n".join([str(error), repr(error), pickled, *traceback.format_exception(error)])
+
+
+def assert_no_canary(text: str, *more: str) -> None:
+    """Fail when one of the canaries sings."""
+    assert [canary for canary in (*CANARIES, *more) if canary in text] == []
+
+
+ENDS: dict[str, Step] = {
+    "good": thing(BODY, ("Link", f"<?cursor={CURSOR}&payee_inn={INN}>; rel=next"), ("Set-Cookie", HEADER)),
+    "problem": problem(400, "request.invalid", ("X-Secret", HEADER), secret={"a": BODY}),
+    "rejected token": problem(401, "sign_in.token_invalid", ("WWW-Authenticate", HEADER)),
+    "HTML": answer(502, f"<html>{BODY}{INN}</html>".encode(), "text/html"),
+    "HTML 200": answer(200, f"<html>{BODY}{INN}</html>".encode(), "text/html"),
+    "wrong type": ok({"name": {"a": BODY}, "inn": INN}),
+    "cut": answer(200, f'{{"name": "{BODY}'.encode(), "application/json"),
+    "redirect": answer(302, b"", None, [("Location", f"https://evil.example/?token={CURSOR}")]),
+    "lost": ConnectionLost("cut"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS.keys())
+async def test_no_canary_in_errors_and_logs(play: Play, log: io.StringIO, end: Step) -> None:
+    """Whatever a call ends with, its error and the log at DEBUG hold no token, secret, query or body."""
+    script = Script(end, tokens=[token(TOKEN)])
+    client = play(script, ClientCredentials("client", SECRET)).with_options(headers={"X-Secret": HEADER})
+    texts: list[str] = []
+
+    for row in (READ, CHANGE):
+        try:
+            texts.append(repr(await client.with_options(idempotency_key=KEY).answer(row, payee_inn=INN)))
+        except CabinetError as error:
+            texts.append(told(error))
+    texts += [repr(one) for one in (*script.requests, *script.token_requests, client)]
+
+    assert_no_canary("\n".join([*texts, log.getvalue()]))
+    assert KEY not in log.getvalue() + "".join(map(repr, script.requests))
+    assert "things.read attempt 1: GET https://cabinet.example/v1/things?payee_inn=hidden" in log.getvalue()
+
+
+async def test_no_canary_when_signing_in_fails(play: Play, log: io.StringIO) -> None:
+    """A refused sign-in shows neither the secret nor what the endpoint said besides its code and text."""
+    refused = answer(401, f'{{"error": "invalid_client", "trace": "{BODY}"}}'.encode(), "application/json")
+
+    for outcome in (refused, html(403), html(200), ConnectionLost("cut")):
+        with pytest.raises(CabinetError) as caught:
+            await play(Script(thing(), tokens=[outcome]), ClientCredentials("client", SECRET)).answer(READ)
+        assert_no_canary(told(caught.value), "Basic ")
+
+    assert_no_canary(log.getvalue(), "Basic ")
+
+
+async def test_no_canary_over_a_socket(dial: Dial, log: io.StringIO) -> None:
+    """With every logger at DEBUG, those of the HTTP library too, no secret of a request is logged."""
+    said = http("200 OK", b'{"name":"' + BODY.encode() + b'"}', "Content-Type: application/json", "Connection: close")
+    with RawServer.answering(said) as server:
+        client = dial(server.url).with_options(headers={"X-Secret": HEADER}, idempotency_key=KEY)
+        await client.answer(READ, payee_inn=INN)
+        await client.answer(CHANGE, payee_inn=INN)
+
+    assert_no_canary(log.getvalue(), KEY, "token-of-tests")
+
+
+async def test_a_path_is_shown_and_a_key_is_told_on_purpose(play: Play, log: io.StringIO) -> None:
+    """The log shows the path with its id; an unknown outcome tells the operation id that reconciling needs."""
+    client = play(Script(ConnectionLost("cut"))).with_options(idempotency_key=KEY)
+
+    with pytest.raises(CabinetError) as caught:
+        await client.charges.pay(ChargeId("chg_1"), method=PaymentMethod.SBP)
+
+    assert "/v1/charges/chg_1/payments" in log.getvalue()
+    assert KEY in str(caught.value)
+    assert KEY not in log.getvalue()
+
+
+def test_requests_and_answers_show_what_is_allowed() -> None:
+    """The reprs of the wire's values show method, path, allowed headers and sizes, and hide the rest."""
+    headers = Headers([("Authorization", TOKEN), ("Content-Type", "application/json"), ("X-New", HEADER)])
+    request = Request(
+        method="GET",
+        url=f"https://u:{SECRET}@h/v1/x?kind=tax&inn={INN}#{CURSOR}",
+        headers=headers,
+        content=BODY.encode(),
+    )
+    response = Response(status=200, headers=headers, content=BODY.encode())
+
+    shown = f"{request!r} {response!r} {headers!r} {BearerToken(TOKEN)!r} {ClientCredentials('c', SECRET)!r}"
+
+    assert_no_canary(shown)
+    assert "GET https://h/v1/x?kind=tax&inn=hidden" in shown
+    assert "'content-type': 'application/json'" in shown
+
+
+def test_secrets_of_the_connection_are_hidden() -> None:
+    """The passwords of a key and of a proxy are in no repr."""
+    assert_no_canary(f"{Tls(key_password=SECRET)!r} {Proxy(url='http://p:1', username='u', password=SECRET)!r}")
+
+
+@pytest.mark.parametrize("url", ["", "//", "https://[::1]:1/a?b", "https://h/%zz?%zz=%zz", "a?b=c&b=d&&=", "?"])
+def test_any_address_can_be_shown(url: str) -> None:
+    """An address of any form is shown without failing, its values hidden."""
+    assert "c&" not in shown_url(url)
+
+
+def test_a_whole_value_stays_in_the_process() -> None:
+    """A wrong identifier is masked in the text, whole as an attribute, and not in a pickle."""
+    wrong = INN[:-1] + "4"
+
+    with pytest.raises(InvalidValue) as caught:
+        Inn(wrong)
+
+    assert caught.value.value == wrong
+    assert wrong not in told(caught.value)
+    assert pickle.loads(pickle.dumps(caught.value)).value is None  # noqa: S301  # our own bytes

@@ -1,0 +1,204 @@
+"""TLS: whom the transports trust, and who they are; certificates are made by the `openssl` program."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Literal
+
+import attrs
+import pytest
+
+from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, NetworkError, UsageError
+from cabinet_sdk.transports import Tls
+from tests.core.conftest import Dial
+from tests.core.raw_server import Connection, RawServer, json_answer
+from tests.core.scripted import CHANGE, READ
+
+OPENSSL = shutil.which("openssl")
+
+pytestmark = [
+    pytest.mark.feature("SE-01"),
+    pytest.mark.skipif(OPENSSL is None, reason="the program openssl makes the certificates"),
+]
+
+
+@attrs.frozen
+class Certificates:
+    """PEM files of an authority and of what it issued."""
+
+    folder: Path
+
+    def file(self, name: str) -> Path:
+        """Return a certificate or, with ``.key``, its private key."""
+        return self.folder / name
+
+    def context(self, name: str) -> ssl.SSLContext:
+        """Return what a server of that certificate speaks TLS with."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.file(f"{name}.pem"), self.file(f"{name}.key"))
+        return context
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Make an authority, servers of the right and of a wrong name, an expired one, and a client."""
+    folder = tmp_path_factory.mktemp("certificates")
+
+    def run(*arguments: str) -> None:
+        subprocess.run([OPENSSL or "openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    def key(name: str) -> tuple[str, ...]:
+        return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{name}.key")
+
+    for name, subject in (("ca", "/CN=Test CA"), ("self", "/CN=127.0.0.1")):
+        run(
+            *("req", "-x509", *key(name), "-out", f"{name}.pem", "-days", "2", "-subj", subject),
+            *(("-addext", "subjectAltName=IP:127.0.0.1") if name == "self" else ()),
+            *(("-addext", "keyUsage=critical,keyCertSign") if name == "ca" else ()),
+        )
+    names = {"right": "IP:127.0.0.1", "wrong": "DNS:other.example", "expired": "IP:127.0.0.1", "client": "DNS:client"}
+    for name, alternative in names.items():
+        (folder / f"{name}.ext").write_text(
+            f"subjectAltName={alternative}\nauthorityKeyIdentifier=keyid\nkeyUsage=digitalSignature\n", encoding="ascii"
+        )
+        run("req", *key(name), "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        run(
+            *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
+            *("-out", f"{name}.pem", "-extfile", f"{name}.ext", "-days", "-1" if name == "expired" else "2"),
+        )
+    run("ec", "-in", "client.key", "-aes256", "-passout", "pass:open sesame", "-out", "locked.key")
+    return Certificates(folder)
+
+
+async def test_ones_own_authority_is_trusted(dial: Dial, certificates: Certificates) -> None:
+    """With a corporate CA in `Tls` its servers are trusted."""
+    with serving(certificates, "right") as server:
+        client = dial(server.url, tls=Tls(ca_file=certificates.file("ca.pem")))
+
+        assert (await client.answer(READ)).value.name == "a thing"
+
+    assert server.failures == []
+
+
+def serving(certificates: Certificates, name: str, **options: object) -> RawServer:
+    """Return a server that answers over TLS with that certificate."""
+    context = certificates.context(name)
+    for option, value in options.items():
+        setattr(context, option, value)
+    if options.get("verify_mode"):
+        context.load_verify_locations(certificates.file("ca.pem"))
+    peers: list[str] = []
+
+    def serve(connection: Connection) -> None:
+        assert isinstance(connection.socket, ssl.SSLSocket)
+        while request := connection.read():
+            server.requests.append(request)
+            peers.append(str((connection.socket.getpeercert() or {}).get("subject")))
+            connection.write(json_answer(b'{"name":"%s"}' % (b"client" if "client" in peers[-1] else b"a thing")))
+
+    server = RawServer(serve, tls=context)
+    return server
+
+
+UNTRUSTED: dict[str, tuple[str, str | None]] = {
+    "self-signed": ("self", "ca.pem"),
+    "authority unknown": ("right", None),
+    "wrong name": ("wrong", "ca.pem"),
+    "expired": ("expired", "ca.pem"),
+}
+
+
+@pytest.mark.parametrize("name, ca", UNTRUSTED.values(), ids=UNTRUSTED.keys())
+async def test_who_is_not_trusted_gets_nothing(
+    dial: Dial, certificates: Certificates, name: str, ca: str | None
+) -> None:
+    """Experiment 48: self-signed, unknown, misnamed and expired servers are refused before a byte of the request."""
+    with serving(certificates, name) as server:
+        client = dial(server.url, tls=Tls(ca_file=certificates.file(ca)) if ca else None)
+        for row in (READ, CHANGE):
+            with pytest.raises(ConnectionFailed, match=r"(?i)certificate"):
+                await client.answer(row)
+
+    assert server.requests == []
+
+
+async def test_a_certificate_may_be_trusted_itself(dial: Dial, certificates: Certificates) -> None:
+    """A self-signed certificate is trusted where it is named as the authority."""
+    with serving(certificates, "self") as server:
+        client = dial(server.url, tls=Tls(ca_file=str(certificates.file("self.pem"))))
+
+        assert (await client.answer(READ)).value.name == "a thing"
+
+
+@pytest.mark.parametrize("key", ["client.key", "locked.key"])
+async def test_the_client_shows_its_certificate(dial: Dial, certificates: Certificates, key: str) -> None:
+    """A service that asks for a client's certificate gets the one in `Tls`, its key locked or not."""
+    with serving(certificates, "right", verify_mode=ssl.CERT_REQUIRED) as server:
+        tls = Tls(
+            ca_file=certificates.file("ca.pem"),
+            certificate=certificates.file("client.pem"),
+            key=certificates.file(key),
+            key_password="open sesame" if key == "locked.key" else None,
+        )
+
+        assert (await dial(server.url, tls=tls).answer(READ)).value.name == "client"
+
+
+async def test_a_client_without_its_certificate_is_refused(dial: Dial, certificates: Certificates) -> None:
+    """A service that gets no certificate breaks the connection, and that is a network error of ours."""
+    with serving(certificates, "right", verify_mode=ssl.CERT_REQUIRED) as server, pytest.raises(NetworkError):
+        await dial(server.url, tls=Tls(ca_file=certificates.file("ca.pem"))).answer(READ)
+
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("minimum, works", [("1.3", False), ("1.2", True)])
+async def test_old_protocols_are_refused(
+    dial: Dial,
+    certificates: Certificates,
+    minimum: Literal["1.2", "1.3"],
+    works: bool,
+) -> None:
+    """A service that speaks TLS 1.2 only is refused unless `Tls` allows it."""
+    with serving(certificates, "right", maximum_version=ssl.TLSVersion.TLSv1_2) as server:
+        client = dial(server.url, tls=Tls(ca_file=certificates.file("ca.pem"), minimum_version=minimum))
+        if works:
+            assert (await client.answer(READ)).value.name == "a thing"
+        else:
+            with pytest.raises(ConnectionFailed):
+                await client.answer(READ)
+
+
+async def test_plain_http_is_no_fallback(dial: Dial, certificates: Certificates) -> None:
+    """A server that answers an https address in the clear gets no request."""
+
+    def serve(connection: Connection) -> None:
+        server.requests.append(connection.socket.recv(65536))
+        connection.write(json_answer())
+
+    with RawServer(serve) as server:
+        client = dial(server.url.replace("http:", "https:"), tls=Tls(ca_file=certificates.file("ca.pem")))
+        with pytest.raises((ConnectionFailed, ConnectionLost)):
+            await client.answer(READ)
+
+    assert not any(b"/v1" in request for request in server.requests)
+
+
+@pytest.mark.parametrize("file", ["ca_file", "certificate", "key_password"])
+async def test_files_that_cannot_be_used_are_a_mistake_of_the_program(
+    dial: Dial, certificates: Certificates, file: str
+) -> None:
+    """A file that is missing, or a wrong password of a key, is named as such and nothing is sent."""
+    missing = certificates.file("missing.pem")
+    values = {
+        "ca_file": Tls(ca_file=missing),
+        "certificate": Tls(certificate=missing),
+        "key_password": Tls(
+            certificate=certificates.file("client.pem"), key=certificates.file("locked.key"), key_password="wrong"
+        ),
+    }
+    with pytest.raises(UsageError, match="Tls"):
+        await dial("https://127.0.0.1:9/v1", tls=values[file]).answer(CHANGE)
