@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, TypeAlias, cast, final
 
@@ -20,6 +22,10 @@ from reference_server.respond import BASE_PATH, REQUEST_ID
 from reference_server.world import World
 
 __all__ = ["App", "Receive", "Scope", "Send"]
+
+# How long and how much a client may send after its request has been refused.
+_LINGER_SECONDS = 5
+_LINGER_BYTES = 64 * 1024 * 1024
 
 # Any: ASGI's own types are open mappings.
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -59,7 +65,7 @@ class App:
         with SpooledTemporaryFile(max_size=MAX_BODY) as spool:
             content = await _body(headers, receive, limit, cast("BinaryIO", spool))
             if content is None:
-                await _send(send, _too_large(headers, origin, limit))
+                await _send(send, _too_large(headers, origin, limit), before_end=partial(_linger, receive))
                 return
             request = Request(
                 method=scope["method"],
@@ -134,7 +140,24 @@ def _too_large(headers: Headers, origin: str, limit: int) -> Response:
     )
 
 
-async def _send(send: Send, response: Response) -> None:
+async def _linger(receive: Receive) -> None:
+    """
+    Let a client send on for a while, unread.
+
+    Were the connection closed at once, what is still on its way would be answered with a reset, and most clients would
+    not see the refusal for it.
+    """
+    length = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while length < _LINGER_BYTES:
+                message = await receive()
+                length += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    break
+
+
+async def _send(send: Send, response: Response, before_end: Callable[[], Awaitable[None]] | None = None) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.pairs()]
     if response.status != 304 and "content-length" not in response.headers:
         headers.append((b"content-length", str(len(response.content)).encode()))
@@ -144,4 +167,9 @@ async def _send(send: Send, response: Response) -> None:
         pieces = iter(cast("ByteStream", response.stream))
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": response.content})
+    if before_end is None:
+        await send({"type": "http.response.body", "body": response.content})
+        return
+    await send({"type": "http.response.body", "body": response.content, "more_body": True})
+    await before_end()
+    await send({"type": "http.response.body", "body": b""})

@@ -19,6 +19,10 @@ from cabinet_sdk.charges.models import (
     ChargeStatus,
     Payment,
     PaymentId,
+    Refund,
+    RefundId,
+    RefundMethod,
+    RefundStatus,
     Requisites,
 )
 from cabinet_sdk.types import (
@@ -41,6 +45,41 @@ from reference_server.session import Work
 __all__ = ["ChargesControl"]
 
 _NOTHING = Money.from_kopecks(0)
+
+# What `check_books` looks for: each query finds the ids of what is wrong.
+_BREACHES = {
+    "charges disagree with the ledger": (
+        "SELECT id FROM charges WHERE paid != (SELECT coalesce(sum(amount), 0) FROM ledger"
+        " WHERE account = 'charge:' || charges.id)"
+    ),
+    "charges disagree with the payments under way": (
+        "SELECT id FROM charges WHERE pending != (SELECT coalesce(sum(i.amount - i.credited), 0)"
+        " FROM payment_items i JOIN payments p ON p.id = i.payment_id WHERE i.charge_id = charges.id"
+        " AND p.status IN ('created', 'awaiting_confirmation'))"
+    ),
+    "charges disagree with the refunds under way": (
+        "SELECT id FROM charges WHERE refunding != (SELECT coalesce(sum(amount), 0) FROM refunds"
+        " WHERE charge_id = charges.id AND status IN ('requested', 'in_progress'))"
+    ),
+    "charges paid back more than they had got": (
+        "SELECT id FROM charges WHERE (SELECT coalesce(sum(amount), 0) FROM refunds"
+        " WHERE charge_id = charges.id AND status = 'completed')"
+        " > (SELECT coalesce(sum(amount), 0) FROM ledger WHERE account = 'charge:' || charges.id AND amount > 0)"
+    ),
+    "refunds disagree with what the ledger says they moved": (
+        "SELECT id FROM refunds WHERE CASE status WHEN 'completed' THEN amount ELSE 0 END"
+        " != (SELECT coalesce(-sum(amount), 0) FROM ledger"
+        " WHERE source = refunds.id AND account = 'charge:' || refunds.charge_id)"
+    ),
+    "advances disagree with the ledger": (
+        "SELECT id FROM refunds WHERE advance != (SELECT coalesce(sum(amount), 0) FROM ledger"
+        " WHERE account = 'advance:' || refunds.id)"
+    ),
+    "offsets disagree with what they paid": (
+        "SELECT id FROM refunds WHERE method = 'future_payments' AND status = 'completed' AND amount - advance"
+        " != (SELECT coalesce(sum(amount), 0) FROM refund_items WHERE refund_id = refunds.id)"
+    ),
+}
 
 
 @final
@@ -123,14 +162,24 @@ class ChargesControl:
             if amount.kopecks <= 0:
                 msg = f"a charge is above zero, not {amount}"
                 raise ValueError(msg)
-            rules.accrue(work, profile, charge)
-            return attrs.evolve(charge, overdue=charge.due_on < work.today)
+            charge = rules.accrue(work, profile, charge)
+            return attrs.evolve(charge, overdue=charge.due_on < work.today and charge.paid < charge.amount)
 
     def script(self, *outcomes: rules.Outcome) -> None:
         """Have the payments to come end like this, in their order; without a script they succeed by the clock."""
         with self._work() as work:
             for outcome in outcomes:
-                store.script_outcome(work, outcome)
+                store.script_outcome(work, "payment", outcome)
+
+    def script_refunds(self, *outcomes: rules.Outcome) -> None:
+        """
+        Have the refunds to come end like this, in their order; without a script they are carried out by the clock.
+
+        What is held stays as it is until `complete_refund` or `refuse_refund`.
+        """
+        with self._work() as work:
+            for outcome in outcomes:
+                store.script_outcome(work, "refund", outcome)
 
     def confirm(self, payment_id: PaymentId) -> Payment:
         """Confirm a pending payment now, in the payer's place."""
@@ -149,6 +198,62 @@ class ChargesControl:
             decide(work, payment)
             decided = store.payment_by_id(work, payment_id)
             return payment if decided is None else decided
+
+    def request_refund(
+        self, profile: Profile, charge: Charge, method: RefundMethod, amount: Money | None = None
+    ) -> Refund:
+        """
+        Request the refund of an overpayment, in the profile's place.
+
+        Raises:
+            Problem: As the service would answer.
+        """
+        with self._work() as work:
+            return self._seen(work, rules.request_refund(work, profile, charge.id, method, amount))
+
+    def choose_card(self, refund_id: RefundId) -> Refund:
+        """Choose the bank card of a refund that awaits it, in its holder's place."""
+
+        def choose(work: Work, refund: Refund) -> None:
+            if refund.confirmation is None:
+                msg = f"the refund {refund_id} awaits no card"
+                raise ValueError(msg)
+            rules.choose_card(work, refund)
+
+        return self._decide_refund(refund_id, choose)
+
+    def order_refund(self, refund_id: RefundId) -> Refund:
+        """Grant a requested refund now, in the payee's place; the Treasury carries it out the next working day."""
+
+        def order(work: Work, refund: Refund) -> None:
+            if refund.status != RefundStatus.REQUESTED or refund.method == RefundMethod.FUTURE_PAYMENTS:
+                msg = f"the refund {refund_id} needs no order to the Treasury"
+                raise ValueError(msg)
+            rules.order_refund(work, refund)
+
+        return self._decide_refund(refund_id, order)
+
+    def complete_refund(self, refund_id: RefundId) -> Refund:
+        """Carry out a pending refund now."""
+        return self._decide_refund(refund_id, rules.complete_refund)
+
+    def refuse_refund(self, refund_id: RefundId, reason: str = "Заявление подано не тем, кто платил") -> Refund:
+        """Refuse a pending refund now, in the payee's place."""
+        return self._decide_refund(refund_id, lambda work, refund: rules.refuse_refund(work, refund, reason))
+
+    def _decide_refund(self, refund_id: RefundId, decide: Callable[[Work, Refund], None]) -> Refund:
+        with self._work() as work:
+            refund = store.refund_by_id(work, refund_id)
+            if refund is None or refund.status.final:
+                msg = f"no pending refund {refund_id}"
+                raise ValueError(msg)
+            decide(work, refund)
+            return self._seen(work, refund)
+
+    @staticmethod
+    def _seen(work: Work, refund: Refund) -> Refund:
+        seen = store.refund_by_id(work, refund.id)
+        return refund if seen is None else seen
 
     def receive_transfer(
         self,
@@ -191,26 +296,21 @@ class ChargesControl:
 
     def check_books(self) -> None:
         """
-        Compare what charges say with the ledger.
+        Compare what charges, payments and refunds say with the ledger.
 
         Raises:
-            AssertionError: The ledger does not sum to zero, or a charge disagrees with it.
+            AssertionError: The ledger does not sum to zero, or something disagrees with it.
         """
         with self._work() as work:
             total = work.database.one("SELECT coalesce(sum(amount), 0) AS total FROM ledger")
             if total is None or total["total"] != 0:
                 msg = "the ledger does not sum to zero"
                 raise AssertionError(msg)
-            wrong = work.database.all(
-                "SELECT id FROM charges WHERE paid != (SELECT coalesce(sum(amount), 0) FROM ledger"
-                " WHERE account = 'charge:' || charges.id)"
-                " OR pending != (SELECT coalesce(sum(i.amount - i.credited), 0)"
-                " FROM payment_items i JOIN payments p ON p.id = i.payment_id WHERE i.charge_id = charges.id"
-                " AND p.status IN ('created', 'awaiting_confirmation'))",
-            )
-            if wrong:
-                msg = f"charges disagree with the ledger: {[row['id'] for row in wrong]}"
-                raise AssertionError(msg)
+            for what, query in _BREACHES.items():
+                wrong = work.database.all(query)
+                if wrong:
+                    msg = f"{what}: {[row['id'] for row in wrong]}"
+                    raise AssertionError(msg)
 
 
 def _requisites(kind: ChargeKind, purpose: str, uin: Uin | None) -> Requisites:

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
+from collections.abc import Mapping
+from math import ceil
 from typing import TypeAlias
 
-from cabinet_sdk.charges.errors import ChargeNotFound, PaymentNotFound
-from cabinet_sdk.charges.models import BankTransfer, Charge, ChargeEvent, ChargeOrder, Payment
+from cabinet_sdk.charges.errors import ChargeNotFound, PaymentNotFound, RefundNotFound
+from cabinet_sdk.charges.models import (
+    BankTransfer,
+    Charge,
+    ChargeEvent,
+    ChargeOrder,
+    Overpayment,
+    Payment,
+    Refund,
+)
 from cabinet_sdk.charges.operations import (
     GET_CHARGE,
     GET_PAYMENT,
+    GET_REFUND,
     LIST_BANK_TRANSFERS,
     LIST_CHARGE_EVENTS,
     LIST_CHARGES,
+    LIST_OVERPAYMENTS,
+    LIST_PAYMENTS,
+    LIST_REFUNDS,
     PAY_CHARGE,
     PAY_CHARGES,
+    REQUEST_REFUND,
     GetCharge,
     GetPayment,
+    GetRefund,
     ItemToPay,
     ListBankTransfers,
     ListChargeEvents,
     ListCharges,
+    ListOverpayments,
+    ListPayments,
+    ListRefunds,
     PayCharge,
     PayCharges,
+    RequestRefund,
 )
+from cabinet_sdk.types import MOSCOW, Period
 from reference_server.charges import rules, store
+from reference_server.clock import to_micros
 from reference_server.database import Value
 from reference_server.paging import Selection
 from reference_server.routing import handles
@@ -42,6 +65,24 @@ _ORDERS = {
 }
 
 
+# The longest pause between two looks at a refund, which takes working days.
+_LOOK_AGAIN = 3600
+
+
+def _equal(columns: Mapping[str, str | None]) -> list[Condition]:
+    return [(f"{column} = ?", (str(value),)) for column, value in columns.items() if value is not None]
+
+
+def _created_in(period: Period | None) -> list[Condition]:
+    """Return the condition that something was created in these days, in Moscow."""
+    if period is None:
+        return []
+    midnight = dt.time(0)
+    first = dt.datetime.combine(period.first, midnight, MOSCOW)
+    last = dt.datetime.combine(period.last, midnight, MOSCOW) + dt.timedelta(days=1)
+    return [("created_at >= ? AND created_at < ?", (to_micros(first), to_micros(last)))]
+
+
 @handles(LIST_CHARGES)
 def list_charges(session: Session, request: ListCharges) -> Selection[Charge]:
     today = session.work.today
@@ -56,11 +97,13 @@ def list_charges(session: Session, request: ListCharges) -> Selection[Charge]:
         "uin": request.uin,
         "order_number": request.order_number,
     }
-    conditions += [(f"{column} = ?", (str(value),)) for column, value in equal.items() if value is not None]
+    conditions += _equal(equal)
     if request.overdue is True:
         conditions += [("paid < amount", ()), ("due_on < ?", (today.isoformat(),))]
     elif request.overdue is False:
         conditions.append(("(paid >= amount OR due_on >= ?)", (today.isoformat(),)))
+    if request.overpaid is not None:
+        conditions.append(("paid > amount" if request.overpaid else "paid <= amount", ()))
     keys, descending = _ORDERS[request.order or ChargeOrder.NEWEST]
 
     def read(rows: list[sqlite3.Row]) -> list[Charge]:
@@ -68,7 +111,8 @@ def list_charges(session: Session, request: ListCharges) -> Selection[Charge]:
 
     return Selection(
         columns=store.CHARGE_COLUMNS,
-        source="charges",
+        # Overpaid charges are few: whatever else is asked of them, they are looked up and nothing is scanned for them.
+        source="charges INDEXED BY charges_overpaid_by_accrual" if request.overpaid else "charges",
         conditions=conditions,
         keys=keys,
         descending=descending,
@@ -128,6 +172,25 @@ def get_payment(session: Session, request: GetPayment) -> Payment:
     return payment
 
 
+@handles(LIST_PAYMENTS)
+def list_payments(session: Session, request: ListPayments) -> Selection[Payment]:
+    conditions: list[Condition] = [("profile_id = ?", (session.profile.id,))]
+    conditions += _equal({"status": request.status, "method": request.method})
+    conditions += _created_in(request.period)
+
+    def read(rows: list[sqlite3.Row]) -> list[Payment]:
+        return store.payments_from(session.work.database, rows, session.origin)
+
+    return Selection(
+        columns="*",
+        source="payments",
+        conditions=conditions,
+        keys=("created_at", "id"),
+        descending=True,
+        read=read,
+    )
+
+
 @handles(LIST_BANK_TRANSFERS)
 def list_bank_transfers(session: Session, request: ListBankTransfers) -> Selection[BankTransfer]:
     conditions: list[Condition] = [("profile_id = ?", (session.profile.id,))]
@@ -142,6 +205,66 @@ def list_bank_transfers(session: Session, request: ListBankTransfers) -> Selecti
         source="bank_transfers",
         conditions=conditions,
         keys=("received_at", "id"),
+        descending=True,
+        read=read,
+    )
+
+
+@handles(LIST_OVERPAYMENTS)
+def list_overpayments(session: Session, request: ListOverpayments) -> Selection[Overpayment]:
+    conditions: list[Condition] = [("profile_id = ?", (session.profile.id,)), ("paid > amount", ())]
+    conditions += _equal({"kind": request.kind})
+    if request.period is not None:
+        days = request.period.first.isoformat(), request.period.last.isoformat()
+        conditions.append(("overpaid_on BETWEEN ? AND ?", days))
+
+    def read(rows: list[sqlite3.Row]) -> list[Overpayment]:
+        return store.overpayments_from(session.work.database, rows, session.origin)
+
+    return Selection(
+        columns=store.OVERPAYMENT_COLUMNS,
+        source="charges",
+        conditions=conditions,
+        # The day stands as long as the overpayment does.
+        keys=("overpaid_on", "id"),
+        descending=True,
+        read=read,
+    )
+
+
+@handles(REQUEST_REFUND)
+def request_refund(session: Session, request: RequestRefund) -> Refund:
+    refund = rules.request_refund(session.work, session.profile, request.charge_id, request.method, request.amount)
+    return get_refund(session, GetRefund(refund.id))
+
+
+@handles(GET_REFUND)
+def get_refund(session: Session, request: GetRefund) -> Refund:
+    work = session.work
+    refund = store.refund_by_id(work, request.refund_id, profile_id=session.profile.id, origin=session.origin)
+    if refund is None:
+        raise RefundNotFound
+    if not refund.status.final:
+        next_at = store.next_step_of_refund(work, refund.id)
+        seconds = _LOOK_AGAIN if next_at is None else ceil((next_at - work.now).total_seconds())
+        session.come_back_in = min(max(seconds, 1), _LOOK_AGAIN)
+    return refund
+
+
+@handles(LIST_REFUNDS)
+def list_refunds(session: Session, request: ListRefunds) -> Selection[Refund]:
+    conditions: list[Condition] = [("profile_id = ?", (session.profile.id,))]
+    conditions += _equal({"charge_id": request.charge_id, "status": request.status, "method": request.method})
+    conditions += _created_in(request.period)
+
+    def read(rows: list[sqlite3.Row]) -> list[Refund]:
+        return store.refunds_from(session.work.database, rows, session.origin)
+
+    return Selection(
+        columns="*",
+        source="refunds",
+        conditions=conditions,
+        keys=("created_at", "id"),
         descending=True,
         read=read,
     )

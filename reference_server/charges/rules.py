@@ -1,7 +1,10 @@
 """
-What may happen to charges and payments, and what follows.
+What may happen to charges, payments and refunds, and what follows.
 
-Rule: whatever moves money goes through `_credit`, which changes the charge, the ledger and the history together.
+Rule: whatever moves money goes through `_credit` or `_take`, which change the charge, the ledger and the history
+together.
+
+It is longer than other modules because the rooms of an area are fixed, and all of this is rules.
 """
 
 from __future__ import annotations
@@ -14,24 +17,37 @@ from typing import final
 
 import attrs
 
-from cabinet_sdk.charges.errors import AmountExceedsDue, ChargeNotFound, MethodNotLinked, NothingDue
+from cabinet_sdk.charges.errors import (
+    AmountExceedsDue,
+    AmountExceedsOverpayment,
+    ChargeNotFound,
+    MethodNotLinked,
+    NothingDue,
+    NothingOverpaid,
+)
 from cabinet_sdk.charges.models import (
     BankTransfer,
     BankTransferId,
     BankTransferStatus,
     Charge,
     ChargeEventKind,
+    ChargeId,
     ChargeKind,
     Payment,
     PaymentId,
     PaymentItem,
     PaymentMethod,
     PaymentStatus,
+    Refund,
+    RefundId,
+    RefundMethod,
+    RefundStatus,
     Requisites,
 )
 from cabinet_sdk.charges.operations import ItemToPay
 from cabinet_sdk.errors import FieldError, InvalidRequest
 from cabinet_sdk.types import (
+    MOSCOW,
     AccountNumber,
     Bik,
     Code,
@@ -44,6 +60,7 @@ from cabinet_sdk.types import (
     TreasuryAccount,
     Uin,
     code,
+    moscow_date,
 )
 from reference_server.charges import store
 from reference_server.clock import to_micros
@@ -55,12 +72,17 @@ __all__ = [
     "SINGLE_TAX_KINDS",
     "Outcome",
     "accrue",
+    "choose_card",
+    "complete_refund",
     "decline",
     "distribute",
     "expire",
+    "order_refund",
     "pay",
     "receive",
     "receive_for",
+    "refuse_refund",
+    "request_refund",
     "single_tax_requisites",
     "step",
     "succeed",
@@ -71,7 +93,7 @@ SINGLE_TAX_KINDS = frozenset({ChargeKind.TAX, ChargeKind.CONTRIBUTION, ChargeKin
 
 SINGLE_TAX_KBK = Kbk.trusted("18201061201010000510")
 
-_LINKED = frozenset({PaymentMethod.LINKED_CARD, PaymentMethod.LINKED_ACCOUNT})
+_LINKED = frozenset({PaymentMethod.LINKED_CARD, PaymentMethod.LINKED_ACCOUNT, RefundMethod.LINKED_CARD})
 
 # How long a payment waits for what it needs: a transfer takes banking days, a page is open for a quarter of an hour.
 _TERM = dt.timedelta(minutes=15)
@@ -79,15 +101,19 @@ _TRANSFER_TERM = dt.timedelta(days=5)
 # How long the authorities that the server plays take, by the world's clock.
 _TO_CONFIRMATION = dt.timedelta(seconds=1)
 _TO_OUTCOME = dt.timedelta(seconds=2)
+_TO_CARD = dt.timedelta(seconds=2)
+# When authorities begin to work, in Moscow.
+_OPENING = dt.time(9)
 
 _PAYMENT_NUMBER_LENGTH = 12
+_REFUND_NUMBER_LENGTH = 10
 _PAYMENT_NUMBER = re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])")
 _UIN = re.compile(r"(?<!\w)(?:[0-9]{25}|\w{20})(?!\w)")
 
 
 @final
 class Outcome(Code):
-    """What becomes of a payment when its payer is asked."""
+    """What becomes of a payment when its payer is asked, and of a refund when the payee decides."""
 
     SUCCEED = code("Подтвердить")
     DECLINE = code("Отклонить")
@@ -112,9 +138,9 @@ def single_tax_requisites(purpose: str) -> Requisites:
     )
 
 
-def accrue(work: Work, profile: Profile, charge: Charge) -> None:
+def accrue(work: Work, profile: Profile, charge: Charge) -> Charge:
     """
-    Enter a new charge.
+    Enter a new charge, and pay it from what earlier overpayments have left for it; return it as it stands then.
 
     Raises:
         ValueError: The charge breaks a rule of its kind.
@@ -137,6 +163,22 @@ def accrue(work: Work, profile: Profile, charge: Charge) -> None:
         raise ValueError(msg)
     store.insert_charge(work, profile.id, charge)
     store.add_event(work, charge.id, ChargeEventKind.ACCRUED, charge.amount, charge.purpose)
+    for refund in store.advances(work, profile.id, charge):
+        charge = _apply_advance(work, profile, refund, charge)
+    return charge
+
+
+def _apply_advance(work: Work, profile: Profile, refund: Refund, charge: Charge) -> Charge:
+    share = min(refund.advance, charge.due)
+    if not share:
+        return charge
+    store.add_advance(work, refund.id, -share)
+    store.post(work, refund.id, _account(charge.id), share, against=_advance(refund))
+    comment = f"Аванс по заявлению № {refund.number} зачтён: {charge.purpose}"
+    _tell(work, refund, ChargeEventKind.ADVANCE_APPLIED, share, comment)
+    _bring(work, refund, charge.id, share)
+    applied = store.charge_by_id(work, profile.id, charge.id)
+    return charge if applied is None else applied
 
 
 def pay(
@@ -178,7 +220,7 @@ def pay(
         expires_at=expires_at,
     )
     # The authorities that the server plays follow the clock unless a test has scripted what they do next.
-    outcome = store.take_scripted_outcome(work) or Outcome.SUCCEED
+    outcome = store.take_scripted_outcome(work, "payment") or Outcome.SUCCEED
     next_at = expires_at if by_transfer else work.now + _TO_CONFIRMATION
     store.insert_payment(work, profile.id, payment, outcome, next_at)
     for part in parts:
@@ -206,13 +248,20 @@ def _part(work: Work, profile: Profile, item: ItemToPay, field: str) -> PaymentI
 
 
 def step(work: Work) -> None:
-    """Let happen what the clock has made due, each at its own moment: payers confirm, banks credit, terms run out."""
-    while steps := store.due_payments(work):
-        for payment, outcome, at in steps:
-            _step(attrs.evolve(work, now=at), payment, outcome)
+    """
+    Let happen what the clock has made due, each at its own moment.
+
+    Payers confirm and choose cards, banks credit, payees decide, the Treasury carries out, terms run out.
+    """
+    while (due := store.next_step(work)) is not None:
+        then = attrs.evolve(work, now=due.at)
+        if isinstance(due.subject, Payment):
+            _step_payment(then, due.subject, due.outcome)
+        else:
+            _step_refund(then, due.subject, due.outcome)
 
 
-def _step(work: Work, payment: Payment, outcome: str) -> None:
+def _step_payment(work: Work, payment: Payment, outcome: str) -> None:
     waits = outcome == Outcome.HOLD or payment.method == PaymentMethod.BANK_TRANSFER
     if payment.status == PaymentStatus.CREATED:
         next_at = payment.expires_at if waits else work.now + _TO_OUTCOME
@@ -307,7 +356,7 @@ def _credit(
     order_number: str,
 ) -> None:
     store.update_charge(work, charge_id, paid=amount.kopecks, pending=-pending.kopecks)
-    store.post(work, source, f"charge:{charge_id}", amount)
+    store.post(work, source, _account(charge_id), amount)
     store.add_event(
         work,
         charge_id,
@@ -317,6 +366,172 @@ def _credit(
         payment_id=payment_id,
         payment_order_number=order_number,
     )
+
+
+def _take(work: Work, refund: Refund, amount: Money, to: str, *, kind: ChargeEventKind, comment: str) -> None:
+    """Move what a refund holds from its charge to another account of the ledger."""
+    store.update_charge(work, refund.charge_id, paid=-amount.kopecks, refunding=-amount.kopecks)
+    store.post(work, refund.id, to, amount, against=_account(refund.charge_id))
+    _tell(work, refund, kind, amount, comment)
+
+
+def _bring(work: Work, refund: Refund, charge_id: str, amount: Money) -> None:
+    """Credit an offset to the charge that it pays; whoever took the money has entered it in the ledger."""
+    store.update_charge(work, charge_id, paid=amount.kopecks)
+    store.add_refund_item(work, refund.id, charge_id, amount)
+    comment = f"Зачтена переплата по заявлению № {refund.number}"
+    store.add_event(work, charge_id, ChargeEventKind.OFFSET_CREDITED, amount, comment, refund_id=refund.id)
+
+
+def _tell(work: Work, refund: Refund, kind: ChargeEventKind, amount: Money, comment: str) -> None:
+    order_number = refund.payment_order_number
+    store.add_event(
+        work, refund.charge_id, kind, amount, comment, payment_order_number=order_number, refund_id=refund.id
+    )
+
+
+def _account(charge_id: str) -> str:
+    return f"charge:{charge_id}"
+
+
+def _advance(refund: Refund) -> str:
+    return f"advance:{refund.id}"
+
+
+def request_refund(
+    work: Work,
+    profile: Profile,
+    charge_id: ChargeId,
+    method: RefundMethod,
+    amount: Money | None,
+) -> Refund:
+    """Request the refund of what a charge of the profile is overpaid by, and hold its amount."""
+    charge = store.charge_by_id(work, profile.id, charge_id)
+    if charge is None:
+        raise ChargeNotFound
+    if amount is not None and amount.kopecks <= 0:
+        error = FieldError("amount", "positive", "expected an amount above zero")
+        raise InvalidRequest(errors=(error,))
+    if method in _LINKED and method not in profile.linked:
+        raise MethodNotLinked(members={"method": method})
+    refundable = charge.overpaid - charge.refunding
+    if not refundable:
+        raise NothingOverpaid(members={"charge_id": charge.id})
+    if amount is not None and amount > refundable:
+        raise AmountExceedsOverpayment(members={"charge_id": charge.id, "refundable": str(refundable)})
+    refund = Refund(
+        id=RefundId(work.ids.new("ref")),
+        charge_id=charge.id,
+        status=RefundStatus.REQUESTED,
+        method=method,
+        amount=refundable if amount is None else amount,
+        number=work.ids.digits(_REFUND_NUMBER_LENGTH),
+        created_at=work.now,
+    )
+    outcome = store.take_scripted_outcome(work, "refund") or Outcome.SUCCEED
+    if outcome == Outcome.HOLD:
+        next_at = None
+    elif method == RefundMethod.BANK_CARD:
+        next_at = work.now + _TO_CARD
+    else:
+        next_at = _next_working_day(work.now)
+    store.insert_refund(work, profile.id, refund, outcome, next_at)
+    store.update_charge(work, charge.id, refunding=refund.amount.kopecks)
+    comment = f"Заявление № {refund.number}: {_how(method)}"
+    _tell(work, refund, ChargeEventKind.REFUND_REQUESTED, refund.amount, comment)
+    return refund
+
+
+def _how(method: RefundMethod) -> str:
+    return method.label[0].lower() + method.label[1:]
+
+
+def _next_working_day(now: dt.datetime) -> dt.datetime:
+    """
+    Return when the payee or the Treasury does what it has to do by the next day (Tax Code, art. 78 and 79).
+
+    Days are working days (art. 6.1 p. 6); of those that are not, only weekends are known here.
+    """
+    day = moscow_date(now) + dt.timedelta(days=1)
+    while day.weekday() >= 5:
+        day += dt.timedelta(days=1)
+    return dt.datetime.combine(day, _OPENING, MOSCOW).astimezone(dt.UTC)
+
+
+def _step_refund(work: Work, refund: Refund, outcome: str) -> None:
+    if outcome == Outcome.HOLD:
+        store.update_refund(work, refund, refund.status)
+    elif refund.confirmation is not None:
+        choose_card(work, refund)
+    elif outcome == Outcome.DECLINE:
+        refuse_refund(work, refund, "Переплата не подтверждена администратором доходов")
+    elif refund.method != RefundMethod.FUTURE_PAYMENTS and refund.status == RefundStatus.REQUESTED:
+        order_refund(work, refund)
+    else:
+        complete_refund(work, refund)
+
+
+def choose_card(work: Work, refund: Refund) -> None:
+    """Let the holder of a refund that awaits it choose the bank card."""
+    store.update_refund(work, refund, refund.status, next_at=_next_working_day(work.now))
+
+
+def order_refund(work: Work, refund: Refund) -> None:
+    """Grant a refund: the order goes to the Treasury, which carries it out the next working day."""
+    order_number = work.ids.digits(6)
+    next_at = _next_working_day(work.now)
+    store.update_refund(work, refund, RefundStatus.IN_PROGRESS, next_at=next_at, order_number=order_number)
+    ordered = attrs.evolve(refund, payment_order_number=order_number)
+    comment = f"Заявление № {refund.number} удовлетворено, поручение № {order_number}"
+    _tell(work, ordered, ChargeEventKind.REFUND_ORDERED, refund.amount, comment)
+
+
+def refuse_refund(work: Work, refund: Refund, reason: str) -> None:
+    """Refuse a pending refund and free what it held."""
+    store.update_refund(work, refund, RefundStatus.REFUSED, reason=reason)
+    store.update_charge(work, refund.charge_id, refunding=-refund.amount.kopecks)
+    _tell(work, refund, ChargeEventKind.REFUND_REFUSED, refund.amount, reason)
+
+
+def complete_refund(work: Work, refund: Refund) -> None:
+    """Carry out a pending refund: the money leaves the charge for good."""
+    if refund.method == RefundMethod.FUTURE_PAYMENTS:
+        store.update_refund(work, refund, RefundStatus.COMPLETED)
+        _offset(work, refund)
+        return
+    if refund.payment_order_number is None:
+        refund = attrs.evolve(refund, payment_order_number=work.ids.digits(6))
+    store.update_refund(work, refund, RefundStatus.COMPLETED, order_number=refund.payment_order_number)
+    comment = f"Возвращено по заявлению № {refund.number}: {_how(refund.method)}"
+    _take(work, refund, refund.amount, store.BANK, kind=ChargeEventKind.REFUND_COMPLETED, comment=comment)
+
+
+def _offset(work: Work, refund: Refund) -> None:
+    """
+    Pay other charges of the same account with an overpayment; the rest stays for those to come.
+
+    Money of one payee cannot pay another's charge. Taxes, contributions and penalties are one account (ЕНС) and are
+    paid in the order of the Tax Code; charges of any other payee by their terms, the earliest first. What payments
+    under way will pay is left to them.
+    """
+    profile_id = store.profile_of_charge(work, refund.charge_id)
+    charge = None if profile_id is None else store.charge_by_id(work, profile_id, refund.charge_id)
+    if profile_id is None or charge is None:
+        msg = f"the refund {refund.id} has lost its charge"
+        raise RuntimeError(msg)
+    others = store.offset_charges(work, profile_id, charge)
+    purposes = {other.id: other.purpose for other in others}
+    rest = refund.amount
+    for item in distribute(refund.amount, others, work.today, besides_pending=True):
+        comment = f"Зачтено по заявлению № {refund.number}: {purposes[item.charge_id]}"
+        to = _account(item.charge_id)
+        _take(work, refund, item.amount, to, kind=ChargeEventKind.OVERPAYMENT_OFFSET, comment=comment)
+        _bring(work, refund, item.charge_id, item.amount)
+        rest -= item.amount
+    if rest:
+        comment = f"Остаток по заявлению № {refund.number} зачтётся при новых начислениях"
+        _take(work, refund, rest, _advance(refund), kind=ChargeEventKind.ADVANCE_KEPT, comment=comment)
+        store.add_advance(work, refund.id, rest)
 
 
 def receive(
@@ -458,12 +673,15 @@ def _fill(work: Work, payment: Payment, amount: Money) -> Iterator[_Share]:
         yield _Share(PaymentItem(charge_id=item.charge_id, amount=share), pending)
 
 
-def distribute(amount: Money, charges: Sequence[Charge], today: dt.date) -> list[PaymentItem]:
+def distribute(
+    amount: Money, charges: Sequence[Charge], today: dt.date, *, besides_pending: bool = False
+) -> list[PaymentItem]:
     """
     Share a single tax payment among what is owed, in the order of the Tax Code, art. 45 p. 8.
 
     Debts before what is not due yet, the earliest term first, penalties (пени) after all of them; where it is not
-    enough for charges of one place in that order, in proportion to what is open.
+    enough for charges of one place in that order, in proportion to what is open: not paid, and besides pending
+    payments too where that is asked for.
     """
 
     def place(charge: Charge) -> tuple[bool, bool, dt.date]:
@@ -472,7 +690,7 @@ def distribute(amount: Money, charges: Sequence[Charge], today: dt.date) -> list
     items: list[PaymentItem] = []
     for _, group in groupby(sorted(charges, key=place), key=place):
         same = list(group)
-        open_amounts = [charge.amount - charge.paid for charge in same]
+        open_amounts = [charge.due if besides_pending else charge.amount - charge.paid for charge in same]
         for charge, share in zip(same, _in_proportion(amount, open_amounts), strict=True):
             if share:
                 items.append(PaymentItem(charge_id=charge.id, amount=share))

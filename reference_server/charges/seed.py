@@ -10,7 +10,7 @@ from itertools import product
 
 import attrs
 
-from cabinet_sdk.charges.models import Calculation, Charge, ChargeDocument, ChargeKind
+from cabinet_sdk.charges.models import Calculation, Charge, ChargeDocument, ChargeKind, RefundMethod
 from cabinet_sdk.types import Money, Period, Rounding, moscow_date
 from reference_server.charges.control import ChargesControl
 from reference_server.profiles import Profile, ProfileKind
@@ -60,13 +60,15 @@ _STATES: Sequence[tuple[int, int]] = ((0, -40), (10, 20), (4, -15), (0, 25), (3,
 
 
 def seed(control: ChargesControl, profile: Profile, chance: random.Random, now: dt.datetime) -> None:
-    """Charge a profile with every kind in every state: not paid, partly paid, paid, overdue, overpaid."""
+    """Charge a profile with every kind in every state: not paid, partly paid, paid, overdue, overpaid, refunded."""
     today = moscow_date(now)
     made = product((*_TAXES[profile.kind], *_DUTIES_AND_FINES), _STATES)
     for number, (draft, (tenths, days_late)) in enumerate(made):
         due_on = today - dt.timedelta(days=days_late + chance.randrange(5))
         charge = _add(control, profile, chance, draft, due_on, with_order=draft.kind == ChargeKind.FINE)
         _pay(control, profile, charge, tenths, number)
+        if tenths > 10:
+            _refund(control, profile, charge, number // len(_STATES))
 
 
 def _add(
@@ -116,3 +118,21 @@ def _pay(control: ChargesControl, profile: Profile, charge: Charge, tenths: int,
         return
     amount = Money.from_kopecks(charge.amount.kopecks * tenths // 10)
     control.credit(profile, charge, amount, payment_order_number=str(1000 + number))
+
+
+def _refund(control: ChargesControl, profile: Profile, charge: Charge, draft: int) -> None:
+    """Bring the overpayment of each draft to another state: nothing asked, requested, in progress, refused, done."""
+    if draft == 0:
+        return
+    method = (RefundMethod.FUTURE_PAYMENTS, RefundMethod.BANK_CARD, RefundMethod.COMPENSATION)[draft % 3]
+    part = Money.from_kopecks(charge.amount.kopecks // 10) if draft == 5 else None
+    refund = control.request_refund(profile, charge, method, part)
+    match draft:
+        case 2:
+            control.order_refund(refund.id)
+        case 3:
+            control.refuse_refund(refund.id)
+        case 4 | 5 | 6:
+            control.complete_refund(refund.id)
+        case _:
+            pass

@@ -124,6 +124,8 @@ class CabinetError(Exception):
 
 def _restore(cls: type[CabinetError], args: tuple[object, ...], state: Mapping[str, object]) -> CabinetError:
     error = cls.__new__(cls, *args)
+    # OSError, of which TimeoutError is one, keeps its arguments in `__init__`, which is not run here.
+    error.args = args
     error.__dict__.update(state)
     return error
 

@@ -93,15 +93,7 @@ def test_errors_copy_and_travel(kind: type[CabinetError], duplicate: Callable[[C
     }
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=pytest.mark.xfail(reason="OSError.__new__ drops args; errors._restore must set them"))
-        if kind is DeadlineExceeded
-        else kind
-        for kind in EVERY
-    ],
-)
+@pytest.mark.parametrize("kind", EVERY)
 def test_arguments_travel(kind: type[CabinetError]) -> None:
     """A copy has the `args` of the error, which tools that group errors read."""
     error = of_class(kind)

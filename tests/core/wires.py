@@ -128,6 +128,15 @@ def noise(seed: int, length: int) -> bytes:
     return random.Random(seed).randbytes(length)  # noqa: S311  # to be the same in each run
 
 
+def write_blocks(path: Path, update: Callable[[bytes], None]) -> None:
+    """Write 20 MB and tell of each block."""
+    with path.open("wb") as out:
+        for number in range(80):
+            block = noise(number, 256 * 1024)
+            update(block)
+            out.write(block)
+
+
 def digest_of(path: Path) -> bytes:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:

@@ -175,7 +175,7 @@ class Conversation:
             authorization = sign_in.current(now())
             if authorization is None:
                 try:
-                    authorization = yield from sign_in.renew(self._send_for_token, now)
+                    authorization = yield from sign_in.renew(self._send_for_token, now, self._remaining)
                 except CabinetError as error:
                     failure = self.unsettled(error)
                     raise failure from failure.__cause__

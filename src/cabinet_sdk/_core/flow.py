@@ -47,7 +47,7 @@ T = TypeVar("T")
 class Lock(Protocol):
     """A lock of the sync mode (`threading.Lock`)."""
 
-    def acquire(self) -> bool: ...
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...  # noqa: FBT001, FBT002  # as it is there
     def release(self) -> None: ...
 
 
@@ -77,9 +77,10 @@ class Pause:
 @final
 @attrs.frozen
 class Acquire:
-    """Take the lock; releasing it does not wait and is done by the flow itself."""
+    """Take the lock within so many seconds; releasing it does not wait and is done by the flow itself."""
 
     lock: Lock | AsyncLock
+    seconds: float | None
 
 
 @final
@@ -123,9 +124,10 @@ def pause(seconds: float) -> Flow[None]:
     yield Pause(seconds)
 
 
-def acquire(lock: Lock | AsyncLock) -> Flow[None]:
-    """Take the lock; release it in a ``finally``."""
-    yield Acquire(lock)
+def acquire(lock: Lock | AsyncLock, seconds: float | None) -> Flow[bool]:
+    """Take the lock within so many seconds and say whether it is taken; release it in a ``finally``."""
+    taken: bool = yield Acquire(lock, seconds)
+    return taken
 
 
 def read_chunk(chunks: Iterator[bytes] | AsyncIterator[bytes]) -> Flow[bytes | None]:
@@ -185,7 +187,7 @@ def _do(effect: Effect, transport: Transport) -> object:
         case Pause():
             transport.sleep(effect.seconds)
         case Acquire():
-            return cast("Lock", effect.lock).acquire()
+            return cast("Lock", effect.lock).acquire(timeout=-1 if effect.seconds is None else max(0.0, effect.seconds))
         case ReadChunk():
             return next(cast("Iterator[bytes]", effect.chunks), None)
         case Close():
@@ -204,7 +206,11 @@ async def _do_async(effect: Effect, transport: AsyncTransport) -> object:
         case Pause():
             await transport.sleep(effect.seconds)
         case Acquire():
-            return await cast("AsyncLock", effect.lock).acquire()
+            try:
+                async with asyncio.timeout(effect.seconds):
+                    return await cast("AsyncLock", effect.lock).acquire()
+            except TimeoutError:
+                return False
         case ReadChunk():
             return await anext(cast("AsyncIterator[bytes]", effect.chunks), None)
         case Close():

@@ -35,7 +35,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
 
 from cabinet_sdk._core.multipart import MultipartBody
 from cabinet_sdk._core.operation import Operation, Upload
-from cabinet_sdk.errors import FieldError, InvalidRequest, InvalidValue
+from cabinet_sdk.errors import FieldError, InvalidRequest, InvalidValue, RequestTooLarge
 from cabinet_sdk.types import Code, File, Identifier, Money, Period
 
 __all__ = [
@@ -291,6 +291,7 @@ def encode_request(row: Operation[..., Any, Any], value: object) -> EncodedReque
 
     Raises:
         InvalidValue: A path parameter is empty or a dot segment, which would make another address of it.
+        RequestTooLarge: A file is longer than its row allows; there is no sense in sending it.
         UsageError: The content of an upload has been read already and cannot be rewound.
     """
     fields: dict[str, Any] = _CONVERTER.unstructure(value)
@@ -305,6 +306,9 @@ def encode_request(row: Operation[..., Any, Any], value: object) -> EncodedReque
     if isinstance(row, Upload):
         name = row.file_field
         file: File = fields.pop(name)
+        if file.length is not None and file.length > row.max_bytes:
+            message = f"The file has {file.length} bytes and may have {row.max_bytes}; it was not sent."
+            raise RequestTooLarge(message, operation=row.id)
         form = MultipartBody(_query_pairs(fields), name, file)
         return EncodedRequest(path, body=form, content_type=form.content_type)
     return EncodedRequest(path, body=msgspec.json.encode(fields), content_type="application/json")

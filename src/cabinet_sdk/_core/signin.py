@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast, final
 from urllib.parse import quote, urlencode
@@ -17,10 +18,11 @@ import attrs
 from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, acquire
 from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.wire import Headers, Request, Response
-from cabinet_sdk.errors import SignInRefused, UnreadableAnswer
+from cabinet_sdk.errors import DeadlineExceeded, InvalidValue, SignInRefused, UnreadableAnswer
 
 __all__ = ["BearerToken", "ClientCredentials", "Credentials", "Send", "SignIn"]
 
+_TOKEN = re.compile(r"[!-~]+", re.ASCII)
 # A token is renewed this long before it expires, so that it does not expire on the way.
 _MARGIN = 30.0
 # Beyond any lifetime that is meant.
@@ -29,6 +31,12 @@ _FOREVER = 1e12
 
 def _masked(_: str) -> str:
     return "…"
+
+
+def _token_form(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+    # RFC 6750 2.1. Anything else could not be sent, or would end the header and begin another.
+    if not _TOKEN.fullmatch(value):
+        raise InvalidValue(f"BearerToken.{attribute.name}", "characters", "printable ASCII without spaces", value)
 
 
 @final
@@ -58,7 +66,7 @@ class BearerToken:
         value: The token; hidden in every repr.
     """
 
-    value: str = attrs.field(repr=_masked)
+    value: str = attrs.field(repr=_masked, validator=_token_form)
 
 
 Credentials: TypeAlias = ClientCredentials | BearerToken
@@ -95,11 +103,22 @@ class SignIn:
         if self.renewable and self._authorization == authorization:
             self._authorization = None
 
-    def renew(self, send: Send, now: Callable[[], float]) -> Flow[str | None]:
-        """Fetch a token unless another call just has; return the `Authorization`, None without credentials."""
+    def renew(
+        self,
+        send: Send,
+        now: Callable[[], float],
+        remaining: Callable[[], float | None],
+    ) -> Flow[str | None]:
+        """
+        Fetch a token unless another call just has; return the `Authorization`, None without credentials.
+
+        Raises:
+            DeadlineExceeded: Another call has been fetching it for all that remained of this call's time.
+        """
         if not isinstance(self._credentials, ClientCredentials):
             return self._authorization
-        yield from acquire(self._lock)
+        if not (yield from acquire(self._lock, remaining())):
+            raise DeadlineExceeded("Another call is fetching the token and did not get it before this call's deadline.")
         try:
             authorization = self.current(now())
             if authorization is None:

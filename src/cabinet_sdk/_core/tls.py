@@ -7,6 +7,8 @@ from typing import Literal, final
 
 import attrs
 
+from cabinet_sdk.errors import UsageError
+
 __all__ = ["Proxy", "Tls"]
 
 
@@ -32,6 +34,12 @@ class Tls:
     minimum_version: Literal["1.2", "1.3"] = "1.3"
 
 
+def _without_user(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+    if "@" in value.partition("://")[2].partition("/")[0]:
+        msg = f"Proxy.{attribute.name} is shown in logs: give the user and the password as `username` and `password`"
+        raise UsageError(msg)
+
+
 @final
 @attrs.frozen(kw_only=True)
 class Proxy:
@@ -44,6 +52,6 @@ class Proxy:
         password: Hidden in every repr.
     """
 
-    url: str
+    url: str = attrs.field(validator=_without_user)
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from cabinet_sdk.charges.client import AsyncCharges, Charges
-from cabinet_sdk.charges.errors import AmountExceedsDue, ChargeNotFound, MethodNotLinked, NothingDue, PaymentNotFound
+from typing import TYPE_CHECKING
+
+from cabinet_sdk.charges.errors import (
+    AmountExceedsDue,
+    AmountExceedsOverpayment,
+    ChargeNotFound,
+    MethodNotLinked,
+    NothingDue,
+    NothingOverpaid,
+    PaymentNotFound,
+    RefundNotFound,
+)
 from cabinet_sdk.charges.models import (
     BankTransfer,
     BankTransferId,
@@ -19,17 +29,26 @@ from cabinet_sdk.charges.models import (
     ChargeOrder,
     ChargeStatus,
     Confirmation,
+    Overpayment,
     Payment,
     PaymentId,
     PaymentItem,
     PaymentMethod,
     PaymentStatus,
+    Refund,
+    RefundId,
+    RefundMethod,
+    RefundStatus,
     Requisites,
 )
 from cabinet_sdk.charges.operations import ItemToPay
 
+if TYPE_CHECKING:
+    from cabinet_sdk.charges.client import AsyncCharges, Charges
+
 __all__ = [
     "AmountExceedsDue",
+    "AmountExceedsOverpayment",
     "AsyncCharges",
     "BankTransfer",
     "BankTransferId",
@@ -50,11 +69,34 @@ __all__ = [
     "ItemToPay",
     "MethodNotLinked",
     "NothingDue",
+    "NothingOverpaid",
+    "Overpayment",
     "Payment",
     "PaymentId",
     "PaymentItem",
     "PaymentMethod",
     "PaymentNotFound",
     "PaymentStatus",
+    "Refund",
+    "RefundId",
+    "RefundMethod",
+    "RefundNotFound",
+    "RefundStatus",
     "Requisites",
 ]
+
+
+if not TYPE_CHECKING:  # A type checker would take any name for an attribute that this function has.
+
+    def __getattr__(name: str) -> object:
+        # The server reads this area too, and must not load the client's machinery with it.
+        if name in {"AsyncCharges", "Charges"}:
+            from cabinet_sdk.charges import client  # noqa: PLC0415
+
+            return getattr(client, name)
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__

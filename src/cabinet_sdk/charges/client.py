@@ -9,11 +9,16 @@ from cabinet_sdk.charges import flows
 from cabinet_sdk.charges.operations import (
     GET_CHARGE,
     GET_PAYMENT,
+    GET_REFUND,
     LIST_BANK_TRANSFERS,
     LIST_CHARGE_EVENTS,
     LIST_CHARGES,
+    LIST_OVERPAYMENTS,
+    LIST_PAYMENTS,
+    LIST_REFUNDS,
     PAY_CHARGE,
     PAY_CHARGES,
+    REQUEST_REFUND,
 )
 
 __all__ = ["AsyncCharges", "Charges"]
@@ -40,6 +45,9 @@ class _Charges(Area[ModeT]):
     payment = Endpoint(GET_PAYMENT)
     """Read one payment."""
 
+    payments = Endpoint(LIST_PAYMENTS)
+    """Iterate over the payments of the profile, the newest first; the filters narrow each other."""
+
     wait_for_payment = Endpoint(flows.wait_for_payment)
     """Wait until a payment is credited or has failed, and return it: `Payment.status` says which."""
 
@@ -48,6 +56,21 @@ class _Charges(Area[ModeT]):
 
     bank_transfers = Endpoint(LIST_BANK_TRANSFERS)
     """Iterate over the bank transfers that name this profile as the payer, the newest first."""
+
+    overpayments = Endpoint(LIST_OVERPAYMENTS)
+    """Iterate over what is overpaid, with the state of its refund; the latest overpayment first."""
+
+    request_refund = Endpoint(REQUEST_REFUND)
+    """Request the refund of what a charge is overpaid by, in full or in part."""
+
+    refund = Endpoint(GET_REFUND)
+    """Read one refund."""
+
+    refunds = Endpoint(LIST_REFUNDS)
+    """Iterate over the refunds of the profile, the newest first; the filters narrow each other."""
+
+    wait_for_refund = Endpoint(flows.wait_for_refund)
+    """Wait until a refund is carried out or refused, and return it: `Refund.status` says which."""
 
 
 @final

@@ -6,7 +6,16 @@ from typing import final
 
 from cabinet_sdk.errors import NotFound, StateError
 
-__all__ = ["AmountExceedsDue", "ChargeNotFound", "MethodNotLinked", "NothingDue", "PaymentNotFound"]
+__all__ = [
+    "AmountExceedsDue",
+    "AmountExceedsOverpayment",
+    "ChargeNotFound",
+    "MethodNotLinked",
+    "NothingDue",
+    "NothingOverpaid",
+    "PaymentNotFound",
+    "RefundNotFound",
+]
 
 
 @final
@@ -23,6 +32,14 @@ class PaymentNotFound(NotFound):
 
     code = "charges.payment_not_found"
     title = "The profile has no such payment."
+
+
+@final
+class RefundNotFound(NotFound):
+    """The profile has no such refund."""
+
+    code = "charges.refund_not_found"
+    title = "The profile has no such refund."
 
 
 @final
@@ -45,8 +62,26 @@ class AmountExceedsDue(StateError):
 
 @final
 class MethodNotLinked(StateError):
-    """The profile has no linked card or account to pay from."""
+    """The profile has no linked card or account of the kind that the method needs."""
 
     code = "charges.method_not_linked"
-    title = "The profile has no linked card or account to pay from."
-    remedy = "Link one first, or pay another way."
+    title = "The profile has no linked card or account of the kind that the method needs."
+    remedy = "Link one first, or choose another method."
+
+
+@final
+class NothingOverpaid(StateError):
+    """Nothing of the charge can be refunded: it is not overpaid, or refunds under way hold all of it."""
+
+    code = "charges.nothing_overpaid"
+    title = "Nothing of the charge can be refunded."
+    remedy = "Read the charge's overpayment and its refunds; only what is overpaid and not under way comes back."
+
+
+@final
+class AmountExceedsOverpayment(StateError):
+    """The refund is larger than what can be refunded; the member ``refundable`` says how much that is."""
+
+    code = "charges.amount_exceeds_overpayment"
+    title = "The refund is larger than what can be refunded."
+    remedy = "Request at most what is refundable, or leave the amount out to request all of it."

@@ -38,11 +38,16 @@ __all__ = [
     "ChargeOrder",
     "ChargeStatus",
     "Confirmation",
+    "Overpayment",
     "Payment",
     "PaymentId",
     "PaymentItem",
     "PaymentMethod",
     "PaymentStatus",
+    "Refund",
+    "RefundId",
+    "RefundMethod",
+    "RefundStatus",
     "Requisites",
 ]
 
@@ -57,6 +62,9 @@ BankTransferId = NewType("BankTransferId", str)
 
 ChargeEventId = NewType("ChargeEventId", str)
 """Id of an entry in a charge's history."""
+
+RefundId = NewType("RefundId", str)
+"""Id of a request to refund an overpayment."""
 
 
 @final
@@ -140,6 +148,45 @@ class ChargeEventKind(Code):
     PAYMENT_DECLINED = code("Платёж отклонён")
     PAYMENT_EXPIRED = code("Истёк срок подтверждения платежа")
     TRANSFER_CREDITED = code("Зачислен банковский перевод")
+    OFFSET_CREDITED = code("Зачтена переплата по другому начислению")
+    REFUND_REQUESTED = code("Подано заявление о возврате")
+    REFUND_ORDERED = code("Поручение на возврат передано в казначейство")
+    REFUND_COMPLETED = code("Переплата возвращена")
+    REFUND_REFUSED = code("В возврате отказано")
+    OVERPAYMENT_OFFSET = code("Переплата зачтена в счёт другого начисления")
+    ADVANCE_KEPT = code("Переплата оставлена авансом")
+    ADVANCE_APPLIED = code("Аванс зачтён в счёт нового начисления")
+
+
+@final
+class RefundMethod(Code):
+    """
+    How an overpayment comes back. An open set.
+
+    A bank card is chosen by its holder on a page; no card number passes through the SDK. A linked card is the one that
+    the profile has linked. As compensation, the payee pays the money out on its own, to the account that it knows. What
+    goes to future payments pays other charges and is no money back.
+    """
+
+    BANK_CARD = code("На банковскую карту")
+    LINKED_CARD = code("На привязанную карту")
+    COMPENSATION = code("В виде компенсации")
+    FUTURE_PAYMENTS = code("В счёт будущих платежей")
+
+
+@final
+class RefundStatus(Code):
+    """Where a refund stands; the last two are final. An open set."""
+
+    REQUESTED = code("Заявление подано")
+    IN_PROGRESS = code("Передан в казначейство")
+    COMPLETED = code("Исполнен")
+    REFUSED = code("Отказано")
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will come."""
+        return self in {RefundStatus.COMPLETED, RefundStatus.REFUSED}
 
 
 @final
@@ -234,6 +281,7 @@ class Charge:
         requisites: What a bank needs to pay it.
         calculation: How the amount came about, where there was something to compute.
         documents: What it rests on.
+        refunding: What of the overpaid sum is held by refunds under way.
     """
 
     id: ChargeId
@@ -254,6 +302,7 @@ class Charge:
     requisites: Requisites
     calculation: Calculation | None = None
     documents: tuple[ChargeDocument, ...] = ()
+    refunding: Money = Money.ZERO
 
 
 @final
@@ -271,6 +320,7 @@ class ChargeEvent:
         payment_order_number: Number of the payment order, once there is one.
         payee: Name of the payee.
         comment: For a person, in Russian.
+        refund_id: The refund, where it is about one; of an offset, that tells the other charges too.
     """
 
     id: ChargeEventId
@@ -281,17 +331,18 @@ class ChargeEvent:
     payment_order_number: str | None = None
     payee: str
     comment: str
+    refund_id: RefundId | None = None
 
 
 @final
 @attrs.frozen(kw_only=True)
 class PaymentItem:
     """
-    What of a payment goes to one charge.
+    What of a payment, a transfer or an offset goes to one charge.
 
     Attributes:
         charge_id: The charge.
-        amount: How much of the payment.
+        amount: How much of it.
     """
 
     charge_id: ChargeId
@@ -302,7 +353,7 @@ class PaymentItem:
 @attrs.frozen(kw_only=True)
 class Confirmation:
     """
-    Where the payer confirms a payment; no card number passes through the SDK.
+    Where the payer confirms a payment or chooses a card; no card number passes through the SDK.
 
     Attributes:
         url: A page to open.
@@ -375,3 +426,70 @@ class BankTransfer:
     payer_inn: Inn
     purpose: str
     items: tuple[PaymentItem, ...] = ()
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Refund:
+    """
+    A request to refund an overpayment: pending until it is carried out or refused.
+
+    Until then its amount is held: it stays credited to the charge and cannot be refunded a second time. What is refused
+    is free again.
+
+    Attributes:
+        id: Of the refund.
+        charge_id: The charge that is overpaid.
+        status: Where it stands.
+        method: How the overpayment comes back.
+        amount: How much of it.
+        number: Number of the request, to quote to the payee.
+        confirmation: Where the holder chooses the bank card, while that is awaited.
+        items: What of an offset went to which charge.
+        advance: What of an offset is left for charges to come; it is applied by itself when they are accrued.
+        created_at: When it was requested.
+        settled_at: When it became final.
+        payment_order_number: Number of the order to the Treasury, once there is one; an offset needs none.
+        refusal_reason: Why it was refused, in Russian.
+    """
+
+    id: RefundId
+    charge_id: ChargeId
+    status: RefundStatus
+    method: RefundMethod
+    amount: Money
+    number: str
+    confirmation: Confirmation | None = None
+    items: tuple[PaymentItem, ...] = ()
+    advance: Money = Money.ZERO
+    created_at: dt.datetime
+    settled_at: dt.datetime | None = None
+    payment_order_number: str | None = None
+    refusal_reason: str | None = None
+
+
+@final
+@attrs.frozen(kw_only=True)
+class Overpayment:
+    """
+    What is credited to a charge beyond its amount.
+
+    Attributes:
+        charge_id: The charge that is overpaid.
+        kind: What the charge is for.
+        purpose: The charge's, for a person, in Russian.
+        payee: Name of the payee who has the money.
+        amount: How much is overpaid.
+        refundable: What of it can be requested now: the amount without what refunds under way hold.
+        credited_on: Day in Moscow on which the charge became overpaid; what came later adds to the amount.
+        refund: The latest request to refund this overpayment, with its method and status.
+    """
+
+    charge_id: ChargeId
+    kind: ChargeKind
+    purpose: str
+    payee: str
+    amount: Money
+    refundable: Money
+    credited_on: dt.date
+    refund: Refund | None = None

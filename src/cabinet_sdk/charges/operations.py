@@ -7,7 +7,16 @@ from typing import final
 import attrs
 
 from cabinet_sdk._core.operation import Call, Job, Listing, Permission
-from cabinet_sdk.charges.errors import AmountExceedsDue, ChargeNotFound, MethodNotLinked, NothingDue, PaymentNotFound
+from cabinet_sdk.charges.errors import (
+    AmountExceedsDue,
+    AmountExceedsOverpayment,
+    ChargeNotFound,
+    MethodNotLinked,
+    NothingDue,
+    NothingOverpaid,
+    PaymentNotFound,
+    RefundNotFound,
+)
 from cabinet_sdk.charges.models import (
     BankTransfer,
     BankTransferStatus,
@@ -17,35 +26,53 @@ from cabinet_sdk.charges.models import (
     ChargeKind,
     ChargeOrder,
     ChargeStatus,
+    Overpayment,
     Payment,
     PaymentId,
     PaymentMethod,
+    PaymentStatus,
+    Refund,
+    RefundId,
+    RefundMethod,
+    RefundStatus,
 )
 from cabinet_sdk.types import Inn, Money, Period, Uin
 
 __all__ = [
     "GET_CHARGE",
     "GET_PAYMENT",
+    "GET_REFUND",
     "LIST_BANK_TRANSFERS",
     "LIST_CHARGES",
     "LIST_CHARGE_EVENTS",
+    "LIST_OVERPAYMENTS",
+    "LIST_PAYMENTS",
+    "LIST_REFUNDS",
     "OPERATIONS",
     "PAY",
     "PAY_CHARGE",
     "PAY_CHARGES",
     "READ_CHARGES",
+    "REFUND",
+    "REQUEST_REFUND",
     "GetCharge",
     "GetPayment",
+    "GetRefund",
     "ItemToPay",
     "ListBankTransfers",
     "ListChargeEvents",
     "ListCharges",
+    "ListOverpayments",
+    "ListPayments",
+    "ListRefunds",
     "PayCharge",
     "PayCharges",
+    "RequestRefund",
 ]
 
 READ_CHARGES = Permission("charges.read", "Просмотр начислений и платежей")
 PAY = Permission("charges.pay", "Оплата начислений")
+REFUND = Permission("charges.refund", "Возврат переплат")
 
 
 @final
@@ -59,6 +86,7 @@ class ListCharges:
         kind: For this.
         status: Paid so far as this says.
         overdue: True for debts: due before today in Moscow and not paid. False for the others.
+        overpaid: True for charges to which more is credited than their amount. False for the others.
         payee_inn: Owed to this payee.
         uin: With this unique accrual id.
         order_number: Resting on the order of this number.
@@ -69,6 +97,7 @@ class ListCharges:
     kind: ChargeKind | None = None
     status: ChargeStatus | None = None
     overdue: bool | None = None
+    overpaid: bool | None = None
     payee_inn: Inn | None = None
     uin: Uin | None = None
     order_number: str | None = None
@@ -148,6 +177,26 @@ GET_PAYMENT = Call(
     permission=READ_CHARGES,
     errors=(PaymentNotFound,),
 )
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ListPayments:
+    """
+    Iterate over the payments of the profile, the newest first; the filters narrow each other.
+
+    Args:
+        status: Standing as this says.
+        method: Made this way.
+        period: Made in these days, in Moscow.
+    """
+
+    status: PaymentStatus | None = None
+    method: PaymentMethod | None = None
+    period: Period | None = None
+
+
+LIST_PAYMENTS = Listing("charges.payments", "GET", "/payments", ListPayments, list[Payment], permission=READ_CHARGES)
 
 
 @final
@@ -245,6 +294,110 @@ LIST_BANK_TRANSFERS = Listing(
     permission=READ_CHARGES,
 )
 
+
+@final
+@attrs.frozen(kw_only=True)
+class ListOverpayments:
+    """
+    Iterate over what is overpaid, with the state of its refund; the latest overpayment first.
+
+    An overpayment that was refunded in full is none any more: its refund is among the ``refunds``.
+
+    Args:
+        period: Credited in these days, in Moscow.
+        kind: Of charges for this.
+    """
+
+    period: Period | None = None
+    kind: ChargeKind | None = None
+
+
+LIST_OVERPAYMENTS = Listing(
+    "charges.overpayments",
+    "GET",
+    "/overpayments",
+    ListOverpayments,
+    list[Overpayment],
+    permission=READ_CHARGES,
+)
+
+
+@final
+@attrs.frozen
+class GetRefund:
+    """
+    Read one refund.
+
+    Args:
+        refund_id: Which.
+    """
+
+    refund_id: RefundId
+
+
+GET_REFUND = Call(
+    "charges.refund",
+    "GET",
+    "/refunds/{refund_id}",
+    GetRefund,
+    Refund,
+    permission=READ_CHARGES,
+    errors=(RefundNotFound,),
+)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class ListRefunds:
+    """
+    Iterate over the refunds of the profile, the newest first; the filters narrow each other.
+
+    Args:
+        charge_id: Of this charge.
+        status: Standing as this says.
+        method: Requested this way.
+        period: Requested in these days, in Moscow.
+    """
+
+    charge_id: ChargeId | None = None
+    status: RefundStatus | None = None
+    method: RefundMethod | None = None
+    period: Period | None = None
+
+
+LIST_REFUNDS = Listing("charges.refunds", "GET", "/refunds", ListRefunds, list[Refund], permission=READ_CHARGES)
+
+
+@final
+@attrs.frozen
+class RequestRefund:
+    """
+    Request the refund of what a charge is overpaid by, in full or in part.
+
+    Its amount is held until it is carried out or refused: follow it with ``wait_for_refund``.
+
+    Args:
+        charge_id: Which charge is overpaid.
+        method: How the overpayment comes back.
+        amount: How much; all that is overpaid and not under way where it is left out.
+    """
+
+    charge_id: ChargeId
+    method: RefundMethod = attrs.field(kw_only=True)
+    amount: Money | None = attrs.field(default=None, kw_only=True)
+
+
+REQUEST_REFUND = Job(
+    "charges.request_refund",
+    "POST",
+    "/charges/{charge_id}/refunds",
+    RequestRefund,
+    Refund,
+    permission=REFUND,
+    errors=(ChargeNotFound, NothingOverpaid, AmountExceedsOverpayment, MethodNotLinked),
+    created=GET_REFUND,
+)
+
 OPERATIONS = (
     LIST_CHARGES,
     GET_CHARGE,
@@ -252,5 +405,10 @@ OPERATIONS = (
     PAY_CHARGE,
     PAY_CHARGES,
     GET_PAYMENT,
+    LIST_PAYMENTS,
     LIST_BANK_TRANSFERS,
+    LIST_OVERPAYMENTS,
+    REQUEST_REFUND,
+    GET_REFUND,
+    LIST_REFUNDS,
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 from typing import assert_type
 
@@ -16,18 +15,9 @@ from cabinet_sdk._core.downloads import AsyncFileStream, FileStream
 from cabinet_sdk.charges import ChargeNotFound
 from cabinet_sdk.errors import UnreadableAnswer, UsageError
 from tests.core.sample_area import GET_CONTENT, AsyncSamples, SampleId, Samples, add_file
-from tests.core.wires import contents_of, digest_of, noise
+from tests.core.wires import contents_of, digest_of, noise, write_blocks
 
 CONTENT = noise(1, 300_000)
-
-
-def write_blocks(path: Path, update: Callable[[bytes], None]) -> None:
-    """Write 20 MB and tell of each block."""
-    with path.open("wb") as out:
-        for number in range(80):
-            block = noise(number, 256 * 1024)
-            update(block)
-            out.write(block)
 
 
 async def test_a_file_comes_with_its_name_type_and_length(samples: AsyncSamples) -> None:
