@@ -12,12 +12,12 @@ from pathlib import Path
 from reference_server.clock import SystemClock
 from reference_server.database import DatabaseRefused
 from reference_server.limits import RateLimit
-from reference_server.serve import WorldServer, is_loopback, listen
 from reference_server.world import World
 
 __all__ = ["main"]
 
 _RATE_LIMIT = RateLimit(quota=6000, window=60)
+_INSTALL = "pip install 'cabinet-sdk[server]'"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -25,7 +25,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="cabinet-reference-server",
         description="A reference server of the cabinet's contract, for tests. It belongs to no authority; "
         "all data is made up.",
-        epilog="The page at / shows the made-up people with their credentials and what to try.",
+        epilog="The page at / shows the made-up people with their credentials and what to try. "
+        f"Serving needs an extra: {_INSTALL}",
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)"
@@ -49,6 +50,14 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted; return the exit code."""
     options = _parser().parse_args(arguments)
+    try:
+        # Not above: without what the extra installs, this program shall still say what it needs.
+        from reference_server.serve import WorldServer, is_loopback, listen  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("reference_server"):
+            raise
+        print(f"cabinet-reference-server: {error.name} is missing. Serving needs an extra: {_INSTALL}", file=sys.stderr)
+        return 1
     private = is_loopback(options.host)
     level = "debug" if options.log_level == "trace" else options.log_level
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -84,6 +84,8 @@ class LoggedRequest:
         status: Of the answer; None where the connection was broken on purpose.
         problem: The problem's code, if it was one.
         replayed: Whether the answer was one that the key had got before.
+        detail: What the problem said of this very request.
+        errors: The fields that it found wrong, masked as in the answer.
     """
 
     at: dt.datetime
@@ -96,6 +98,8 @@ class LoggedRequest:
     status: int | None
     problem: str | None
     replayed: bool
+    detail: str | None = None
+    errors: tuple[FieldError, ...] = ()
 
 
 @final
@@ -108,6 +112,8 @@ class _Seen:
     key: str | None = None
     problem: str | None = None
     replayed: bool = False
+    detail: str | None = None
+    errors: tuple[FieldError, ...] = ()
 
 
 def respond(world: World, request: Request) -> Response:
@@ -136,6 +142,8 @@ def respond(world: World, request: Request) -> Response:
             status=status,
             problem=seen.problem,
             replayed=seen.replayed,
+            detail=seen.detail,
+            errors=seen.errors,
         )
         world.log(logged)
         logger.info("%s %s -> %s %s, request id %s", logged.method, logged.url, status, seen.problem or "", request_id)
@@ -166,7 +174,7 @@ def _answer(world: World, request: Request, request_id: str, seen: _Seen) -> Res
             return _Exchange(world, request, match, seen).answer()
     except Problem as error:
         error.request_id = request_id
-        seen.problem = error.code
+        seen.problem, seen.detail, seen.errors = error.code, error.message, error.errors
         return _problem(world, error, origin)
     except NetworkError:
         raise

@@ -99,6 +99,11 @@ class ProfilesControl:
         with self._world.lock:
             return profiles.profiles(self._world.database)
 
+    def get(self, profile_id: str) -> Profile | None:
+        """Return somebody by the profile's id; None where there is nobody."""
+        with self._world.lock:
+            return profiles.profile_by_id(self._world.database, profile_id)
+
 
 @final
 class World:

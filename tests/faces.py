@@ -57,14 +57,19 @@ class _Face:
         self._target.__exit__(*args)
 
 
+def _is(value: object, kind: type[object]) -> bool:
+    # Apart, since after `isinstance` the two type checkers know different things of the value.
+    return isinstance(value, kind)
+
+
 def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             result = function(*args, **kwargs)
         except Exception as error:  # noqa: BLE001  # it is raised where the body awaits it
             return _Done(None, error)
-        if isinstance(result, Pages):
-            return _FacePages(cast("Pages[Any]", result))
+        if _is(result, Pages):
+            return _FacePages(result)
         if isinstance(result, FileStream):
             return _Done(_FaceFile(result), None)
         return _Face(result) if isinstance(result, Cabinet) else _Done(result, None)

@@ -1,5 +1,5 @@
 """
-Write the tables of docs/errors.md anew, after a change to the errors or to the rules of repeating.
+Write the tables of docs/guides/errors.md anew, after a change to the errors or to the rules of repeating.
 
 Run ``python tools/errors_page.py``. What stands between the markers of the page is made here, the rest by hand.
 """
@@ -30,7 +30,7 @@ from cabinet_sdk.errors import (
 
 __all__ = ["PAGE", "page"]
 
-PAGE = Path(__file__).parents[1] / "docs" / "errors.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "errors.md"
 
 _BRANCHES = (CallerError, RightsError, StateError, ServiceError)
 _WIDTH = 120

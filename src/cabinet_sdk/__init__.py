@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cabinet_sdk._core.calls import Answer
     from cabinet_sdk._core.context import AroundAttempt, Attempt, Drift, OnDrift
+    from cabinet_sdk._core.downloads import AsyncFileStream, FileStream
     from cabinet_sdk._core.paging import AsyncPages, Page, Pages
     from cabinet_sdk._core.retry import RetryPolicy
     from cabinet_sdk._core.signin import BearerToken, ClientCredentials, Credentials
@@ -24,6 +25,7 @@ __all__ = [
     "Answer",
     "AroundAttempt",
     "AsyncCabinet",
+    "AsyncFileStream",
     "AsyncPages",
     "Attempt",
     "BearerToken",
@@ -32,6 +34,7 @@ __all__ = [
     "ClientCredentials",
     "Credentials",
     "Drift",
+    "FileStream",
     "OnDrift",
     "Page",
     "Pages",
@@ -46,6 +49,7 @@ _HOMES = {
     "Answer": "_core.calls",
     "AroundAttempt": "_core.context",
     "AsyncCabinet": "client",
+    "AsyncFileStream": "_core.downloads",
     "AsyncPages": "_core.paging",
     "Attempt": "_core.context",
     "BearerToken": "_core.signin",
@@ -54,6 +58,7 @@ _HOMES = {
     "ClientCredentials": "_core.signin",
     "Credentials": "_core.signin",
     "Drift": "_core.context",
+    "FileStream": "_core.downloads",
     "OnDrift": "_core.context",
     "Page": "_core.paging",
     "Pages": "_core.paging",

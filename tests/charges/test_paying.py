@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from cabinet_sdk import AsyncCabinet
@@ -22,7 +24,7 @@ from cabinet_sdk.charges import (
     PaymentStatus,
 )
 from cabinet_sdk.errors import DeadlineExceeded, InvalidRequest
-from cabinet_sdk.types import Money
+from cabinet_sdk.types import Money, Period
 from reference_server import Outcome, Profile, World
 from tests.conftest import Connect
 
@@ -272,3 +274,49 @@ async def test_an_unpaid_transfer_expires(client: AsyncCabinet, world: World, pe
     assert (await client.charges.get(charge.id)).paid == Money.ZERO
     assert len([transfer async for transfer in client.charges.bank_transfers()]) == 1
     world.charges.check_books()
+
+
+@pytest.mark.feature("CH-06", "CH-10")
+async def test_payments_are_listed_the_newest_first(client: AsyncCabinet, world: World, person: Profile) -> None:
+    """Status, method and days in Moscow each leave what they name; a payment is there as soon as it is made."""
+    charge = world.charges.add(person, Money("100.00"))
+    made: list[PaymentId] = []
+    for method in (PaymentMethod.SBP, PaymentMethod.BANK_TRANSFER, PaymentMethod.SBP):
+        payment = await client.charges.pay(charge.id, method=method, amount=Money("10.00"))
+        listed = [each async for each in client.charges.payments()]
+        assert listed[0] == payment
+        made.insert(0, payment.id)
+        world.clock.sleep(12.5 * 3600)
+
+    async def ids(**filters: object) -> list[PaymentId]:
+        return [payment.id async for payment in client.charges.payments(**filters)]  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    assert await ids() == made
+    assert await ids(status=PaymentStatus.SUCCEEDED) == [made[0], made[2]]
+    assert await ids(method=PaymentMethod.BANK_TRANSFER) == [made[1]]
+    assert await ids(method=PaymentMethod.SBP, status=PaymentStatus.DECLINED) == []
+    # Made at noon, half past midnight and one in the afternoon in Moscow.
+    assert await ids(period=Period(dt.date(2026, 11, 17), dt.date(2026, 11, 17))) == made[:2]
+    assert await ids(period=Period(dt.date(2026, 11, 15), dt.date(2026, 11, 16))) == made[2:]
+    assert [each.id async for each in client.with_options(page_size=2).charges.payments()] == made
+
+
+@pytest.mark.feature("CH-06")
+async def test_payments_show_what_went_where(
+    client: AsyncCabinet, connect: Connect, world: World, person: Profile
+) -> None:
+    """The list and the card show the same payment, its items and the page included; nobody sees another's."""
+    charges = [world.charges.add(person, Money("10.00")) for _ in range(3)]
+    several = await client.charges.pay_several(
+        tuple(ItemToPay(charge.id) for charge in charges[:2]), method=PaymentMethod.SBP
+    )
+    single = await client.charges.pay(charges[2].id, method=PaymentMethod.BANK_CARD)
+    await client.charges.wait_for_confirmation(single.id)
+    stranger = world.profiles.add("Петров Иван Ильич")
+    assert [each async for each in connect(stranger).charges.payments()] == []
+
+    listed = {payment.id: payment async for payment in client.charges.payments()}
+
+    assert listed == {each: await client.charges.payment(each) for each in (several.id, single.id)}
+    assert [item.charge_id for item in listed[several.id].items] == [charge.id for charge in charges[:2]]
+    assert all(payment.confirmation is not None for payment in listed.values())

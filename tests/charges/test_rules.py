@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
 
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cabinet_sdk.charges import (
     Charge,
+    ChargeId,
     ChargeKind,
+    ChargeOrder,
     ChargeStatus,
     ItemToPay,
     NothingDue,
     Payment,
     PaymentMethod,
+    PaymentStatus,
+    Refund,
+    RefundMethod,
+    RefundStatus,
 )
 from cabinet_sdk.errors import CabinetError
-from cabinet_sdk.types import Kbk, Money, Uin
+from cabinet_sdk.types import Kbk, Money, Period, Uin
 from reference_server import Outcome, Profile, World
 from reference_server.charges.rules import SINGLE_TAX_KBK, SINGLE_TAX_KINDS, distribute
 from reference_server.testing import connect
@@ -134,15 +143,17 @@ def test_sharing_never_loses_a_kopeck(amount: Money, wanted: list[Money], days: 
 
 
 class Books(RuleBasedStateMachine):
-    """Random payments, transfers, decisions and moments: the books balance after each of them."""
+    """Random charges, payments, transfers, refunds, decisions and moments: the books balance after each of them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
-        self.person = self.world.profiles.add("Иванова")
+        self.person = self.world.profiles.add("Иванова", linked=frozenset({RefundMethod.LINKED_CARD}))
         self.cabinet = connect(self.world, self.person)
         self.charges: list[Charge] = []
         self.payments: list[Payment] = []
+        self.refunds: list[Refund] = []
+        self.brought = Money.ZERO
 
     @initialize(amounts=st.lists(MONEY, min_size=1, max_size=4))
     def begin(self, amounts: list[Money]) -> None:
@@ -169,6 +180,7 @@ class Books(RuleBasedStateMachine):
     @rule(outcome=st.sampled_from(Outcome.members()))
     def script(self, outcome: Outcome) -> None:
         self.world.charges.script(outcome)
+        self.world.charges.script_refunds(outcome)
 
     @rule(data=st.data(), amount=MONEY)
     def transfer(self, data: st.DataObject, amount: Money) -> None:
@@ -177,18 +189,46 @@ class Books(RuleBasedStateMachine):
         purpose = data.draw(st.sampled_from([*numbers, *uins, "без назначения"]))
         kbk = data.draw(st.sampled_from([None, SINGLE_TAX_KBK]))
         self.world.charges.receive_transfer(self.person.inn, amount, purpose=purpose, kbk=kbk)
+        self.brought += amount
+
+    @rule(data=st.data(), amount=MONEY)
+    def overpay(self, data: st.DataObject, amount: Money) -> None:
+        charge = self.cabinet.charges.get(data.draw(st.sampled_from(self.charges)).id)
+        whole = charge.amount + amount
+        self.world.charges.credit(self.person, charge, whole)
+        self.brought += whole
+
+    @rule(amount=MONEY, kind=st.sampled_from(ChargeKind.members()))
+    def accrue(self, amount: Money, kind: ChargeKind) -> None:
+        self.charges.append(self.world.charges.add(self.person, amount, kind=kind))
+
+    @rule(data=st.data(), amount=st.none() | MONEY, method=st.sampled_from(RefundMethod.members()))
+    def refund(self, data: st.DataObject, amount: Money | None, method: RefundMethod) -> None:
+        charge = data.draw(st.sampled_from(self.charges))
+        try:
+            self.refunds.append(self.cabinet.charges.request_refund(charge.id, method=method, amount=amount))
+        except CabinetError as error:
+            assert error.request_id is not None  # noqa: PT017
+
+    @precondition(lambda self: self.refunds)
+    @rule(data=st.data(), decision=st.sampled_from(["choose_card", "order_refund", "complete_refund", "refuse_refund"]))
+    def decide(self, data: st.DataObject, decision: str) -> None:
+        refund = data.draw(st.sampled_from(self.refunds))
+        # What has been decided, or needs no such decision, is refused and must leave no trace.
+        with suppress(ValueError):
+            getattr(self.world.charges, decision)(refund.id)
 
     @rule(seconds=st.sampled_from([0.5, 1.0, 3.0, 900.0, 6 * 86400.0]))
     def wait(self, seconds: float) -> None:
         self.world.clock.sleep(seconds)
 
-    @rule()
-    def lose_an_answer(self) -> None:
-        self.world.faults.lose_answer("charges.pay")
+    @rule(operation=st.sampled_from(["charges.pay", "charges.request_refund"]))
+    def lose_an_answer(self, operation: str) -> None:
+        self.world.faults.lose_answer(operation)
 
-    @rule()
-    def crash(self) -> None:
-        self.world.faults.crash("charges.pay")
+    @rule(operation=st.sampled_from(["charges.pay", "charges.request_refund"]))
+    def crash(self, operation: str) -> None:
+        self.world.faults.crash(operation)
 
     @invariant()
     def books_balance(self) -> None:
@@ -205,6 +245,35 @@ class Books(RuleBasedStateMachine):
             assert now.overpaid == max(Money.ZERO, now.paid - now.amount)
             listed = [each.id for each in self.cabinet.charges.list(status=now.status)]
             assert charge.id in listed
+            assert now.refunding <= now.overpaid
+
+    @invariant()
+    def every_rouble_is_somewhere(self) -> None:
+        charges, refunds = list(self.cabinet.charges.list()), list(self.cabinet.charges.refunds())
+        unmatched = [transfer.unmatched for transfer in self.cabinet.charges.bank_transfers()]
+        returned = [
+            refund.amount
+            for refund in refunds
+            if refund.status == RefundStatus.COMPLETED and refund.method != RefundMethod.FUTURE_PAYMENTS
+        ]
+        kept = [*(charge.paid for charge in charges), *(refund.advance for refund in refunds), *unmatched, *returned]
+        by_card = [
+            payment.amount
+            for payment in self.cabinet.charges.payments(status=PaymentStatus.SUCCEEDED)
+            if payment.method != PaymentMethod.BANK_TRANSFER
+        ]
+        assert sum(kept, Money.ZERO) == sum(by_card, self.brought)
+
+    @invariant()
+    def overpayments_are_the_overpaid_charges(self) -> None:
+        overpaid = {
+            charge.id: (charge.overpaid, charge.overpaid - charge.refunding)
+            for charge in self.cabinet.charges.list(overpaid=True)
+        }
+        listed = {each.charge_id: (each.amount, each.refundable) for each in self.cabinet.charges.overpayments()}
+        assert listed == overpaid
+        assert all(amount for amount, _ in listed.values())
+        assert {charge.id for charge in self.cabinet.charges.list(overpaid=False)}.isdisjoint(overpaid)
 
     def teardown(self) -> None:
         self.world.close()
@@ -224,3 +293,86 @@ def test_nothing_is_due_while_a_payment_is_under_way(world: World, person: Profi
             cabinet.charges.pay(charge.id, method=PaymentMethod.SBP)
 
     assert second.amount == Money("6.00")
+
+
+@pytest.mark.feature("CH-03")
+@pytest.mark.parametrize(
+    "damage, found",
+    [
+        ("UPDATE ledger SET amount = amount + 1 WHERE entry = 1", "does not sum to zero"),
+        ("UPDATE charges SET pending = 1", "the payments under way"),
+        ("UPDATE charges SET refunding = refunding - 1 WHERE refunding > 0", "the refunds under way"),
+        (
+            "UPDATE refunds SET amount = amount + 1 WHERE status = 'completed' AND advance = 0",
+            "the ledger says they moved",
+        ),
+        ("UPDATE refunds SET advance = advance - 1 WHERE advance > 0", "advances disagree with the ledger"),
+        ("DELETE FROM refund_items", "offsets disagree"),
+    ],
+)
+def test_books_that_are_wrong_are_found(world: World, person: Profile, damage: str, found: str) -> None:
+    """A kopeck that goes astray anywhere is found by comparing all that is kept with the ledger."""
+    for method in (RefundMethod.COMPENSATION, RefundMethod.FUTURE_PAYMENTS, RefundMethod.BANK_CARD):
+        charge = world.charges.add(person, Money("10.00"), kind=ChargeKind.DUTY)
+        world.charges.credit(person, charge, Money("30.00"))
+        refund = world.charges.request_refund(person, charge, method)
+        if method != RefundMethod.BANK_CARD:
+            world.charges.complete_refund(refund.id)
+    world.charges.check_books()
+
+    world.database.execute(damage)
+
+    with pytest.raises(AssertionError, match=found):
+        world.charges.check_books()
+
+
+@pytest.mark.feature("CH-03")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE charges SET refunding = 1",
+        "UPDATE charges SET overpaid_on = '2026-11-16'",
+        "UPDATE charges SET paid = -1",
+    ],
+)
+def test_the_tables_refuse_what_cannot_be(world: World, person: Profile, damage: str) -> None:
+    """Holding more than is overpaid, a day without an overpayment and less than nothing paid cannot be kept."""
+    world.charges.add(person, Money("10.00"))
+
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        world.database.execute(damage)
+
+
+@pytest.mark.feature("CH-03", "CH-06")
+@pytest.mark.parametrize(
+    "name, filters",
+    [
+        ("overpayments", {}),
+        ("overpayments", {"kind": ChargeKind.FINE}),
+        ("overpayments", {"period": Period.year(2026)}),
+        ("list", {"overpaid": True}),
+        ("list", {"overpaid": True, "kind": ChargeKind.FINE, "order": ChargeOrder.DUE_FIRST}),
+        ("payments", {}),
+        ("payments", {"status": PaymentStatus.SUCCEEDED, "period": Period.year(2026)}),
+        ("payments", {"method": PaymentMethod.SBP}),
+        ("refunds", {}),
+        ("refunds", {"status": RefundStatus.REFUSED}),
+        ("refunds", {"charge_id": ChargeId("chg_none")}),
+    ],
+)
+def test_lists_are_looked_up_in_an_index(
+    world: World, person: Profile, name: str, filters: Mapping[str, object]
+) -> None:
+    """No list of overpayments, payments or refunds reads a whole table, or charges that are not overpaid."""
+    statements: list[str] = []
+    world.database._connection.set_trace_callback(statements.append)  # pyright: ignore[reportPrivateUsage]
+    with connect(world, person) as cabinet:
+        list(getattr(cabinet.charges, name)(**filters))
+    world.database._connection.set_trace_callback(None)  # pyright: ignore[reportPrivateUsage]
+
+    selected = [each for each in statements if "key_0" in each]
+    plan = [row["detail"] for row in world.database.all(f"EXPLAIN QUERY PLAN {selected[0]}")]
+
+    assert len(selected) == 1
+    assert plan[0].startswith("SEARCH")
+    assert "FROM charges" not in selected[0] or "charges_overpaid" in plan[0]

@@ -19,7 +19,6 @@ from openapi_spec_validator import validate
 
 from cabinet_sdk._core import openapi_frame
 from cabinet_sdk._core.openapi import document, problems_of
-from cabinet_sdk._core.operation import Download, Permission
 from cabinet_sdk._core.schema import Schema, Schemas, Side, read_documentation
 from cabinet_sdk._core.wire import Headers
 from cabinet_sdk.contract import CONTRACT, Row
@@ -84,7 +83,7 @@ def test_examples_are_valid() -> None:
         wrong += [f"{place}: {error.message}" for error in validator.iter_errors(example)]
 
     assert wrong == []
-    assert count > 10 * len(CONTRACT)
+    assert count > 5 * len(CONTRACT)
 
 
 def test_snapshot_is_current() -> None:
@@ -214,14 +213,6 @@ def test_recursive_class_has_schema() -> None:
     assert tree["properties"]["children"]["items"] == {"$ref": "#/components/schemas/Tree"}
     assert tree["properties"]["name"]["anyOf"] == [{"type": "string"}, {"type": "null"}]
     assert "required" not in tree
-
-
-def test_file_operations_are_refused() -> None:
-    """An operation that moves a file is not described as if it were JSON."""
-    row = Download("tree.save", "GET", "/tree", Tree, bytes, permission=Permission("tree.read", "Просмотр"))
-
-    with pytest.raises(TypeError, match="moves a file"):
-        document([row])
 
 
 def linter() -> str | None:

@@ -2,7 +2,8 @@
 The fenced blocks of the documentation, and how each is run.
 
 A comment in the line above a block says how: ``<!-- served -->`` against a world on a socket, ``<!-- pytest -->`` as a
-module of tests, ``<!-- from PATH -->`` as a part of that file. Without one it runs in memory.
+module of tests, ``<!-- file NAME -->`` as a file beside the tests of its page, ``<!-- from PATH -->`` as a part of that
+file. Without one it runs in memory.
 """
 
 from __future__ import annotations

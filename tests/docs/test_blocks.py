@@ -17,6 +17,12 @@ from tests.docs.blocks import ROOT, Block, blocks_of, execute, pages
 
 pytest_plugins = ["pytester"]
 
+
+def file_name(block: Block) -> str:
+    """Return the name under which a reader is to save the block, empty where it need not be saved."""
+    return block.mark.removeprefix("file ").partition(",")[0] if block.mark.startswith("file ") else ""
+
+
 BLOCKS = [
     block for page in pages() for block in blocks_of(page.read_text(encoding="utf-8"), str(page.relative_to(ROOT)))
 ]
@@ -24,7 +30,8 @@ PYTHON = [block for block in BLOCKS if block.language == "python"]
 CONSOLE = [block for block in BLOCKS if block.language == "console"]
 
 IN_MEMORY = [block for block in PYTHON if not block.mark]
-SERVED = [block for block in PYTHON if block.mark == "served"]
+FILES = [block for block in PYTHON if block.mark.startswith("file ")]
+SERVED = [block for block in PYTHON if block.mark.removeprefix(f"file {file_name(block)}, ") == "served"]
 MODULES = [block for block in PYTHON if block.mark == "pytest"]
 EXCERPTS = [block for block in PYTHON if block.mark.startswith("from ")]
 
@@ -108,8 +115,11 @@ def test_block_runs_against_a_server(block: Block, seeded_world: World, served_u
 
 @pytest.mark.parametrize("block", MODULES, ids=str)
 def test_block_runs_under_pytest(block: Block, pytester: pytest.Pytester) -> None:
-    """A block of tests passes in an empty project whose conftest.py has the one line."""
-    pytester.makeconftest('pytest_plugins = ["reference_server.pytest_fixtures"]')
+    """A block of tests passes in a project with the files of its page, and a conftest.py that has the one line."""
+    files = {file_name(each): each.text for each in FILES if each.page == block.page}
+    files.setdefault("conftest.py", 'pytest_plugins = ["reference_server.pytest_fixtures"]\n')
+    for name, text in files.items():
+        (pytester.path / name).write_text(text, encoding="utf-8")
     pytester.makepyfile(test_block=block.text)
 
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error")
@@ -131,15 +141,16 @@ def test_commands_exist(block: Block) -> None:
 
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
     """A block is Python with a known mark, commands, or one of the languages in which nothing can run."""
-    tested = {id(block) for block in (*IN_MEMORY, *SERVED, *MODULES, *EXCERPTS, *CONSOLE)}
+    imported = [block for block in FILES if any(tests.page == block.page for tests in MODULES)]
+    tested = {id(block) for block in (*IN_MEMORY, *SERVED, *MODULES, *EXCERPTS, *CONSOLE, *imported)}
     others = [block for block in BLOCKS if id(block) not in tested]
 
-    assert [str(block) for block in others if block.language not in {"http", "json", "text"}] == []
+    assert [str(block) for block in others if block.language not in {"http", "json", "text", "{toctree}"}] == []
 
 
 def test_pages_have_blocks() -> None:
     """The collection finds the kinds that the pages are known to have, so that an empty list is no success."""
-    assert all((IN_MEMORY, SERVED, MODULES, EXCERPTS, CONSOLE))
+    assert all((IN_MEMORY, SERVED, FILES, MODULES, EXCERPTS, CONSOLE))
 
 
 BROKEN = """

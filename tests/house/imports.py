@@ -35,6 +35,7 @@ WITHOUT_NETWORK = tuple(
         "problems",
         "redaction",
         "request_codec",
+        "request_hooks",
         "schema",
         "wire",
     )
@@ -126,10 +127,12 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     ),
     "reference_server.pytest_fixtures": ("cabinet_sdk", "reference_server", "reference_server.testing", "pytest"),
     # The server on a socket: the only modules that need more than the SDK does.
-    "reference_server.pages": (
+    "reference_server.pages.*": (
         *SERVER,
         "cabinet_sdk.<area>.models",
+        "cabinet_sdk.<area>.operations",
         "reference_server.<area>.*",
+        "reference_server.pages.*",
         "starlette",
         "jinja2",
     ),

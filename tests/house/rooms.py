@@ -13,6 +13,7 @@ SDK_ROOMS = frozenset({"__init__", "models", "operations", "flows", "errors", "c
 SERVER_ROOMS = frozenset({"__init__", "handlers", "rules", "store", "seed", "control"})
 
 _NO_AREAS = frozenset({"_core", "types"})
+_NO_SERVER_AREAS = frozenset({"pages"})
 
 
 def sdk_areas(root: Path) -> set[str]:
@@ -22,7 +23,7 @@ def sdk_areas(root: Path) -> set[str]:
 
 def server_areas(root: Path) -> set[str]:
     """Return the names of the server's areas."""
-    return _packages(root / "reference_server")
+    return _packages(root / "reference_server") - _NO_SERVER_AREAS
 
 
 def missing_rooms(root: Path) -> list[str]:

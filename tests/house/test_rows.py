@@ -260,8 +260,8 @@ def test_an_openapi_document_out_of_order_is_found() -> None:
 
 
 def test_every_problem_is_explained() -> None:
-    """Each problem that the library can raise has its entry in docs/errors.md."""
-    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    """Each problem that the library can raise has its entry in docs/guides/errors.md."""
+    page = (ROOT / "docs" / "guides" / "errors.md").read_text(encoding="utf-8")
 
     assert undocumented_problems(own_problems(), page) == []
 

@@ -22,21 +22,31 @@ from cabinet_sdk.charges import (
     ChargeStatus,
     Confirmation,
     ItemToPay,
+    Overpayment,
     Payment,
     PaymentId,
     PaymentItem,
     PaymentMethod,
     PaymentStatus,
+    Refund,
+    RefundId,
+    RefundMethod,
+    RefundStatus,
     Requisites,
 )
 from cabinet_sdk.charges.operations import (
     GET_CHARGE,
     GET_PAYMENT,
+    GET_REFUND,
     LIST_BANK_TRANSFERS,
     LIST_CHARGE_EVENTS,
     LIST_CHARGES,
+    LIST_OVERPAYMENTS,
+    LIST_PAYMENTS,
+    LIST_REFUNDS,
     PAY_CHARGE,
     PAY_CHARGES,
+    REQUEST_REFUND,
     GetCharge,
     ListCharges,
     PayCharge,
@@ -50,7 +60,7 @@ from reference_server.session import Session
 # Any: a coroutine's two parameters that nobody uses.
 
 
-def sync_methods(cabinet: Cabinet, charge_id: ChargeId, payment_id: PaymentId) -> None:
+def sync_methods(cabinet: Cabinet, charge_id: ChargeId, payment_id: PaymentId, refund_id: RefundId) -> None:
     """Every method of the sync client returns its result."""
     charges = assert_type(cabinet.charges, Charges)
     assert_type(charges.list(), Pages[Charge])
@@ -60,6 +70,7 @@ def sync_methods(cabinet: Cabinet, charge_id: ChargeId, payment_id: PaymentId) -
             kind=ChargeKind.TAX,
             status=ChargeStatus.PAID,
             overdue=True,
+            overpaid=False,
             payee_inn=Inn("7707083893"),
             uin=Uin("18810177170000000083"),
             order_number="1",
@@ -81,8 +92,31 @@ def sync_methods(cabinet: Cabinet, charge_id: ChargeId, payment_id: PaymentId) -
     assert_type(charges.bank_transfers(), Pages[BankTransfer])
     assert_type(charges.bank_transfers(status=BankTransferStatus.MATCHED), Pages[BankTransfer])
 
+    assert_type(charges.payments(), Pages[Payment])
+    assert_type(
+        charges.payments(status=PaymentStatus.CREATED, method=PaymentMethod.SBP, period=Period.year(2026)),
+        Pages[Payment],
+    )
+    assert_type(charges.overpayments(), Pages[Overpayment])
+    assert_type(charges.overpayments(period=Period.year(2026), kind=ChargeKind.TAX), Pages[Overpayment])
+    assert_type(charges.request_refund(charge_id, method=RefundMethod.BANK_CARD), Refund)
+    assert_type(charges.request_refund(charge_id, method=RefundMethod.BANK_CARD, amount=Money(1)), Refund)
+    assert_type(charges.refund(refund_id), Refund)
+    assert_type(charges.refunds(), Pages[Refund])
+    assert_type(
+        charges.refunds(
+            charge_id=charge_id,
+            status=RefundStatus.REFUSED,
+            method=RefundMethod.COMPENSATION,
+            period=Period.year(2026),
+        ),
+        Pages[Refund],
+    )
+    assert_type(charges.wait_for_refund(refund_id), Refund)
+    assert_type(charges.wait_for_refund(refund_id, timeout=None), Refund)
 
-async def async_methods(cabinet: AsyncCabinet, charge_id: ChargeId, payment_id: PaymentId) -> None:
+
+async def async_methods(cabinet: AsyncCabinet, charge_id: ChargeId, payment_id: PaymentId, refund_id: RefundId) -> None:
     """Every method of the async client returns a coroutine of the same result, and a list its async pages."""
     charges = assert_type(cabinet.charges, AsyncCharges)
     assert_type(charges.list(), AsyncPages[Charge])
@@ -92,6 +126,7 @@ async def async_methods(cabinet: AsyncCabinet, charge_id: ChargeId, payment_id: 
             kind=ChargeKind.TAX,
             status=ChargeStatus.PAID,
             overdue=True,
+            overpaid=False,
             payee_inn=Inn("7707083893"),
             uin=Uin("18810177170000000083"),
             order_number="1",
@@ -112,8 +147,32 @@ async def async_methods(cabinet: AsyncCabinet, charge_id: ChargeId, payment_id: 
     assert_type(charges.bank_transfers(), AsyncPages[BankTransfer])
     assert_type(charges.bank_transfers(status=BankTransferStatus.MATCHED), AsyncPages[BankTransfer])
 
-    begun = assert_type(charges.get(charge_id), Coroutine[Any, Any, Charge])
-    await begun
+    assert_type(charges.payments(), AsyncPages[Payment])
+    assert_type(
+        charges.payments(status=PaymentStatus.CREATED, method=PaymentMethod.SBP, period=Period.year(2026)),
+        AsyncPages[Payment],
+    )
+    assert_type(charges.overpayments(), AsyncPages[Overpayment])
+    assert_type(charges.overpayments(period=Period.year(2026), kind=ChargeKind.TAX), AsyncPages[Overpayment])
+    assert_type(await charges.request_refund(charge_id, method=RefundMethod.BANK_CARD), Refund)
+    assert_type(await charges.request_refund(charge_id, method=RefundMethod.BANK_CARD, amount=Money(1)), Refund)
+    assert_type(await charges.refund(refund_id), Refund)
+    assert_type(charges.refunds(), AsyncPages[Refund])
+    assert_type(
+        charges.refunds(
+            charge_id=charge_id,
+            status=RefundStatus.REFUSED,
+            method=RefundMethod.COMPENSATION,
+            period=Period.year(2026),
+        ),
+        AsyncPages[Refund],
+    )
+    assert_type(await charges.wait_for_refund(refund_id), Refund)
+    assert_type(await charges.wait_for_refund(refund_id, timeout=None), Refund)
+
+    # Not asserted: pyright knows an `async def`, as which the stubs of the wheel show it, by a narrower type.
+    begun: Coroutine[Any, Any, Charge] = charges.get(charge_id)
+    assert_type(await begun, Charge)
 
 
 class _Pay(Protocol):
@@ -171,7 +230,7 @@ async def async_pages(pages: AsyncPages[Charge]) -> None:
     assert_type(pages.token, str | None)
 
 
-def sync_answers(cabinet: Cabinet, charge_id: ChargeId, payment_id: PaymentId) -> None:
+def sync_answers(cabinet: Cabinet, charge_id: ChargeId, payment_id: PaymentId, refund_id: RefundId) -> None:
     """The whole answer of any row carries the row's result; of a list it is one page."""
     got = assert_type(cabinet.answer(GET_CHARGE, charge_id), Answer[Charge])
     assert_type(got.value, Charge)
@@ -184,6 +243,11 @@ def sync_answers(cabinet: Cabinet, charge_id: ChargeId, payment_id: PaymentId) -
     assert_type(cabinet.answer(LIST_BANK_TRANSFERS), Answer[list[BankTransfer]])
     assert_type(cabinet.answer(PAY_CHARGE, charge_id, method=PaymentMethod.SBP, amount=Money(1)), Answer[Payment])
     assert_type(cabinet.answer(PAY_CHARGES, (ItemToPay(charge_id),), method=PaymentMethod.SBP), Answer[Payment])
+    assert_type(cabinet.answer(LIST_PAYMENTS, method=PaymentMethod.SBP), Answer[list[Payment]])
+    assert_type(cabinet.answer(LIST_OVERPAYMENTS), Answer[list[Overpayment]])
+    assert_type(cabinet.answer(LIST_REFUNDS, charge_id=charge_id), Answer[list[Refund]])
+    assert_type(cabinet.answer(GET_REFUND, refund_id), Answer[Refund])
+    assert_type(cabinet.answer(REQUEST_REFUND, charge_id, method=RefundMethod.COMPENSATION), Answer[Refund])
 
 
 async def async_answers(cabinet: AsyncCabinet, charge_id: ChargeId) -> None:
@@ -193,7 +257,9 @@ async def async_answers(cabinet: AsyncCabinet, charge_id: ChargeId) -> None:
     assert_type(await cabinet.answer(PAY_CHARGE, charge_id, method=PaymentMethod.SBP), Answer[Payment])
 
 
-def what_travels(charge: Charge, payment: Payment, transfer: BankTransfer, event: ChargeEvent) -> None:
+def what_travels(
+    charge: Charge, payment: Payment, transfer: BankTransfer, event: ChargeEvent, overpayment: Overpayment
+) -> None:
     """Fields have the types of the domain."""
     assert_type(charge.id, ChargeId)
     assert_type(charge.kind, ChargeKind)
@@ -215,6 +281,18 @@ def what_travels(charge: Charge, payment: Payment, transfer: BankTransfer, event
     assert_type(payment.expires_at, dt.datetime)
     assert_type(transfer.payer_inn, Inn)
     assert_type(event.payment_id, PaymentId | None)
+    assert_type(event.refund_id, RefundId | None)
+    assert_type(charge.refunding, Money)
+    assert_type(overpayment.charge_id, ChargeId)
+    assert_type(overpayment.credited_on, dt.date)
+    assert_type(overpayment.refundable, Money)
+    refund = assert_type(overpayment.refund, Refund | None)
+    if refund is not None:
+        assert_type(refund.method, RefundMethod)
+        assert_type(refund.status.final, bool)
+        assert_type(refund.items, tuple[PaymentItem, ...])
+        assert_type(refund.advance, Money)
+        assert_type(refund.settled_at, dt.datetime | None)
 
 
 def handlers(session: Session, charge_id: ChargeId) -> None:

@@ -50,7 +50,7 @@ def arguments(cabinet: Cabinet, charge_id: ChargeId, payment_id: PaymentId) -> N
     cabinet.charges.wait_for_payment(payment_id, 5.0)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     cabinet.charges.wait_for_payment(charge_id)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     cabinet.charges.wait_for_payment(payment_id, timeout="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    cabinet.charges.refund(charge_id)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    cabinet.charges.annul(charge_id)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
 def results(cabinet: Cabinet, charge_id: ChargeId) -> Pages[Payment]:

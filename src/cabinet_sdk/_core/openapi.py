@@ -13,6 +13,7 @@ from typing import Any, NewType, TypeAlias, final
 
 import attrs
 
+from cabinet_sdk._core.openapi_files import CONTENT_RANGE, DIGEST_PARAMETER, RANGE_PARAMETERS, file_answers, form
 from cabinet_sdk._core.openapi_frame import HEADERS, INFO, MAX_LIMIT, PARAMETERS, STATUSES
 from cabinet_sdk._core.operation import Download, Job, Listing, Operation, Repeat, Upload
 from cabinet_sdk._core.problems import MEDIA_TYPE, to_document
@@ -27,6 +28,7 @@ from cabinet_sdk.errors import (
     NotAcceptable,
     PermissionMissing,
     Problem,
+    RangeNotSatisfiable,
     RateLimited,
     RequestTooLarge,
     ServiceUnavailable,
@@ -63,7 +65,7 @@ def document(rows: Iterable[_Row]) -> Schema:
     Return the document of some rows, the same for the same rows.
 
     Raises:
-        TypeError: A type in a row has no schema, or an operation moves files, which this module cannot describe.
+        TypeError: A type in a row has no schema.
     """
     return _Document(tuple(rows)).build()
 
@@ -75,6 +77,8 @@ def problems_of(row: _Row) -> tuple[type[Problem], ...]:
         problems.update(_WHERE_KEYED)
     if _takes_body(row):
         problems.add(RequestTooLarge)
+    if isinstance(row, Download):
+        problems.add(RangeNotSatisfiable)
     return tuple(sorted(problems, key=lambda problem: (problem.status, problem.code)))
 
 
@@ -88,9 +92,6 @@ class _Document:
     def build(self) -> Schema:
         paths: dict[str, Schema] = {}
         for row in self._rows:
-            if isinstance(row, Upload | Download):
-                msg = f"{row!r} moves a file, which the document cannot describe yet"
-                raise TypeError(msg)
             paths.setdefault(row.path, {})[row.method.lower()] = self._operation(row)
         return {
             "openapi": "3.1.0",
@@ -159,7 +160,12 @@ class _Document:
             machinery += ["limit", "cursor"]
         if row.repeat is Repeat.KEYED:
             machinery.append("Idempotency-Key")
-        return parameters + [{"$ref": f"#/components/parameters/{name}"} for name in machinery]
+        parameters += [{"$ref": f"#/components/parameters/{name}"} for name in machinery]
+        if isinstance(row, Download):
+            parameters += RANGE_PARAMETERS
+        if isinstance(row, Upload):
+            parameters.append(DIGEST_PARAMETER)
+        return parameters
 
     def _parameter_names(self, row: _Row) -> tuple[str, ...]:
         return row.path_fields if _takes_body(row) else tuple(attrs.fields_dict(row.request_class))
@@ -171,16 +177,25 @@ class _Document:
             row.request_class,
             lambda: self._schemas.object_of(row.request_class, Side.REQUEST, in_body),
         )
+        if isinstance(row, Upload):
+            return form(row, schema)
         example = example_of(schema, self._schemas.components)
         return {"required": True, "content": {_JSON: {"schema": schema, "example": example}}}
 
     def _answers(self, row: _Row) -> Schema:
         answers: Schema = {}
+        if isinstance(row, Download):
+            names = ("X-Request-Id", "RateLimit-Policy", "RateLimit")
+            return file_answers({name: _header(name) for name in names}) | self._refusals(row)
         if row.created is not None:
             said = "The key came again after its answer was let go: what it created, as it is now."
             answers["200"] = self._success(row, said)
         created = {"Location": _header("Location")} if row.created is not None else {}
         answers[str(row.success_status)] = self._success(row, "Done." if row.created is None else "Created.", created)
+        return answers | self._refusals(row)
+
+    def _refusals(self, row: _Row) -> Schema:
+        answers: Schema = {}
         by_status: dict[int, list[type[Problem]]] = {}
         for problem in problems_of(row):
             by_status.setdefault(problem.status, []).append(problem)
@@ -232,6 +247,8 @@ class _Document:
             headers["WWW-Authenticate"] = _header("WWW-Authenticate")
         if status in {429, 503} or StillRunning in problems:
             headers["Retry-After"] = _header("Retry-After")
+        if status == 416:
+            headers |= CONTENT_RANGE
         if status == 429:
             headers |= {each: _header(each) for each in ("RateLimit-Policy", "RateLimit")}
         answer: Schema = {

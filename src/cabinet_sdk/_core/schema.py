@@ -18,13 +18,20 @@ from typing import Any, NewType, TypeAlias, cast, final
 
 import attrs
 
-from cabinet_sdk._core.request_codec import ID_PATTERN, MAX_ITEMS, MAX_TEXT, optional_of
-from cabinet_sdk.types import Code, Identifier, Money, Period
+from cabinet_sdk._core.request_hooks import ID_PATTERN, MAX_ITEMS, MAX_TEXT, optional_of
+from cabinet_sdk.types import Code, File, Identifier, Money, Period
 
-__all__ = ["Documentation", "Schema", "Schemas", "Side", "example_of", "read_documentation"]
+__all__ = ["FILE", "Documentation", "Schema", "Schemas", "Side", "example_of", "read_documentation"]
 
 Schema: TypeAlias = dict[str, Any]  # Any: JSON
 """A JSON Schema, or any other JSON object of the document."""
+
+FILE: Schema = {
+    "type": "string",
+    "format": "binary",
+    "contentMediaType": "application/octet-stream",
+    "examples": ["the bytes of the file"],
+}
 
 _TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
 _CODE_PATTERN = r"^[a-z][a-z0-9_]*$"
@@ -182,6 +189,8 @@ class Schemas:
         if issubclass(kind, Code):
             name = f"Known{kind.__name__}" if side is Side.REQUEST else kind.__name__
             return self.named(name, kind, lambda: _code(kind, side))
+        if kind is File:
+            return dict(FILE)
         if attrs.has(kind):
             name = f"{kind.__name__}Request" if side is Side.REQUEST else kind.__name__
             return self.named(name, kind, lambda: self.object_of(kind, side))
@@ -286,8 +295,8 @@ def example_of(schema: Schema, components: dict[str, Schema]) -> Any:  # Any: JS
             return _example_object(schema, components)
         case {"type": "array"}:
             return [example_of(schema["items"], components)]
-        case {"type": "boolean"}:
-            return False
+        case {"type": "boolean" | "string" as plain}:
+            return {"boolean": False, "string": "Текст"}[plain]
         case {"anyOf": [_, {"type": "null"}]}:
             return None
         case _:

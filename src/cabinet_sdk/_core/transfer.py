@@ -46,8 +46,8 @@ class Transfer:
         self._row = row
         self._value = value
         self._asynchronous = asynchronous
-        self.request_id = context.new_id()
-        self.restarts = 0
+        self.request_id: str = context.new_id()
+        self.restarts: int = 0
         self.restartable = False
         self._stream: ByteStream | AsyncByteStream | None = None
         self._chunks: Iterator[bytes] | AsyncIterator[bytes] | None = None
@@ -192,12 +192,12 @@ class Transfer:
     def _describe(self, headers: Headers) -> None:
         self.headers = headers
         length = headers.get("content-length") or ""
-        self.length = int(length) if length.isdecimal() else None
+        self.length: int | None = int(length) if length.isdecimal() else None
         etag = headers.get("etag") or ""
         self._etag = etag if _STRONG.fullmatch(etag) else None
         self._announced = digest_in(headers.get("repr-digest"))
         self._digest = hashlib.sha256()
-        self.position = 0
+        self.position: int = 0
         self._to_skip = 0
 
     def _end(self) -> Flow[None]:

@@ -20,7 +20,7 @@ class Member:
     __slots__ = ("label",)
 
     def __init__(self, label: str) -> None:
-        self.label = label
+        self.label: str = label
 
     def __get__(self, instance: object, owner: type[_C]) -> _C:
         # The class replaces every declaration by its code, so only a foreign class ever gets here.

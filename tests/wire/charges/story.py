@@ -15,15 +15,23 @@ from cabinet_sdk.charges import (
     ChargeStatus,
     ItemToPay,
     PaymentMethod,
+    PaymentStatus,
+    RefundMethod,
+    RefundStatus,
 )
 from cabinet_sdk.charges.operations import (
     GET_CHARGE,
     GET_PAYMENT,
+    GET_REFUND,
     LIST_BANK_TRANSFERS,
     LIST_CHARGE_EVENTS,
     LIST_CHARGES,
+    LIST_OVERPAYMENTS,
+    LIST_PAYMENTS,
+    LIST_REFUNDS,
     PAY_CHARGE,
     PAY_CHARGES,
+    REQUEST_REFUND,
 )
 from cabinet_sdk.contract import Row
 from cabinet_sdk.types import Money, Period
@@ -33,7 +41,7 @@ __all__ = ["story"]
 
 
 def story(world: World, cabinet: Cabinet) -> Iterator[Row]:
-    """Charge a person, pay in part and in full, and look at all of it."""
+    """Charge a person, pay in part, in full and too much, get some of it back, and look at all of it."""
     person = world.profiles.all()[0]
     fines = [
         world.charges.add(
@@ -66,6 +74,7 @@ def story(world: World, cabinet: Cabinet) -> Iterator[Row]:
         kind=ChargeKind.FINE,
         status=ChargeStatus.PARTLY_PAID,
         overdue=True,
+        overpaid=False,
         payee_inn=fines[0].requisites.payee_inn,
         order_number="18810077260000012345",
         order=ChargeOrder.OLDEST,
@@ -101,3 +110,34 @@ def story(world: World, cabinet: Cabinet) -> Iterator[Row]:
     )
     list(cabinet.charges.bank_transfers(status=BankTransferStatus.UNMATCHED))
     yield LIST_BANK_TRANSFERS
+
+    list(
+        cabinet.charges.payments(
+            status=PaymentStatus.DECLINED, method=PaymentMethod.BANK_CARD, period=Period.month(2026, 11)
+        )
+    )
+    yield LIST_PAYMENTS
+
+    world.charges.credit(person, fines[0], Money("1000.00"), payment_order_number="78")
+    part = cabinet.charges.request_refund(fines[0].id, method=RefundMethod.BANK_CARD, amount=Money("100.00"))
+    yield REQUEST_REFUND
+
+    list(cabinet.charges.overpayments(period=Period.month(2026, 11), kind=ChargeKind.FINE))
+    yield LIST_OVERPAYMENTS
+
+    world.charges.refuse_refund(part.id)
+    world.charges.add(person, Money("20.25"), accrued_on=dt.date(2026, 10, 2))
+    offset = cabinet.charges.request_refund(fines[0].id, method=RefundMethod.FUTURE_PAYMENTS)
+    world.charges.complete_refund(offset.id)
+    cabinet.charges.refund(offset.id)
+    yield GET_REFUND
+
+    list(
+        cabinet.charges.refunds(
+            charge_id=fines[0].id,
+            status=RefundStatus.REFUSED,
+            method=RefundMethod.BANK_CARD,
+            period=Period.month(2026, 11),
+        )
+    )
+    yield LIST_REFUNDS

@@ -1,0 +1,49 @@
+"""A search that knows the forms of English and of Russian words: labels and terms here are Russian, the rest is English."""
+
+from __future__ import annotations
+
+from typing import final
+
+import snowballstemmer
+from sphinx import package_dir
+from sphinx.application import Sphinx
+from sphinx.search import SearchLanguage, languages
+from sphinx.search.en import SearchEnglish
+
+__all__ = ["SearchEnglishAndRussian", "setup"]
+
+
+def _browser_code() -> str:
+    folder = package_dir / "search" / "minified-js"
+    parts = [(folder / f"{name}-stemmer.js").read_text(encoding="utf-8") for name in ("base", "english", "russian")]
+    both = """
+window.Stemmer = function () {
+  const english = new EnglishStemmer(), russian = new RussianStemmer();
+  this.stemWord = (word) => english.stemWord(russian.stemWord(word));
+};"""
+    return "\n".join((*parts, both))
+
+
+@final
+class SearchEnglishAndRussian(SearchLanguage):
+    """Each of the two rules leaves the letters of the other language alone, so both are applied to every word."""
+
+    lang = "en-ru"
+    language_name = "English and Russian"
+    stopwords = SearchEnglish.stopwords
+    js_stemmer_code = _browser_code()
+
+    def __init__(self, options: dict[str, str]) -> None:
+        super().__init__(options)
+        self._english = snowballstemmer.stemmer("english")
+        self._russian = snowballstemmer.stemmer("russian")
+
+    def stem(self, word: str) -> str:
+        """Return what all forms of a word have in common; the browser does the same with what is looked for."""
+        stem: str = self._english.stemWord(self._russian.stemWord(word.lower()))
+        return stem
+
+
+def setup(_: Sphinx) -> None:
+    """Make the language one that `html_search_language` may name."""
+    languages[SearchEnglishAndRussian.lang] = SearchEnglishAndRussian

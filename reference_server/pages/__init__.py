@@ -1,0 +1,80 @@
+"""
+Pages for people: the console of a world, the help page of each problem, and the pages on which a payer confirms.
+
+Rule: the console uses the world's typed controls and the contract's handlers, so that it can do and show nothing that a
+test could not. Every page works without a script, and none is allowed.
+"""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from cabinet_sdk._core.openapi import document
+from cabinet_sdk.contract import CONTRACT
+from reference_server.pages.charge import ChargePages
+from reference_server.pages.guard import Guard
+from reference_server.pages.machinery import ADDRESSES, MachineryPages
+from reference_server.pages.near_misses import nearest
+from reference_server.pages.overview import Overview
+from reference_server.pages.payer import PayerPages
+from reference_server.pages.problems import ProblemPages
+from reference_server.pages.profile import ProfilePages
+from reference_server.pages.rendering import Renderer, style
+from reference_server.world import World
+
+__all__ = ["pages"]
+
+_PLAIN = frozenset({"Not Found", "Method Not Allowed"})
+"""What Starlette says where nobody said more."""
+
+
+def pages(world: World, *, sandbox: bool) -> Starlette:
+    """Return the application of everything outside the contract; its controls are there in a sandbox only."""
+    renderer = Renderer(sandbox=sandbox)
+
+    def health(_: Request) -> Response:
+        with world.lock:
+            world.database.one("SELECT 1")
+        return JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
+
+    def openapi(_: Request) -> Response:
+        return JSONResponse(document(CONTRACT))
+
+    def missing(request: Request, error: Exception) -> Response:
+        refusal = error if isinstance(error, HTTPException) else HTTPException(404)
+        response = renderer.page(
+            request,
+            "missing.html",
+            status=refusal.status_code,
+            method=request.method,
+            path=request.url.path,
+            detail=None if refusal.detail in _PLAIN else refusal.detail,
+            near=nearest(ADDRESSES, request.method, request.url.path),
+        )
+        response.headers.update(refusal.headers or {})
+        return response
+
+    routes = [
+        *Overview(world, renderer).routes(),
+        Route("/style.css", style),
+        Route("/healthz", health),
+        Route("/openapi.json", openapi),
+        *ProblemPages(renderer).routes(),
+    ]
+    if sandbox:
+        routes += [
+            *ProfilePages(world, renderer).routes(),
+            *ChargePages(world, renderer).routes(),
+            *MachineryPages(world, renderer).routes(),
+            *PayerPages(world, renderer).routes(),
+        ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard)] if sandbox else [],
+        exception_handlers={404: missing, 405: missing},
+    )

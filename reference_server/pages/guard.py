@@ -1,0 +1,67 @@
+"""
+Who may look at the console and send its forms.
+
+The console gives credentials away and moves money that does not exist, so it is for this machine alone. Two ways lead a
+web page from elsewhere here nonetheless, through the browser of whoever develops on this machine: a name that the
+attacker lets resolve to 127.0.0.1 (DNS rebinding), and a form or a script that posts across sites. Both are refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from reference_server.pages.rendering import SAFE
+
+__all__ = ["Guard", "is_own_form", "is_own_host"]
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@final
+class Guard:
+    """
+    Lets only requests to this machine pass, and forms only from the console itself.
+
+    Args:
+        app: What it guards.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or let pass."""
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            if not is_own_host(headers.get("host", "")):
+                text = "This console answers to localhost and loopback addresses only."
+                await PlainTextResponse(text, status_code=421, headers=SAFE)(scope, receive, send)
+                return
+            if scope["method"] not in _READING and not is_own_form(headers):
+                text = "This form came from another site; nothing was done."
+                await PlainTextResponse(text, status_code=403, headers=SAFE)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def is_own_host(host: str) -> bool:
+    """Say whether the header `Host` names this machine in a way that no foreign name server decides about."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def is_own_form(headers: Headers) -> bool:
+    """Say whether a form came from a page of ours, or from a program, which sends neither header."""
+    if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        return False
+    origin = headers.get("origin")
+    return origin is None or (origin != "null" and urlsplit(origin).netloc == headers.get("host"))

@@ -1,0 +1,120 @@
+"""The first page: what this is, what there is, what to try; and adding a profile."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from cabinet_sdk.charges.models import PaymentMethod
+from cabinet_sdk.charges.operations import ListCharges
+from cabinet_sdk.contract import CONTRACT
+from cabinet_sdk.errors import InvalidValue
+from cabinet_sdk.types import Inn, Kpp, Ogrn, Ogrnip
+from reference_server.pages.forms import Form, submitted
+from reference_server.pages.reading import PAGE_LENGTH, Reader
+from reference_server.pages.rendering import Renderer, see_other
+from reference_server.profiles import ProfileKind
+from reference_server.world import World
+
+__all__ = ["Overview"]
+
+_LINKED = frozenset({str(PaymentMethod.LINKED_CARD), str(PaymentMethod.LINKED_ACCOUNT)})
+
+
+@final
+class Overview:
+    """
+    The page at ``/``.
+
+    Args:
+        world: Which world.
+        renderer: Makes the page.
+    """
+
+    def __init__(self, world: World, renderer: Renderer) -> None:
+        self._world = world
+        self._renderer = renderer
+        self._reader = Reader(world)
+
+    def routes(self) -> list[Route]:
+        """Return where it answers."""
+        found = [Route("/", self.show)]
+        if self._renderer.sandbox:
+            found.append(Route("/profiles", submitted(self.add), methods=["POST"]))
+        return found
+
+    def show(self, request: Request) -> Response:
+        """Show the page."""
+        return self._show(request, Form({"linked": "yes"}))
+
+    def add(self, request: Request, form: Form) -> Response:
+        """Add a profile."""
+        name = form.text("name", longest=200)
+        kind = form.choice("kind", ProfileKind.members())
+        if name is None or kind is None:
+            return self._show(request, form, status=422)
+        try:
+            inn = Inn(form.raw("inn")) if form.raw("inn") else None
+        except InvalidValue as error:
+            form.refuse("inn", f"Expected {error.expected}.")
+            return self._show(request, form, status=422)
+        try:
+            profile = self._world.profiles.add(
+                name,
+                inn,
+                kind=kind,
+                kpp=Kpp("770301001") if kind == ProfileKind.ORGANISATION else None,
+                registration=_registration(kind),
+                linked=_LINKED if form.raw("linked") else frozenset(),
+            )
+        except sqlite3.IntegrityError:
+            form.refuse("inn", "Another profile has this ИНН.")
+            return self._show(request, form, status=422)
+        return see_other(f"/profiles/{profile.id}", "profile")
+
+    def _show(self, request: Request, form: Form, status: int = 200) -> Response:
+        world, sandbox = self._world, self._renderer.sandbox
+        everybody = world.profiles.all() if sandbox else []
+        number = request.query_params.get("page", "1")
+        page = max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 9 else 1
+        shown = everybody[(page - 1) * PAGE_LENGTH : page * PAGE_LENGTH]
+        people = [
+            (
+                profile,
+                world.client_secret(profile.id),
+                self._reader.count(profile, ListCharges()),
+                self._reader.count(profile, ListCharges(overdue=True)),
+            )
+            for profile in shown
+        ]
+        requests = world.requests
+        return self._renderer.page(
+            request,
+            "index.html",
+            here="/",
+            status=status,
+            people=people,
+            profiles=len(everybody),
+            page=page,
+            more=page * PAGE_LENGTH < len(everybody),
+            base_url=str(request.base_url).rstrip("/"),
+            rows=list(CONTRACT),
+            now=world.clock.now(),
+            requests=len(requests),
+            refused=sum(1 for each in requests if each.problem is not None),
+            faults=sum(1 for fault in world.faults.all() if fault.times),
+            kinds=ProfileKind.members(),
+            form=form,
+        )
+
+
+def _registration(kind: ProfileKind) -> Ogrn | Ogrnip | None:
+    if kind == ProfileKind.ORGANISATION:
+        return Ogrn.with_check_digits("124770000000")
+    if kind == ProfileKind.ENTREPRENEUR:
+        return Ogrnip.with_check_digits("32477000000000")
+    return None

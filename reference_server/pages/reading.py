@@ -1,0 +1,161 @@
+"""What the console shows of a world, read through the handlers that answer the contract: it can show nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Generic, TypeVar, final
+
+import attrs
+
+from cabinet_sdk.charges.models import (
+    BankTransfer,
+    Charge,
+    ChargeEvent,
+    ChargeId,
+    Payment,
+    PaymentId,
+    PaymentStatus,
+    Refund,
+    RefundId,
+)
+from cabinet_sdk.charges.operations import (
+    GetCharge,
+    ListBankTransfers,
+    ListChargeEvents,
+    ListCharges,
+    ListPayments,
+    ListRefunds,
+)
+from cabinet_sdk.errors import InvalidRequest, NotFound
+from reference_server.charges import handlers, store
+from reference_server.paging import Selection, Window, page
+from reference_server.profiles import Profile
+from reference_server.session import Session
+from reference_server.world import World
+
+__all__ = ["PAGE_LENGTH", "Counted", "Listed", "Reader"]
+
+T = TypeVar("T")
+
+PAGE_LENGTH = 25
+_LATEST = 10
+_COUNTED = 10_000
+"""A count beyond is not exact: it must not cost more the more there is."""
+_PENDING = (PaymentStatus.AWAITING_CONFIRMATION, PaymentStatus.CREATED)
+
+
+@final
+@attrs.frozen
+class Counted:
+    """How many there are, exactly up to a bound."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"more than {_COUNTED}" if self.number > _COUNTED else str(self.number)
+
+
+@final
+@attrs.frozen
+class Listed(Generic[T]):
+    """
+    A page of a list.
+
+    Attributes:
+        items: What is shown.
+        cursor: Of the next page; None on the last.
+    """
+
+    items: list[T]
+    cursor: str | None
+
+
+@final
+class Reader:
+    """
+    Reads a world for people.
+
+    Args:
+        world: Which.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def charges(self, profile: Profile, request: ListCharges, cursor: str | None) -> Listed[Charge]:
+        """Return a page of a profile's charges."""
+        with self._session(profile) as session:
+            selection = handlers.list_charges(session, request)
+            return self._page(session, selection, f"charges {request}", cursor)
+
+    def count(self, profile: Profile, request: ListCharges) -> Counted:
+        """Return how many charges of a profile there are."""
+        with self._session(profile) as session:
+            selection = handlers.list_charges(session, request)
+            where = " AND ".join(sql for sql, _ in selection.conditions)
+            row = session.work.database.one(
+                f"SELECT count(*) AS number FROM (SELECT 1 FROM {selection.source} WHERE {where} LIMIT ?)",
+                [*(value for _, values in selection.conditions for value in values), _COUNTED + 1],
+            )
+            return Counted(0 if row is None else row["number"])
+
+    def charge(self, profile: Profile, charge_id: str) -> Charge | None:
+        """Return a charge of a profile."""
+        try:
+            with self._session(profile) as session:
+                return handlers.get_charge(session, GetCharge(ChargeId(charge_id)))
+        except NotFound:
+            return None
+
+    def history(self, profile: Profile, charge: Charge, cursor: str | None) -> Listed[ChargeEvent]:
+        """Return a page of a charge's history."""
+        with self._session(profile) as session:
+            selection = handlers.list_charge_events(session, ListChargeEvents(charge.id))
+            return self._page(session, selection, f"history {charge.id}", cursor)
+
+    def pending_payments(self, profile: Profile) -> list[Payment]:
+        """Return the latest payments of a profile that are not final."""
+        with self._session(profile) as session:
+            found: list[Payment] = []
+            for status in _PENDING:
+                selection = handlers.list_payments(session, ListPayments(status=status))
+                found += self._page(session, selection, "payments", None).items
+            return found
+
+    def refunds(self, profile: Profile, charge: Charge) -> list[Refund]:
+        """Return the latest refunds of a charge."""
+        with self._session(profile) as session:
+            selection = handlers.list_refunds(session, ListRefunds(charge_id=charge.id))
+            return self._page(session, selection, "refunds", None).items
+
+    def transfers(self, profile: Profile) -> list[BankTransfer]:
+        """Return the latest bank transfers that name a profile as the payer."""
+        with self._session(profile) as session:
+            selection = handlers.list_bank_transfers(session, ListBankTransfers())
+            return self._page(session, selection, "transfers", None).items[:_LATEST]
+
+    def payment(self, payment_id: str) -> Payment | None:
+        """Return a payment, whoever pays."""
+        with self._world.work() as work:
+            return store.payment_by_id(work, PaymentId(payment_id))
+
+    def refund(self, refund_id: str) -> Refund | None:
+        """Return a refund, whoever asked for it."""
+        with self._world.work() as work:
+            return store.refund_by_id(work, RefundId(refund_id))
+
+    @contextmanager
+    def _session(self, profile: Profile) -> Generator[Session]:
+        with self._world.work() as work:
+            yield Session(work=work, profile=profile, origin="")
+
+    def _page(self, session: Session, selection: Selection[T], scope: str, cursor: str | None) -> Listed[T]:
+        sealed = f"console {session.profile.id} {scope}".encode()
+        database, secret = session.work.database, self._world.cursor_secret
+        try:
+            items, further = page(database, selection, Window(PAGE_LENGTH, cursor), secret, sealed)
+        except InvalidRequest:
+            # A cursor of another list, such as one from before the filters changed: the list begins anew.
+            items, further = page(database, selection, Window(PAGE_LENGTH, None), secret, sealed)
+        return Listed(items, further)
