@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check features fix
+.PHONY: help setup demo test check features docs fix build sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,19 @@ check: .venv/dev ## Check format, style and types.
 
 features: .venv/dev ## Show each feature with the passing tests behind it.
 	@$(BIN)/python -m pytest -n 2 -q --features
+
+build: .venv/dev ## Build wheel and sdist into dist, and have them checked.
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/check-wheel-contents dist/*.whl
+
+sbom: .venv/dev ## Write what the library brings along to dist/cabinet-sdk.cdx.json (CycloneDX).
+	@$(BIN)/python tools/sbom.py dist/cabinet-sdk.cdx.json
+
+docs: .venv/dev ## Build the documentation into build/docs; a warning is an error.
+	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html -d build/doctrees docs build/docs
+	@echo "Open build/docs/index.html"
 
 fix: .venv/dev ## Format, and mend what the linter can mend.
 	$(BIN)/ruff format .

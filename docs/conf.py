@@ -25,7 +25,6 @@ nitpicky = True
 nitpick_ignore = [("py:obj", name) for name in ("Allow", "Authorization", "Date", "Host", "Link", "Location", "Range")]
 
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 80
@@ -39,6 +38,7 @@ html_theme = "furo"
 html_title = f"cabinet_sdk {version}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_favicon = "static/icon.svg"
 html_search_language = "en-ru"
 html_show_sourcelink = False
 html_copy_source = False

@@ -81,7 +81,7 @@ def credentials_of(name: str, server: str) -> ClientCredentials:
     """Read the credentials of a made-up person off the server's page; a real program has its own."""
     with urllib.request.urlopen(server) as page:  # noqa: S310  # the address was given on the command line
         text = page.read().decode()
-    found = re.search(rf"<td>{re.escape(name)}</td>.*?<code>(\w+)</code>.*?<code>(\w+)</code>", text, re.DOTALL)
+    found = re.search(rf">{re.escape(name)}</a>.*?<code[^>]*>(\w+)</code>.*?<code[^>]*>(\w+)</code>", text, re.DOTALL)
     if found is None:
         sys.exit(f"{server} does not know {name}: is it a reference server on this machine?")
     return ClientCredentials(found[1], found[2])

@@ -19,7 +19,9 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast, final
+from typing import Any, final
+
+import attrs
 
 import cabinet_sdk
 from cabinet_sdk._core.area import Area, Async, Endpoint, Sync, is_asynchronous
@@ -67,11 +69,12 @@ def stub(module: types.ModuleType) -> str:
 
 
 def _area_class(module: types.ModuleType, name: str) -> type[Area[Any]]:
-    cls: object = getattr(module, name)
-    if not (isinstance(cls, type) and issubclass(cls, Area)):
+    public: object = getattr(module, name)
+    if not (isinstance(public, type) and Area in public.__mro__):
         msg = f"{module.__name__}.{name} is public and no area, so its stub cannot be made from rows"
         raise Unwritable(msg)
-    return cast("type[Area[Any]]", cls)
+    area: type[Area[Any]] = getattr(module, name)
+    return area
 
 
 def _methods(cls: type[Area[Any]]) -> dict[str, Callable[..., Any]]:
@@ -146,9 +149,10 @@ class _Names:
         homes: dict[str, list[str]] = {}
         for (module, name), alias in sorted(self._imported.items()):
             homes.setdefault(module, []).append(name if alias == name else f"{name} as {alias}")
-        ours = cabinet_sdk.__name__
         for own in (False, True):
-            lines = [(module, each) for module, each in homes.items() if (module.partition(".")[0] == ours) is own]
+            lines = [
+                each for each in homes.items() if (each[0].partition(".")[0] not in sys.stdlib_module_names) is own
+            ]
             if own and lines and len(lines) < len(homes):
                 yield ""
             for module, each in lines:
@@ -173,8 +177,6 @@ class _Names:
 
     def text(self, annotation: Any) -> str:
         """Return an annotation as source."""
-        if isinstance(annotation, list):
-            return f"[{', '.join(self.text(each) for each in cast('list[Any]', annotation))}]"
         if annotation in {None, types.NoneType, ...}:
             return "..." if annotation is ... else "None"
         origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
@@ -182,6 +184,10 @@ class _Names:
             return " | ".join(self.text(each) for each in arguments)
         if origin is typing.Literal:
             return f"{self.of('typing', 'Literal')}[{', '.join(self.value(each) for each in arguments)}]"
+        if origin is Callable and arguments:
+            parameters, result = arguments
+            taken = "..." if parameters is ... else f"[{', '.join(self.text(each) for each in parameters)}]"
+            return f"{self.text(origin)}[{taken}, {self.text(result)}]"
         if origin is not None:
             inner = ", ".join(self.text(each) for each in arguments) or "()"
             return f"{self.text(origin)}[{inner}]"
@@ -189,13 +195,13 @@ class _Names:
 
     def value(self, value: Any) -> str:
         """Return a default as source; an ellipsis where it is made anew at each call or has no name."""
-        if isinstance(value, float) and not math.isfinite(value):
+        if value is attrs.NOTHING or (isinstance(value, float) and not math.isfinite(value)):
             return "..."
         if value is None or type(value) in {bool, int, float, str, bytes}:
             return repr(value) if not isinstance(value, str) else _quoted(value)
         if value == ():
             return "()"
-        kind = cast("type[Any]", type(value))
+        kind = value.__class__
         name = (
             value.name if isinstance(value, enum.Enum) else next((n for n, v in vars(kind).items() if v is value), None)
         )

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, get_type_hints
 
 import attrs
 from sphinx.application import Sphinx
+from sphinx.util.inspect import signature as signature_of
+from sphinx.util.inspect import stringify_signature
 from sphinx.util.typing import restify
 
 from cabinet_sdk._core.area import Area
 from cabinet_sdk._core.downloads import AsyncFileStream, FileStream
 from cabinet_sdk._core.paging import AsyncPages, Pages
 from cabinet_sdk._core.schema import read_documentation
+from cabinet_sdk.errors import Problem
 from cabinet_sdk.types import Code
 
 __all__ = ["entries", "field_table", "one_line", "sections", "setup", "table", "type_text"]
@@ -23,6 +27,16 @@ __all__ = ["entries", "field_table", "one_line", "sections", "setup", "table", "
 
 FIELDS = {"Args": "param", "Attributes": "ivar", "Raises": "raises"}
 """The sections of a docstring in this house, and what Sphinx calls their entries."""
+
+
+# What Python calls the parameters of a callable, and defaults that mean "as it was".
+_UNREADABLE = (
+    (r"\*\*(\w+): ~typing\.~(\w+)", r"**\1: \2.kwargs"),
+    (r"\*(\w+): ~typing\.~(\w+)", r"*\1: \2.args"),
+    (r"([\[ ])~([A-Z]\w*)([\],])", r"\1\2\3"),
+    (r"<[\w.]+ object>", "..."),
+    (r"<built-in function (\w+)>", r"\1"),
+)
 
 
 def type_text(annotation: Any) -> str:
@@ -35,10 +49,11 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]], widths: str = "auto") -> str:
-    """Return a table as reStructuredText."""
-    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
-    for row in (head, *rows):
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a table as reStructuredText, without a head where that is empty."""
+    heads = [head] if head else []
+    lines = [".. list-table::", f"   :header-rows: {len(heads)}", "   :widths: auto", ""]
+    for row in (*heads, *rows):
         for number, cell in enumerate(row):
             lines.append(f"   {'* - ' if number == 0 else '  - '}{one_line(cell)}".rstrip())
     return "\n".join(lines)
@@ -100,24 +115,37 @@ def _complete(_app: Sphinx, what: str, _name: str, value: object, _options: obje
             text += ["", *(f":{FIELDS[head]} {name}: {meaning}" for name, meaning in entries(section)), ""]
         else:
             text += section
+    if cls is not None and issubclass(cls, Problem) and "code" in vars(cls):
+        text += ["", f"Code ``{cls.code}``, status {cls.status}. *What to do:* {cls.remedy}", ""]
     if cls is not None and issubclass(cls, Code) and cls.members():
         text += ["", *_code_table(cls).splitlines(), ""]
     lines[:] = text
 
 
 def _shorten(
-    _app: Sphinx, what: str, _name: str, value: object, _options: object, signature: str | None, returns: str | None
+    _app: Sphinx, what: str, _name: str, value: Any, _options: object, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None] | None:
     """Leave out the signature of what no program makes itself, and of codes: their tables say all of it."""
+    if signature is None:
+        return None
+    if what == "exception" and "__init__" not in vars(value):
+        return "", None
     if what == "class" and inspect.isclass(value):
+        protocol = getattr(value, "_is_protocol", False)
         made_by_the_service = attrs.has(value) and value.__module__.endswith(".models")
         made_by_the_client = issubclass(value, Area | Pages | AsyncPages | FileStream | AsyncFileStream)
-        if made_by_the_service or made_by_the_client or (issubclass(value, Code) and value is not Code):
+        if protocol or made_by_the_service or made_by_the_client or (issubclass(value, Code) and value is not Code):
             return "", None
+        if attrs.has(value):
+            told = stringify_signature(signature_of(value), show_return_annotation=False, unqualified_typehints=True)
+            # A default that is made anew each time.
+            return told.replace("NOTHING", "..."), None
+    for found, written in _UNREADABLE:
+        signature, returns = (text and re.sub(found, written, text) for text in (signature, returns))
     return signature, returns
 
 
 def setup(app: Sphinx) -> None:
-    """Hook in."""
+    """Have docstrings and signatures completed."""
     app.connect("autodoc-process-docstring", _complete)
     app.connect("autodoc-process-signature", _shorten)

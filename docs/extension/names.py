@@ -68,7 +68,7 @@ def _homes() -> dict[str, str]:
         for name, value in exports(module).items():
             public = f"{module}.{name}"
             if inspect.isclass(value) or inspect.isfunction(value) or isinstance(value, NewType):
-                homes.setdefault(f"{value.__module__}.{value.__qualname__}", public)
+                homes.setdefault(f"{value.__module__}.{value.__name__}", public)
             homes.setdefault(name, public)
     return homes
 
@@ -132,7 +132,7 @@ def _public(target: str) -> Iterator[str]:
 def _is_foreign(target: str) -> bool:
     head = target.partition(".")[0]
     private = re.match(r"(cabinet_sdk|reference_server)\.", target) is not None
-    return head in _FOREIGN or hasattr(builtins, head) or private
+    return head in _FOREIGN or hasattr(builtins, head) or private or re.fullmatch("[A-Z]", head) is not None
 
 
 def _resolve(
@@ -194,6 +194,6 @@ class LinkNames(SphinxPostTransform):
 
 
 def setup(app: Sphinx) -> None:
-    """Hook in."""
+    """Have names looked for."""
     app.connect("missing-reference", _resolve)
     app.add_post_transform(LinkNames)

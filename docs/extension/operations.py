@@ -8,12 +8,10 @@ all that ``:without:`` does not name.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, ClassVar, NewType, cast, get_args, get_type_hints
+from typing import Any, NewType, cast, get_args, get_type_hints
 
 import attrs
 from docutils import nodes
@@ -21,7 +19,6 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.inspect import stringify_signature
-from sphinx.util.typing import OptionSpec
 
 from cabinet_sdk._core.area import Area, Endpoint, is_asynchronous
 from cabinet_sdk._core.openapi import problems_of
@@ -99,7 +96,10 @@ class Catalogue(_Written):
     """What a module exports."""
 
     required_arguments = 1
-    option_spec: ClassVar[OptionSpec] = {"only": directives.unchanged, "without": directives.unchanged}
+    option_spec = {  # noqa: RUF012  # as the parent declares it
+        "only": directives.unchanged,
+        "without": directives.unchanged,
+    }
 
     def text(self) -> str:
         """Write an entry for each name."""
@@ -126,10 +126,8 @@ def _folded(title: str, text: str) -> str:
 
 def _area_classes(module: str) -> tuple[type[Area[Any]], ...]:
     """Return the two classes of an area, the sync one first."""
-    classes = [
-        cast("type[Area[Any]]", value)
-        for value in exports(module).values()
-        if inspect.isclass(value) and issubclass(value, Area)
+    classes: list[type[Area[Any]]] = [
+        value for value in exports(module).values() if inspect.isclass(value) and issubclass(value, Area)
     ]
     return tuple(sorted(classes, key=is_asynchronous))
 
@@ -141,9 +139,7 @@ def _endpoints(cls: type[Area[Any]]) -> Iterator[tuple[str, Endpoint[..., Any, A
                 yield name, cast("Endpoint[..., Any, Any]", value)
 
 
-def _method(
-    module: str, name: str, endpoint: Endpoint[..., Any, Any], classes: tuple[type[Area[Any]], ...]
-) -> str:
+def _method(module: str, name: str, endpoint: Endpoint[..., Any, Any], classes: tuple[type[Area[Any]], ...]) -> str:
     source = endpoint.source
     row = cast("Row", source) if not inspect.isfunction(source) else None
     parts = [_heading(name, "~"), *([f".. operation:: {row.id}"] if row is not None else [])]
@@ -197,7 +193,7 @@ def _facts(row: Row) -> str:
         facts.append(("creates", f"what :op:`{row.created.id}` reads; ``Location`` names it"))
     if isinstance(row, Upload):
         facts.append(("largest file", f"{row.max_bytes // 1024 // 1024} MiB"))
-    return "\n".join(f":{name}: {text}" for name, text in facts)
+    return table((), facts)
 
 
 def _first_sentence(kind: type[Any]) -> str:
@@ -300,11 +296,14 @@ def _entry(module: str, name: str, value: object) -> str:
     if inspect.isroutine(value):
         return f".. autofunction:: {module}.{name}"
     if type(value).__name__ == "FixtureFunctionDefinition":
-        return f".. py:function:: {name}()\n   :module: {module}\n\n   A fixture: {one_line(inspect.getdoc(value) or '')}"
+        return (
+            f".. py:function:: {name}()\n   :module: {module}\n\n   A fixture: {one_line(inspect.getdoc(value) or '')}"
+        )
     text = comment_on(name, value)
     if isinstance(value, NewType):
         base = type_text(value.__supertype__)
-        return f".. py:type:: {name}\n   :module: {module}\n   :canonical: str\n\n{_indented(f'{text} A {base} on its own.')}"
+        told = f"{text} A {base} of its own kind."
+        return f".. py:type:: {name}\n   :module: {module}\n   :canonical: str\n\n{_indented(told)}"
     if isinstance(value, str):
         return f".. py:data:: {name}\n   :module: {module}\n   :value: {value!r}\n\n{_indented(text)}"
     described = f"{text}\n\nStands for {type_text(value)}." if get_args(value) else text
@@ -317,7 +316,7 @@ def _class_entry(module: str, name: str, cls: type[Any]) -> str:
         text = f"The same as :py:exc:`{home}.{name}`."
         return f".. py:exception:: {name}\n   :module: {module}\n   :no-index-entry:\n\n   {text}"
     if issubclass(cls, BaseException):
-        return f".. autoexception:: {module}.{name}\n   :members:"
+        return f".. autoexception:: {module}.{name}\n   :members:\n   :show-inheritance:"
     lines = [f".. autoclass:: {module}.{name}"]
     if issubclass(cls, Area):
         return lines[0]

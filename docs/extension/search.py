@@ -1,14 +1,14 @@
-"""A search that knows the forms of English and of Russian words: labels and terms here are Russian, the rest is English."""
+"""A search that knows the forms of English and of Russian words: labels and terms are Russian here, the rest is not."""
 
 from __future__ import annotations
 
 from typing import final
 
-import snowballstemmer
 from sphinx import package_dir
 from sphinx.application import Sphinx
 from sphinx.search import SearchLanguage, languages
 from sphinx.search.en import SearchEnglish
+from sphinx.search.ru import SearchRussian
 
 __all__ = ["SearchEnglishAndRussian", "setup"]
 
@@ -35,13 +35,12 @@ class SearchEnglishAndRussian(SearchLanguage):
 
     def __init__(self, options: dict[str, str]) -> None:
         super().__init__(options)
-        self._english = snowballstemmer.stemmer("english")
-        self._russian = snowballstemmer.stemmer("russian")
+        self._english = SearchEnglish(options)
+        self._russian = SearchRussian(options)
 
     def stem(self, word: str) -> str:
         """Return what all forms of a word have in common; the browser does the same with what is looked for."""
-        stem: str = self._english.stemWord(self._russian.stemWord(word.lower()))
-        return stem
+        return self._english.stem(self._russian.stem(word))
 
 
 def setup(_: Sphinx) -> None:

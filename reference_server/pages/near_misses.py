@@ -25,8 +25,8 @@ _LEFT_OUT = 1.0
 _ANYTHING = 0.1
 _WORD_AS_ID = 0.6
 _EMPTY_STEP = 0.2
-_UNLIKE = 1.5
-_LIKE = 0.5
+_UNLIKE = 2.0
+_LIKE = 0.65
 
 
 @final
@@ -75,10 +75,15 @@ def addresses(rows: Iterable[Row], base_path: str) -> tuple[Address, ...]:
 def nearest(known: Sequence[Address], method: str, path: str) -> NearMiss | None:
     """Return the operation that takes the least mending, unless all of them are far; the path is without its query."""
     words = frozenset(step for address in known for step in address.steps if not step.startswith("{"))
+    # What every path begins with tells nothing apart.
+    telling = {word for word in words if any(word not in address.steps for address in known)}
     given = path.split("/")[1:]
     best: tuple[float, NearMiss] | None = None
     for address in known:
-        cost, differences = _compare(given, address.steps, words)
+        way = _compare(given, address.steps, words)
+        if way.kept.isdisjoint(telling):
+            continue
+        cost, differences = way.cost, way.differences
         if method != address.method and not (method == "HEAD" and address.method == "GET"):
             cost += _OTHER_METHOD
             differences = (f"The method is {address.method}, not {method}.", *differences)
@@ -87,45 +92,65 @@ def nearest(known: Sequence[Address], method: str, path: str) -> NearMiss | None
     return None if best is None else best[1]
 
 
-def _compare(given: Sequence[str], wanted: Sequence[str], words: frozenset[str]) -> tuple[float, tuple[str, ...]]:
-    """Align the steps of two paths; return the cost and the differences of the cheapest way."""
+@final
+@attrs.frozen
+class _Way:
+    """
+    How to come from one path, or from its end, to another.
+
+    Attributes:
+        cost: Of all that has to be mended.
+        differences: What that is.
+        kept: Words of the other path that were recognised.
+    """
+
+    cost: float = 0.0
+    differences: tuple[str, ...] = ()
+    kept: frozenset[str] = frozenset()
+
+    def after(self, step: _Way) -> _Way:
+        """Return this way with a step before it."""
+        return _Way(self.cost + step.cost, step.differences + self.differences, self.kept | step.kept)
+
+
+def _compare(given: Sequence[str], wanted: Sequence[str], words: frozenset[str]) -> _Way:
+    """Align the steps of two paths; return the cheapest way."""
 
     @cache
-    def rest(at: int, to: int) -> tuple[float, tuple[str, ...]]:
-        ways: list[tuple[float, tuple[str, ...]]] = []
+    def rest(at: int, to: int) -> _Way:
+        ways: list[_Way] = []
         if at < len(given) and to < len(wanted):
-            cost, said = _replace(given[at], wanted[to], words)
-            further, after = rest(at + 1, to + 1)
-            ways.append((cost + further, said + after))
+            ways.append(rest(at + 1, to + 1).after(_replace(given[at], wanted[to], words)))
         if at < len(given):
-            further, after = rest(at + 1, to)
-            cost, said = _drop(given[at], last=at == len(given) - 1)
-            ways.append((cost + further, said + after))
+            ways.append(rest(at + 1, to).after(_drop(given[at], last=at == len(given) - 1)))
         if to < len(wanted):
-            further, after = rest(at, to + 1)
-            ways.append((_LEFT_OUT + further, (f"“/{wanted[to]}” is missing.", *after)))
-        return min(ways, key=lambda way: way[0], default=(0.0, ()))
+            ways.append(rest(at, to + 1).after(_Way(_LEFT_OUT, (f"“/{wanted[to]}” is missing.",))))
+        return min(ways, key=lambda way: way.cost, default=_Way())
 
     return rest(0, 0)
 
 
-def _replace(given: str, wanted: str, words: frozenset[str]) -> tuple[float, tuple[str, ...]]:
+def _replace(given: str, wanted: str, words: frozenset[str]) -> _Way:
     if wanted.startswith("{"):
         if not given:
-            return _LEFT_OUT, (f"“{wanted}” is empty.",)
+            return _Way(_LEFT_OUT, (f"“{wanted}” is empty.",))
         # A word of the contract where an id is expected is rather a word in the wrong place.
-        return (_WORD_AS_ID if given in words else _ANYTHING), ()
+        return _Way(_WORD_AS_ID if given in words else _ANYTHING)
     if given == wanted:
-        return 0.0, ()
+        return _Way(kept=frozenset({wanted}))
     alike = SequenceMatcher(None, given.lower(), wanted).ratio()
     said = (f"“{given}” should be “{wanted}”.",)
-    return (1.01 - alike if alike >= _LIKE else _UNLIKE), said
+    begun = len(given) >= 3 and wanted.startswith(given.lower())
+    other_version = len(given) == len(wanted) and given[:-1] == wanted[:-1]
+    if alike >= _LIKE or begun or other_version:
+        return _Way(1.01 - alike, said, frozenset({wanted}))
+    return _Way(_UNLIKE, said)
 
 
-def _drop(given: str, *, last: bool) -> tuple[float, tuple[str, ...]]:
+def _drop(given: str, *, last: bool) -> _Way:
     if not given:
-        return _EMPTY_STEP, ("The slash at the end is too much." if last else "A slash is doubled.",)
-    return _LEFT_OUT, (f"“/{given}” is too much.",)
+        return _Way(_EMPTY_STEP, ("The slash at the end is too much." if last else "A slash is doubled.",))
+    return _Way(_LEFT_OUT, (f"“/{given}” is too much.",))
 
 
 def suggestion(row: Row, error: FieldError) -> str | None:

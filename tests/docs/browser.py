@@ -61,7 +61,15 @@ class Browser:
         self._read, from_browser = os.pipe()
         # High numbers, so that neither end lies where the other is to go.
         inherited = [_moved(to_browser), _moved(from_browser)]
-        command = [sys.executable, "-c", _START, *map(str, inherited), program, *_SWITCHES, f"--user-data-dir={profile}"]
+        command = [
+            sys.executable,
+            "-c",
+            _START,
+            *map(str, inherited),
+            program,
+            *_SWITCHES,
+            f"--user-data-dir={profile}",
+        ]
         with (profile / "chromium.log").open("wb") as log:
             self._process = subprocess.Popen(command, pass_fds=inherited, stdout=log, stderr=log)
         for end in inherited:
@@ -77,9 +85,7 @@ class Browser:
 
     def size(self, width: int, height: int, *, mobile: bool = False) -> None:
         """Set the size of the window."""
-        self._ask(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile
-        )
+        self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
 
     def dark(self) -> None:
         """Prefer dark colours from now on."""
@@ -91,6 +97,30 @@ class Browser:
         # Where only the fragment changes, nothing is loaded.
         if "loaderId" in self._ask("Page.navigate", url=url):
             self._wait_for("Page.loadEventFired")
+
+    def click(self, text: str) -> None:
+        """Click the first link in the article with this text, and wait until the page behind it has loaded."""
+        self.events.clear()
+        # After the answer, since the page that gives it is left.
+        found = self.run(
+            "(() => { const link = [...document.querySelectorAll('article a')]"
+            f".find(each => each.innerText === {json.dumps(text)});"
+            " if (link) setTimeout(() => link.click()); return !!link; })()"
+        )
+        assert found, f"no link says {text}"
+        self._wait_for("Page.loadEventFired")
+
+    def submit(self, action: str, **fields: str) -> None:
+        """Fill the form whose address ends so, submit it as its button would, and wait for the page that it leads to."""
+        self.events.clear()
+        selector = json.dumps(f'form[action$="{action}"]')
+        # After the answer, since the page that gives it is left.
+        self.run(
+            f"(() => {{ const form = document.querySelector({selector});"
+            f" for (const [name, value] of Object.entries({json.dumps(fields)})) form.elements[name].value = value;"
+            " setTimeout(() => form.requestSubmit()); })()"
+        )
+        self._wait_for("Page.loadEventFired")
 
     def run(self, script: str) -> Any:
         """Evaluate JavaScript in the page and return its value; a promise is waited for."""

@@ -42,10 +42,10 @@ def once(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def build(source: Path, folder: Path, *options: str) -> None:
-    """Build distributions with what is installed: the sdist, and the wheel from it, unless the options say otherwise."""
+def build(source: Path, folder: Path) -> None:
+    """Build with what is installed: an sdist, and the wheel from it."""
     done = run(
-        *(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, *options, source),
+        *(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, source),
         cwd=source,
         SOURCE_DATE_EPOCH="1767225600",
     )
@@ -68,7 +68,7 @@ def unpack(distribution: Path, folder: Path) -> Path:
     """Unpack a wheel into a folder, or an sdist into a folder of its own there; return where the files lie."""
     if distribution.suffix == ".whl":
         with zipfile.ZipFile(distribution) as wheel:
-            wheel.extractall(folder)
+            wheel.extractall(folder)  # noqa: S202  # our own
         return folder
     with tarfile.open(distribution) as sdist:
         sdist.extractall(folder, filter="data")

@@ -32,8 +32,10 @@ class LanguageServer:
         self._lines = text.splitlines()
         self._last_id = 0
         # Plain text, so that an answer can be compared with a docstring.
-        looks = {"hover": {"contentFormat": ["plaintext"]}}
-        looks["signatureHelp"] = {"signatureInformation": {"documentationFormat": ["plaintext"]}}  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
+        looks: dict[str, Any] = {
+            "hover": {"contentFormat": ["plaintext"]},
+            "signatureHelp": {"signatureInformation": {"documentationFormat": ["plaintext"]}},
+        }
         folder = {"uri": path.parent.as_uri(), "name": path.parent.name}
         start = {"processId": None, "rootUri": folder["uri"], "workspaceFolders": [folder]}
         self.ask("initialize", **start, capabilities={"textDocument": looks})
@@ -55,11 +57,17 @@ class LanguageServer:
                 assert "error" not in message, message
                 return message["result"]
 
-    def at(self, method: str, text: str) -> Any:
-        """Ask about the place in the program where a text that stands there once ends."""
-        ((number, column),) = [(n, line.find(text) + len(text)) for n, line in enumerate(self._lines) if text in line]
-        position = {"line": number, "character": column}
+    def at(self, method: str, line: str, *, after: str) -> Any:
+        """Ask about the place after the last occurrence of a text in a line that stands in the program once."""
+        assert self._lines.count(line) == 1
+        position = {"line": self._lines.index(line), "character": line.rindex(after) + len(after)}
         return self.ask(f"textDocument/{method}", textDocument=self._document, position=position)
+
+    def close(self) -> None:
+        """Let the server end."""
+        self.ask("shutdown")
+        self._send("exit", None)
+        self._process.wait()
 
     def _send(self, method: str, parameters: Any, **more: Any) -> None:
         self._write({"method": method, "params": parameters, **more})
@@ -90,6 +98,6 @@ def pyright(path: Path, text: str) -> Generator[LanguageServer]:
         try:
             server = LanguageServer(process, path, text)
             yield server
-            server.ask("shutdown")
+            server.close()
         finally:
-            process.terminate()
+            process.kill()

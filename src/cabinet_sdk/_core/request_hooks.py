@@ -37,7 +37,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 # Any: a type expression or a JSON value can be anything; every hook checks what it gets.
-Hook: TypeAlias = Callable[[Any, Any], Any]
+_Hook: TypeAlias = Callable[[Any, Any], Any]
 
 
 class RefusedError(ValueError):
@@ -127,14 +127,14 @@ def _itself(value: File) -> File:
     return value
 
 
-def _by_class(parse: Callable[[Any, str], object]) -> Hook:
+def _by_class(parse: Callable[[Any, str], object]) -> _Hook:
     def structure(value: Any, kind: Any) -> object:
         return parse(kind, _text(value))
 
     return structure
 
 
-def _optional_factory(kind: Any, converter: Converter) -> Hook:
+def _optional_factory(kind: Any, converter: Converter) -> _Hook:
     inner = optional_of(kind)
     hook = converter.get_structure_hook(inner)
 
@@ -146,7 +146,7 @@ def _optional_factory(kind: Any, converter: Converter) -> Hook:
     return structure
 
 
-def _tuple_factory(kind: Any, converter: Converter) -> Hook:
+def _tuple_factory(kind: Any, converter: Converter) -> _Hook:
     item = typing.get_args(kind)[0]
     hook = converter.get_structure_hook(item)
 
@@ -182,7 +182,7 @@ def _note(index: int, item: Any) -> str:
     return cast("str", cast("Any", IterableValidationNote)("item", index, item))
 
 
-def _class_factory(kind: Any, converter: Converter) -> Hook:
+def _class_factory(kind: Any, converter: Converter) -> _Hook:
     hook = make_dict_structure_fn(kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True)
 
     def structure(value: Any, _: Any) -> object:
@@ -216,7 +216,7 @@ def _make_converter() -> Converter:
     converter.register_structure_hook_factory(_is_optional, _optional_factory)
     converter.register_structure_hook_factory(_is_tuple, _tuple_factory)
     # By class: cattrs finds its own, lenient hooks for `str`, `int` and `bool` by class, before any other.
-    by_class: tuple[tuple[type, Hook], ...] = (
+    by_class: tuple[tuple[type, _Hook], ...] = (
         (Identifier, _by_class(lambda kind, text: kind(text))),
         (Code, _by_class(lambda kind, text: kind.parse(text))),
         (Money, _by_class(lambda kind, text: kind(text))),

@@ -15,7 +15,7 @@ from cabinet_sdk.errors import TimedOut
 from cabinet_sdk.transports import Timeout
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http
-from tests.core.sample_area import AsyncSamples, SampleId, samples_of
+from tests.core.sample_area import SampleId, samples_of
 from tests.core.wires import contents_of, noise
 
 CONTENT = noise(3, 200_000)
@@ -86,9 +86,12 @@ async def test_a_task_that_is_cancelled_lets_go(tmp_path: Path) -> None:
     with RawServer(serve) as server:
         async with AsyncCabinet(server.url, BearerToken("token-of-tests")) as client:
 
+            def progress(_: int, __: int | None) -> None:
+                told.set()
+
             async def save() -> None:
-                async with await AsyncSamples(client._context).download(SampleId("x")) as file:
-                    await file.save(tmp_path, progress=lambda *_: told.set())
+                async with await samples_of(client).download(SampleId("x")) as file:
+                    await file.save(tmp_path, progress=progress)
 
             task = asyncio.create_task(save())
             await told.wait()

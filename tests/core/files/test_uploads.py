@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 from cabinet_sdk import RetryPolicy
-from cabinet_sdk.errors import InvalidValue, KeyReused, OutcomeUnknown, RequestTooLarge, UsageError
+from cabinet_sdk.errors import InvalidValue, KeyReused, OutcomeUnknown, RequestTooLarge, TokenInvalid, UsageError
 from cabinet_sdk.transports import Headers, Request, Response
 from cabinet_sdk.types import File, Money, Period
 from reference_server import Profile, World
@@ -158,6 +158,21 @@ async def test_a_token_that_expired_costs_no_content(connect: Connect, world: Wo
     got = await samples_of(client).upload(File(io.BytesIO(CONTENT), name="x"))
 
     assert got.length == len(CONTENT)
+
+
+@pytest.mark.parametrize("make", SENT_ONCE)
+@pytest.mark.parametrize("mode", ["sync-http", "async-http"], indirect=True)
+async def test_a_token_that_expired_may_cost_the_only_attempt(
+    connect: Connect, world: World, person: Profile, tmp_path: Path, make: Make
+) -> None:
+    """Over a socket the content is gone when the token is refused: what cannot be rewound is not sent again."""
+    client = connect(person)
+    await samples_of(client).upload(File(b"x", name="x"))
+    with world.work() as work:
+        work.database.execute("DELETE FROM tokens")
+
+    with pytest.raises(TokenInvalid):
+        await samples_of(client).upload(make(tmp_path))
 
 
 async def test_a_large_file_takes_little_memory(samples: AsyncSamples, tmp_path: Path) -> None:

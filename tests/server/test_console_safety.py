@@ -1,0 +1,119 @@
+"""Who may look at the console and send its forms, and that no name does harm in it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import httpx
+import pytest
+
+from cabinet_sdk.types import Money
+from reference_server import Profile, World
+from reference_server.testing import serve
+from tests.server.console import HOSTILE, own, shown
+
+FORMS = ("/profiles", "/clock", "/faults", "/faults/clear", "/pay/pay_x/confirm")
+
+
+def test_hostile_names_are_escaped(console: httpx.Client, world: World) -> None:
+    """What people name themselves, their charges and their transfers is text on every page, never markup."""
+    person = world.profiles.add(HOSTILE)
+    charge = world.charges.add(person, Money("1.00"), purpose=HOSTILE)
+    world.charges.receive_transfer(person.inn, Money("1.00"), purpose=HOSTILE)
+    console.get("/v1/<script>alert('1')</script>")
+    base = f"/profiles/{person.id}"
+    wrong = console.post(f"{base}/charges", data={"kind": "fine", "amount": HOSTILE, "purpose": HOSTILE})
+    addresses_ = ["/", base, f"{base}/charges/{charge.id}", "/requests", "/problems/<script>", "/<script>"]
+
+    for page in (wrong, *map(console.get, addresses_)):
+        assert "<script" not in page.text, page.url
+        assert "O'Нил\"" not in page.text
+    for address in addresses_[:3]:
+        assert HOSTILE in shown(console.get(address))
+
+
+@pytest.mark.parametrize("address", FORMS)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "{own}", "Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_foreign_forms_are_refused(console: httpx.Client, world: World, address: str, headers: dict[str, str]) -> None:
+    """A form that another site's page sends does nothing."""
+    before = world.clock.now()
+    page = console.post(
+        address,
+        data={"name": "x", "kind": "person", "number": "1", "unit": "days"},
+        headers={name: value.format(own=own(console)) for name, value in headers.items()},
+    )
+
+    assert page.status_code == 403
+    assert world.profiles.all() == []
+    assert world.clock.now() == before
+
+
+def test_own_forms_pass(console: httpx.Client, world: World) -> None:
+    """What a browser sends with a form of the console itself is let pass."""
+    headers = {"Origin": own(console), "Sec-Fetch-Site": "same-origin"}
+    page = console.post("/clock", data={"number": "1", "unit": "days"}, headers=headers)
+
+    assert page.status_code == 303
+    assert page.headers["location"] == "/clock?done=advanced"
+    assert world.clock.now() == dt.datetime(2026, 11, 17, 9, 0, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "[::2]", "@", ""]
+)
+def test_foreign_hosts_are_refused(console: httpx.Client, world: World, person: Profile, host: str) -> None:
+    """A name that somebody else's name server has pointed to this machine gets no page (DNS rebinding)."""
+    page = console.get("/", headers={"Host": host})
+
+    assert page.status_code in {400, 421}
+    assert world.client_secret(person.id) not in page.text
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8080"])
+def test_loopback_hosts_are_served(console: httpx.Client, host: str) -> None:
+    """The names of this machine get the console, at any port."""
+    assert console.get("/", headers={"Host": host}).status_code == 200
+
+
+def test_broken_forms_are_refused(console: httpx.Client) -> None:
+    """A body that is too large or no form is refused and does nothing."""
+    assert console.post("/clock", content=b"a" * 100_000).status_code == 413
+    assert console.post("/clock", content="число=1".encode()).status_code == 400
+    assert console.post("/clock", content=b"number=%FF").status_code == 400
+    assert console.post("/clock", content=b"&".join(b"a=1" for _ in range(60))).status_code == 400
+
+
+def test_without_the_sandbox_there_are_no_controls(world: World, person: Profile) -> None:
+    """Beyond this machine the console is absent: neither pages nor forms, nor a trace of them in what is left."""
+    charge = world.charges.add(person, Money("1.00"))
+    base = f"/profiles/{person.id}"
+    with (
+        serve(world, sandbox=False) as url,
+        httpx.Client(base_url=url.removesuffix("/v1"), trust_env=False) as public,
+    ):
+        hidden = [
+            public.get(each).status_code
+            for each in (base, f"{base}/charges/{charge.id}", "/requests", "/faults", "/clock")
+        ]
+        refused = [public.post(each).status_code for each in (*FORMS, f"{base}/charges", f"{base}/transfers")]
+        index = public.get("/", headers={"Host": "cabinet.example"})
+        problems = public.get("/problems")
+
+    assert set(hidden) == {404}
+    assert set(refused) == {404}
+    assert index.status_code == problems.status_code == 200
+    for page in (index, problems):
+        assert person.name not in page.text
+        assert person.id not in page.text
+        assert 'href="/faults"' not in page.text
+    assert "<form" not in index.text
