@@ -9,13 +9,13 @@ from __future__ import annotations
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from docs.extension import fields, names, operations, search
+from docs.extension import fields, names, operations, outside, search
 
 __all__ = ["setup"]
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Tell Sphinx of the parts."""
-    for part in (fields, names, operations, search):
+    for part in (fields, names, operations, outside, search):
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

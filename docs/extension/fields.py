@@ -29,11 +29,11 @@ FIELDS = {"Args": "param", "Attributes": "ivar", "Raises": "raises"}
 """The sections of a docstring in this house, and what Sphinx calls their entries."""
 
 
-# What Python calls the parameters of a callable, and defaults that mean "as it was".
+# What means something to a type checker alone: the parameters of whichever callable, and defaults that say "as it was".
 _UNREADABLE = (
-    (r"\*\*(\w+): ~typing\.~(\w+)", r"**\1: \2.kwargs"),
-    (r"\*(\w+): ~typing\.~(\w+)", r"*\1: \2.args"),
+    (r"(\*\*?\w+): ~typing\.~\w+", r"\1"),
     (r"([\[ ])~([A-Z]\w*)([\],])", r"\1\2\3"),
+    (r" \| ~?[\w.]*\._[A-Z]\w*", ""),
     (r"<[\w.]+ object>", "..."),
     (r"<built-in function (\w+)>", r"\1"),
 )

@@ -21,6 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.inspect import stringify_signature
 
 from cabinet_sdk._core.area import Area, Endpoint, is_asynchronous
+from cabinet_sdk._core.downloads import AsyncFileStream, FileStream
 from cabinet_sdk._core.openapi import problems_of
 from cabinet_sdk._core.operation import Download, Job, Listing, Repeat, Upload
 from cabinet_sdk._core.schema import read_documentation
@@ -223,7 +224,7 @@ def _travels(row: Row, name: str) -> str:
 
 def _result(row: Row) -> str:
     if isinstance(row, Download):
-        return "**Result:** the file, as a stream."
+        return f"**Result:** the file, as a {type_text(FileStream)}, or an {type_text(AsyncFileStream)} in async mode."
     if isinstance(row, Listing):
         item: Any = cast("Any", row).item
         told = f"**Result:** an iterable of {type_text(item)}, whose pages are fetched as you go."
@@ -268,6 +269,8 @@ def _message(first: str, headers: dict[str, str], body: object) -> str:
     block = f".. code-block:: text\n   :class: no-search\n\n{_indented(head)}"
     if body is None:
         return block
+    if isinstance(body, str):
+        return f"{block}\n\n.. code-block:: text\n   :class: no-search\n\n{_indented(body)}"
     shown = json.dumps(body, ensure_ascii=False, indent=2)
     return f"{block}\n\n.. code-block:: json\n   :class: no-search\n\n{_indented(shown)}"
 
@@ -316,7 +319,8 @@ def _class_entry(module: str, name: str, cls: type[Any]) -> str:
         text = f"The same as :py:exc:`{home}.{name}`."
         return f".. py:exception:: {name}\n   :module: {module}\n   :no-index-entry:\n\n   {text}"
     if issubclass(cls, BaseException):
-        return f".. autoexception:: {module}.{name}\n   :members:\n   :show-inheritance:"
+        told_above = "\n   :exclude-members: remedy" if "code" in vars(cls) else ""
+        return f".. autoexception:: {module}.{name}\n   :members:\n   :show-inheritance:{told_above}"
     lines = [f".. autoclass:: {module}.{name}"]
     if issubclass(cls, Area):
         return lines[0]

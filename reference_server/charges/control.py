@@ -38,7 +38,15 @@ from cabinet_sdk.types import (
     TreasuryAccount,
     Uin,
 )
-from reference_server.charges import rules, store
+from reference_server.charges import (
+    rules,
+    rules_payments,
+    rules_refunds,
+    rules_transfers,
+    store_payments,
+    store_refunds,
+    store_steps,
+)
 from reference_server.profiles import Profile, profile_by_inn
 from reference_server.session import Work
 
@@ -169,7 +177,7 @@ class ChargesControl:
         """Have the payments to come end like this, in their order; without a script they succeed by the clock."""
         with self._work() as work:
             for outcome in outcomes:
-                store.script_outcome(work, "payment", outcome)
+                store_steps.script_outcome(work, "payment", outcome)
 
     def script_refunds(self, *outcomes: rules.Outcome) -> None:
         """
@@ -179,24 +187,24 @@ class ChargesControl:
         """
         with self._work() as work:
             for outcome in outcomes:
-                store.script_outcome(work, "refund", outcome)
+                store_steps.script_outcome(work, "refund", outcome)
 
     def confirm(self, payment_id: PaymentId) -> Payment:
         """Confirm a pending payment now, in the payer's place."""
-        return self._decide(payment_id, rules.succeed)
+        return self._decide(payment_id, rules_payments.succeed)
 
     def decline(self, payment_id: PaymentId, reason: str = "Отклонено плательщиком") -> Payment:
         """Decline a pending payment now."""
-        return self._decide(payment_id, lambda work, payment: rules.decline(work, payment, reason))
+        return self._decide(payment_id, lambda work, payment: rules_payments.decline(work, payment, reason))
 
     def _decide(self, payment_id: PaymentId, decide: Callable[[Work, Payment], None]) -> Payment:
         with self._work() as work:
-            payment = store.payment_by_id(work, payment_id)
+            payment = store_payments.payment_by_id(work, payment_id)
             if payment is None or payment.status.final:
                 msg = f"no pending payment {payment_id}"
                 raise ValueError(msg)
             decide(work, payment)
-            decided = store.payment_by_id(work, payment_id)
+            decided = store_payments.payment_by_id(work, payment_id)
             return payment if decided is None else decided
 
     def request_refund(
@@ -209,7 +217,7 @@ class ChargesControl:
             Problem: As the service would answer.
         """
         with self._work() as work:
-            return self._seen(work, rules.request_refund(work, profile, charge.id, method, amount))
+            return self._seen(work, rules_refunds.request_refund(work, profile, charge.id, method, amount))
 
     def choose_card(self, refund_id: RefundId) -> Refund:
         """Choose the bank card of a refund that awaits it, in its holder's place."""
@@ -218,7 +226,7 @@ class ChargesControl:
             if refund.confirmation is None:
                 msg = f"the refund {refund_id} awaits no card"
                 raise ValueError(msg)
-            rules.choose_card(work, refund)
+            rules_refunds.choose_card(work, refund)
 
         return self._decide_refund(refund_id, choose)
 
@@ -229,21 +237,21 @@ class ChargesControl:
             if refund.status != RefundStatus.REQUESTED or refund.method == RefundMethod.FUTURE_PAYMENTS:
                 msg = f"the refund {refund_id} needs no order to the Treasury"
                 raise ValueError(msg)
-            rules.order_refund(work, refund)
+            rules_refunds.order_refund(work, refund)
 
         return self._decide_refund(refund_id, order)
 
     def complete_refund(self, refund_id: RefundId) -> Refund:
         """Carry out a pending refund now."""
-        return self._decide_refund(refund_id, rules.complete_refund)
+        return self._decide_refund(refund_id, rules_refunds.complete_refund)
 
     def refuse_refund(self, refund_id: RefundId, reason: str = "Заявление подано не тем, кто платил") -> Refund:
         """Refuse a pending refund now, in the payee's place."""
-        return self._decide_refund(refund_id, lambda work, refund: rules.refuse_refund(work, refund, reason))
+        return self._decide_refund(refund_id, lambda work, refund: rules_refunds.refuse_refund(work, refund, reason))
 
     def _decide_refund(self, refund_id: RefundId, decide: Callable[[Work, Refund], None]) -> Refund:
         with self._work() as work:
-            refund = store.refund_by_id(work, refund_id)
+            refund = store_refunds.refund_by_id(work, refund_id)
             if refund is None or refund.status.final:
                 msg = f"no pending refund {refund_id}"
                 raise ValueError(msg)
@@ -252,7 +260,7 @@ class ChargesControl:
 
     @staticmethod
     def _seen(work: Work, refund: Refund) -> Refund:
-        seen = store.refund_by_id(work, refund.id)
+        seen = store_refunds.refund_by_id(work, refund.id)
         return refund if seen is None else seen
 
     def receive_transfer(
@@ -276,7 +284,7 @@ class ChargesControl:
             raise ValueError(msg)
         with self._work() as work:
             payer = profile_by_inn(work.database, payer_inn)
-            return rules.receive(
+            return rules_transfers.receive(
                 work,
                 profile_id=None if payer is None else payer.id,
                 payer_inn=payer_inn,
@@ -292,7 +300,7 @@ class ChargesControl:
     ) -> BankTransfer:
         """Credit a charge with money from a bank, whatever its requisites; more than is due overpays it."""
         with self._work() as work:
-            return rules.receive_for(work, profile, charge, amount, payment_order_number)
+            return rules_transfers.receive_for(work, profile, charge, amount, payment_order_number)
 
     def check_books(self) -> None:
         """

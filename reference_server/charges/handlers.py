@@ -46,7 +46,14 @@ from cabinet_sdk.charges.operations import (
     RequestRefund,
 )
 from cabinet_sdk.types import MOSCOW, Period
-from reference_server.charges import rules, store
+from reference_server.charges import (
+    rules_payments,
+    rules_refunds,
+    store,
+    store_payments,
+    store_refunds,
+    store_transfers,
+)
 from reference_server.clock import to_micros
 from reference_server.database import Value
 from reference_server.paging import Selection
@@ -148,18 +155,18 @@ def list_charge_events(session: Session, request: ListChargeEvents) -> Selection
 @handles(PAY_CHARGE)
 def pay_charge(session: Session, request: PayCharge) -> Payment:
     items = [ItemToPay(request.charge_id, request.amount)]
-    return rules.pay(session.work, session.profile, items, request.method, fields=[""])
+    return rules_payments.pay(session.work, session.profile, items, request.method, fields=[""])
 
 
 @handles(PAY_CHARGES)
 def pay_charges(session: Session, request: PayCharges) -> Payment:
     fields = [f"items[{index}]." for index in range(len(request.items))]
-    return rules.pay(session.work, session.profile, request.items, request.method, fields)
+    return rules_payments.pay(session.work, session.profile, request.items, request.method, fields)
 
 
 @handles(GET_PAYMENT)
 def get_payment(session: Session, request: GetPayment) -> Payment:
-    payment = store.payment_by_id(
+    payment = store_payments.payment_by_id(
         session.work,
         request.payment_id,
         profile_id=session.profile.id,
@@ -179,7 +186,7 @@ def list_payments(session: Session, request: ListPayments) -> Selection[Payment]
     conditions += _created_in(request.period)
 
     def read(rows: list[sqlite3.Row]) -> list[Payment]:
-        return store.payments_from(session.work.database, rows, session.origin)
+        return store_payments.payments_from(session.work.database, rows, session.origin)
 
     return Selection(
         columns="*",
@@ -198,7 +205,7 @@ def list_bank_transfers(session: Session, request: ListBankTransfers) -> Selecti
         conditions.append(("status = ?", (str(request.status),)))
 
     def read(rows: list[sqlite3.Row]) -> list[BankTransfer]:
-        return store.transfers_from(session.work.database, rows)
+        return store_transfers.transfers_from(session.work.database, rows)
 
     return Selection(
         columns="*",
@@ -219,10 +226,10 @@ def list_overpayments(session: Session, request: ListOverpayments) -> Selection[
         conditions.append(("overpaid_on BETWEEN ? AND ?", days))
 
     def read(rows: list[sqlite3.Row]) -> list[Overpayment]:
-        return store.overpayments_from(session.work.database, rows, session.origin)
+        return store_refunds.overpayments_from(session.work.database, rows, session.origin)
 
     return Selection(
-        columns=store.OVERPAYMENT_COLUMNS,
+        columns=store_refunds.OVERPAYMENT_COLUMNS,
         source="charges",
         conditions=conditions,
         # The day stands as long as the overpayment does.
@@ -234,18 +241,20 @@ def list_overpayments(session: Session, request: ListOverpayments) -> Selection[
 
 @handles(REQUEST_REFUND)
 def request_refund(session: Session, request: RequestRefund) -> Refund:
-    refund = rules.request_refund(session.work, session.profile, request.charge_id, request.method, request.amount)
+    refund = rules_refunds.request_refund(
+        session.work, session.profile, request.charge_id, request.method, request.amount
+    )
     return get_refund(session, GetRefund(refund.id))
 
 
 @handles(GET_REFUND)
 def get_refund(session: Session, request: GetRefund) -> Refund:
     work = session.work
-    refund = store.refund_by_id(work, request.refund_id, profile_id=session.profile.id, origin=session.origin)
+    refund = store_refunds.refund_by_id(work, request.refund_id, profile_id=session.profile.id, origin=session.origin)
     if refund is None:
         raise RefundNotFound
     if not refund.status.final:
-        next_at = store.next_step_of_refund(work, refund.id)
+        next_at = store_refunds.next_step_of_refund(work, refund.id)
         seconds = _LOOK_AGAIN if next_at is None else ceil((next_at - work.now).total_seconds())
         session.come_back_in = min(max(seconds, 1), _LOOK_AGAIN)
     return refund
@@ -258,7 +267,7 @@ def list_refunds(session: Session, request: ListRefunds) -> Selection[Refund]:
     conditions += _created_in(request.period)
 
     def read(rows: list[sqlite3.Row]) -> list[Refund]:
-        return store.refunds_from(session.work.database, rows, session.origin)
+        return store_refunds.refunds_from(session.work.database, rows, session.origin)
 
     return Selection(
         columns="*",

@@ -1,11 +1,10 @@
 """
-Where charges and payments are kept.
+Where charges and their history are kept.
 
 Rule: a charge's status and what is overpaid follow from its amount and what is paid, in the table itself, so that a
-filter by status is an index look-up and cannot disagree with the amounts. What is paid, pending and held for refunds
-changes only in `rules`, together with the ledger; the table refuses to pay back more than is overpaid.
-
-It is longer than other modules because it is the only one of the area that knows SQL.
+filter by status is an index look-up and cannot disagree with the amounts. What is pending and held for refunds changes
+only in the rules, and what is paid only in `rules_ledger`, together with the ledger; the table refuses to pay back more
+than is overpaid.
 """
 
 from __future__ import annotations
@@ -13,16 +12,13 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import final
 
 import attrs
 
 from cabinet_sdk._core.answer_codec import decode_value, encode_answer
 from cabinet_sdk.charges.models import (
-    BankTransfer,
-    BankTransferId,
-    BankTransferStatus,
     Calculation,
     Charge,
     ChargeDocument,
@@ -32,62 +28,32 @@ from cabinet_sdk.charges.models import (
     ChargeId,
     ChargeKind,
     ChargeStatus,
-    Confirmation,
-    Overpayment,
-    Payment,
     PaymentId,
     PaymentItem,
-    PaymentMethod,
-    PaymentStatus,
-    Refund,
     RefundId,
-    RefundMethod,
-    RefundStatus,
     Requisites,
 )
-from cabinet_sdk.types import Inn, Money, Period, Uin
+from cabinet_sdk.types import Money, Period, Uin
 from reference_server.clock import from_micros, to_micros
 from reference_server.database import Database
 from reference_server.session import Work
 
 __all__ = [
-    "BANK",
     "CHARGE_COLUMNS",
-    "OVERPAYMENT_COLUMNS",
+    "SAME_ACCOUNT",
     "SCHEMA",
-    "UNMATCHED",
     "Details",
-    "Step",
-    "add_advance",
     "add_event",
-    "add_refund_item",
-    "add_transfer",
-    "advances",
     "charge_by_id",
     "charge_by_uin",
     "charge_from",
     "event_from",
-    "has_step",
     "insert_charge",
-    "insert_payment",
-    "insert_refund",
-    "next_step",
-    "next_step_of_refund",
+    "items_of",
     "offset_charges",
-    "overpayments_from",
-    "payment_by_id",
-    "payment_by_number",
-    "payments_from",
-    "post",
     "profile_of_charge",
-    "refund_by_id",
-    "refunds_from",
-    "script_outcome",
-    "take_scripted_outcome",
     "tax_account_charges",
-    "transfers_from",
     "update_charge",
-    "update_refund",
 ]
 
 SCHEMA = """
@@ -136,113 +102,18 @@ CREATE TABLE charge_events (
     refund_id TEXT,
     PRIMARY KEY (charge_id, number)
 ) WITHOUT ROWID;
-
-CREATE TABLE payments (
-    id TEXT PRIMARY KEY,
-    profile_id TEXT NOT NULL REFERENCES profiles (id),
-    status TEXT NOT NULL,
-    method TEXT NOT NULL,
-    number TEXT NOT NULL UNIQUE,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL,
-    settled_at INTEGER,
-    next_at INTEGER,
-    outcome TEXT NOT NULL,
-    payment_order_number TEXT,
-    decline_reason TEXT
-) WITHOUT ROWID;
-CREATE INDEX payments_by_next ON payments (next_at) WHERE next_at IS NOT NULL;
-CREATE INDEX payments_by_time ON payments (profile_id, created_at, id);
-CREATE INDEX payments_by_status ON payments (profile_id, status, created_at, id);
-CREATE INDEX payments_by_method ON payments (profile_id, method, created_at, id);
-
-CREATE TABLE payment_items (
-    payment_id TEXT NOT NULL REFERENCES payments (id),
-    position INTEGER NOT NULL,
-    charge_id TEXT NOT NULL REFERENCES charges (id),
-    amount INTEGER NOT NULL CHECK (amount > 0),
-    credited INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (payment_id, position)
-) WITHOUT ROWID;
-
-CREATE TABLE bank_transfers (
-    id TEXT PRIMARY KEY,
-    profile_id TEXT,
-    amount INTEGER NOT NULL CHECK (amount > 0),
-    unmatched INTEGER NOT NULL,
-    status TEXT NOT NULL GENERATED ALWAYS AS (CASE WHEN unmatched = 0 THEN 'matched' ELSE 'unmatched' END) VIRTUAL,
-    received_at INTEGER NOT NULL,
-    payment_order_number TEXT NOT NULL,
-    payer_inn TEXT NOT NULL,
-    purpose TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX bank_transfers_by_time ON bank_transfers (profile_id, received_at, id);
-CREATE INDEX bank_transfers_by_status ON bank_transfers (profile_id, status, received_at, id);
-
-CREATE TABLE bank_transfer_items (
-    transfer_id TEXT NOT NULL REFERENCES bank_transfers (id),
-    position INTEGER NOT NULL,
-    charge_id TEXT NOT NULL REFERENCES charges (id),
-    amount INTEGER NOT NULL CHECK (amount > 0),
-    PRIMARY KEY (transfer_id, position)
-) WITHOUT ROWID;
-
-CREATE TABLE refunds (
-    id TEXT PRIMARY KEY,
-    profile_id TEXT NOT NULL REFERENCES profiles (id),
-    charge_id TEXT NOT NULL REFERENCES charges (id),
-    status TEXT NOT NULL,
-    method TEXT NOT NULL,
-    amount INTEGER NOT NULL CHECK (amount > 0),
-    advance INTEGER NOT NULL DEFAULT 0 CHECK (advance BETWEEN 0 AND amount),
-    number TEXT NOT NULL UNIQUE,
-    awaits_card INTEGER NOT NULL,
-    created_at INTEGER NOT NULL,
-    settled_at INTEGER,
-    next_at INTEGER,
-    outcome TEXT NOT NULL,
-    payment_order_number TEXT,
-    refusal_reason TEXT
-) WITHOUT ROWID;
-CREATE INDEX refunds_by_next ON refunds (next_at) WHERE next_at IS NOT NULL;
-CREATE INDEX refunds_by_time ON refunds (profile_id, created_at, id);
-CREATE INDEX refunds_by_status ON refunds (profile_id, status, created_at, id);
-CREATE INDEX refunds_by_method ON refunds (profile_id, method, created_at, id);
-CREATE INDEX refunds_by_charge ON refunds (charge_id, created_at, id);
-CREATE INDEX refunds_by_advance ON refunds (profile_id, settled_at, id) WHERE advance > 0;
-
-CREATE TABLE refund_items (
-    refund_id TEXT NOT NULL REFERENCES refunds (id),
-    position INTEGER NOT NULL,
-    charge_id TEXT NOT NULL REFERENCES charges (id),
-    amount INTEGER NOT NULL CHECK (amount > 0),
-    PRIMARY KEY (refund_id, position)
-) WITHOUT ROWID;
-
-CREATE TABLE scripted_outcomes (position INTEGER PRIMARY KEY, subject TEXT NOT NULL, outcome TEXT NOT NULL);
-CREATE INDEX scripted_outcomes_by_subject ON scripted_outcomes (subject, position);
-
-CREATE TABLE ledger (
-    entry INTEGER PRIMARY KEY,
-    source TEXT NOT NULL,
-    at INTEGER NOT NULL,
-    account TEXT NOT NULL,
-    amount INTEGER NOT NULL
-);
-CREATE INDEX ledger_by_account ON ledger (account);
 """
 
 CHARGE_COLUMNS = "id, kind, amount, paid, pending, refunding, status, accrued_on, due_on, uin, order_number, details"
-OVERPAYMENT_COLUMNS = "id, kind, amount, paid, refunding, overpaid_on, last_refund_id, details"
 
-# Taxes, contributions and penalties are one account with the tax service; of the rest each payee has its own.
 _TAX_KINDS = "('tax', 'contribution', 'penalty')"
-_SAME_ACCOUNT = f"payee_inn = ? AND (kind IN {_TAX_KINDS}) = (? IN {_TAX_KINDS})"
 
-BANK = "bank"
-"""The ledger's account for what banks brought and took back; with the sign turned it is what everybody else has."""
-UNMATCHED = "unmatched"
-"""The ledger's account for what found no charge."""
+SAME_ACCOUNT = f"payee_inn = ? AND (kind IN {_TAX_KINDS}) = (? IN {_TAX_KINDS})"
+"""
+The condition that a charge is of the same account as another, by its payee's ИНН and its kind.
+
+Taxes, contributions and penalties are one account with the tax service; of the rest each payee has its own.
+"""
 
 
 @final
@@ -347,7 +218,7 @@ def offset_charges(work: Work, profile_id: str, charge: Charge) -> list[Charge]:
     """Return what money of that charge may pay and nothing under way pays: open charges of the same account."""
     rows = work.database.all(
         f"SELECT {CHARGE_COLUMNS} FROM charges WHERE profile_id = ? AND paid < amount AND paid + pending < amount"
-        f" AND {_SAME_ACCOUNT} ORDER BY due_on, accrued_on, id",
+        f" AND {SAME_ACCOUNT} ORDER BY due_on, accrued_on, id",
         (profile_id, str(charge.requisites.payee_inn), str(charge.kind)),
     )
     return [charge_from(row, work.today) for row in rows]
@@ -362,15 +233,6 @@ def update_charge(work: Work, charge_id: str, *, paid: int = 0, pending: int = 0
         " last_refund_id = CASE WHEN paid + ? > amount THEN last_refund_id END WHERE id = ?",
         (paid, pending, refunding, paid, work.today.isoformat(), paid, charge_id),
     )
-
-
-def post(work: Work, source: str, account: str, amount: Money, *, against: str = BANK) -> None:
-    """Enter money in the ledger twice: on the account, and with the sign turned where it comes from."""
-    for name, kopecks in ((account, amount.kopecks), (against, -amount.kopecks)):
-        work.database.execute(
-            "INSERT INTO ledger (source, at, account, amount) VALUES (?, ?, ?, ?)",
-            (source, to_micros(work.now), name, kopecks),
-        )
 
 
 def add_event(
@@ -418,131 +280,7 @@ def event_from(row: sqlite3.Row, payee: str) -> ChargeEvent:
     )
 
 
-def insert_payment(work: Work, profile_id: str, payment: Payment, outcome: str, next_at: dt.datetime | None) -> None:
-    """Keep a new payment with its items."""
-    work.database.execute(
-        "INSERT INTO payments (id, profile_id, status, method, number, created_at, expires_at, next_at, outcome)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            payment.id,
-            profile_id,
-            str(payment.status),
-            str(payment.method),
-            payment.number,
-            to_micros(payment.created_at),
-            to_micros(payment.expires_at),
-            None if next_at is None else to_micros(next_at),
-            outcome,
-        ),
-    )
-    for position, item in enumerate(payment.items):
-        work.database.execute(
-            "INSERT INTO payment_items (payment_id, position, charge_id, amount) VALUES (?, ?, ?, ?)",
-            (payment.id, position, item.charge_id, item.amount.kopecks),
-        )
-
-
-def payment_by_id(work: Work, payment_id: str, *, profile_id: str | None = None, origin: str = "") -> Payment | None:
-    """Return a payment; of that profile only, where one is given."""
-    row = work.database.one("SELECT * FROM payments WHERE id = ?", (payment_id,))
-    if row is None or (profile_id is not None and row["profile_id"] != profile_id):
-        return None
-    return payments_from(work.database, [row], origin)[0]
-
-
-def payment_by_number(work: Work, number: str) -> Payment | None:
-    """Return the payment with that unique number."""
-    row = work.database.one("SELECT * FROM payments WHERE number = ?", (number,))
-    return None if row is None else payments_from(work.database, [row], "")[0]
-
-
-@final
-@attrs.frozen(kw_only=True)
-class Step:
-    """
-    What happens next by the clock.
-
-    Attributes:
-        subject: A payment or a refund.
-        outcome: How it is to end.
-        at: When.
-    """
-
-    subject: Payment | Refund
-    outcome: str
-    at: dt.datetime
-
-
-def next_step(work: Work) -> Step | None:
-    """Return the earliest step that is due, of payments and refunds together: one may pay what the other frees."""
-    row = work.database.one(
-        "SELECT 'payment' AS subject, id, outcome, next_at FROM payments WHERE next_at <= ?"
-        " UNION ALL SELECT 'refund', id, outcome, next_at FROM refunds WHERE next_at <= ?"
-        " ORDER BY next_at, id LIMIT 1",
-        (to_micros(work.now), to_micros(work.now)),
-    )
-    if row is None:
-        return None
-    by_id = payment_by_id if row["subject"] == "payment" else refund_by_id
-    subject = by_id(work, row["id"])
-    return None if subject is None else Step(subject=subject, outcome=row["outcome"], at=from_micros(row["next_at"]))
-
-
-def has_step(work: Work) -> bool:
-    """Say whether a step of a payment or a refund is due."""
-    now = to_micros(work.now)
-    found = work.database.one(
-        "SELECT 1 FROM payments WHERE next_at <= ? UNION ALL SELECT 1 FROM refunds WHERE next_at <= ? LIMIT 1",
-        (now, now),
-    )
-    return found is not None
-
-
-def script_outcome(work: Work, subject: str, outcome: str) -> None:
-    """Have a payment or a refund to come end like this; outcomes are used up in the order of their scripting."""
-    work.database.execute("INSERT INTO scripted_outcomes (subject, outcome) VALUES (?, ?)", (subject, outcome))
-
-
-def take_scripted_outcome(work: Work, subject: str) -> str | None:
-    """Return what was scripted for the next payment or refund, and forget it."""
-    row = work.database.one(
-        "DELETE FROM scripted_outcomes"
-        " WHERE position = (SELECT min(position) FROM scripted_outcomes WHERE subject = ?) RETURNING outcome",
-        (subject,),
-    )
-    return None if row is None else row["outcome"]
-
-
-def payments_from(database: Database, rows: Sequence[sqlite3.Row], origin: str) -> list[Payment]:
-    """Return the payments of rows, their items read at once."""
-    items = _items_of(database, "payment", rows)
-    return [_payment(row, items[row["id"]], origin) for row in rows]
-
-
-def _payment(row: sqlite3.Row, items: tuple[PaymentItem, ...], origin: str) -> Payment:
-    status, method = PaymentStatus.trusted(row["status"]), PaymentMethod.trusted(row["method"])
-    confirmation = None
-    if status == PaymentStatus.AWAITING_CONFIRMATION and method != PaymentMethod.BANK_TRANSFER:
-        url = f"{origin}/pay/{row['id']}"
-        with_code = method in {PaymentMethod.SBP, PaymentMethod.ONLINE_CASH_REGISTER}
-        confirmation = Confirmation(url=url, qr=url if with_code else None)
-    return Payment(
-        id=PaymentId(row["id"]),
-        status=status,
-        method=method,
-        amount=sum((item.amount for item in items), Money.ZERO),
-        items=items,
-        number=row["number"],
-        confirmation=confirmation,
-        created_at=from_micros(row["created_at"]),
-        expires_at=from_micros(row["expires_at"]),
-        settled_at=None if row["settled_at"] is None else from_micros(row["settled_at"]),
-        payment_order_number=row["payment_order_number"],
-        decline_reason=row["decline_reason"],
-    )
-
-
-def _items_of(database: Database, owner: str, rows: Iterable[sqlite3.Row]) -> defaultdict[str, tuple[PaymentItem, ...]]:
+def items_of(database: Database, owner: str, rows: Iterable[sqlite3.Row]) -> defaultdict[str, tuple[PaymentItem, ...]]:
     """Return by id what payments, bank transfers or refunds brought to which charges."""
     ids = [row["id"] for row in rows]
     column = f"{owner.removeprefix('bank_')}_id"
@@ -555,176 +293,3 @@ def _items_of(database: Database, owner: str, rows: Iterable[sqlite3.Row]) -> de
         item = PaymentItem(charge_id=ChargeId(row["charge_id"]), amount=Money.from_kopecks(row["amount"]))
         found[row["owner"]] += (item,)
     return found
-
-
-def insert_refund(work: Work, profile_id: str, refund: Refund, outcome: str, next_at: dt.datetime | None) -> None:
-    """Keep a new refund; it is the latest of its charge."""
-    work.database.execute(
-        "INSERT INTO refunds"
-        " (id, profile_id, charge_id, status, method, amount, number, awaits_card, created_at, next_at, outcome)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            refund.id,
-            profile_id,
-            refund.charge_id,
-            str(refund.status),
-            str(refund.method),
-            refund.amount.kopecks,
-            refund.number,
-            refund.method == RefundMethod.BANK_CARD,
-            to_micros(refund.created_at),
-            None if next_at is None else to_micros(next_at),
-            outcome,
-        ),
-    )
-    work.database.execute("UPDATE charges SET last_refund_id = ? WHERE id = ?", (refund.id, refund.charge_id))
-
-
-def update_refund(
-    work: Work,
-    refund: Refund,
-    status: RefundStatus,
-    *,
-    next_at: dt.datetime | None = None,
-    order_number: str | None = None,
-    reason: str | None = None,
-) -> None:
-    """Move a refund on; a card is not awaited any more."""
-    work.database.execute(
-        "UPDATE refunds SET status = ?, next_at = ?, settled_at = ?, awaits_card = 0,"
-        " payment_order_number = coalesce(?, payment_order_number), refusal_reason = ? WHERE id = ?",
-        (
-            str(status),
-            None if next_at is None else to_micros(next_at),
-            to_micros(work.now) if status.final else None,
-            order_number,
-            reason,
-            refund.id,
-        ),
-    )
-
-
-def add_refund_item(work: Work, refund_id: str, charge_id: str, amount: Money) -> None:
-    """Keep that an offset paid a charge."""
-    work.database.execute(
-        "INSERT INTO refund_items SELECT ?, count(*), ?, ? FROM refund_items WHERE refund_id = ?",
-        (refund_id, charge_id, amount.kopecks, refund_id),
-    )
-
-
-def add_advance(work: Work, refund_id: str, amount: Money) -> None:
-    """Add to what of an offset is left for charges to come."""
-    work.database.execute("UPDATE refunds SET advance = advance + ? WHERE id = ?", (amount.kopecks, refund_id))
-
-
-def advances(work: Work, profile_id: str, charge: Charge) -> list[Refund]:
-    """Return the offsets of the charge's account of which something is left, the oldest first."""
-    rows = work.database.all(
-        "SELECT refunds.* FROM refunds JOIN charges ON charges.id = refunds.charge_id"
-        f" WHERE refunds.profile_id = ? AND advance > 0 AND {_SAME_ACCOUNT} ORDER BY settled_at, refunds.id",
-        (profile_id, str(charge.requisites.payee_inn), str(charge.kind)),
-    )
-    return refunds_from(work.database, rows)
-
-
-def refund_by_id(work: Work, refund_id: str, *, profile_id: str | None = None, origin: str = "") -> Refund | None:
-    """Return a refund; of that profile only, where one is given."""
-    row = work.database.one("SELECT * FROM refunds WHERE id = ?", (refund_id,))
-    if row is None or (profile_id is not None and row["profile_id"] != profile_id):
-        return None
-    return refunds_from(work.database, [row], origin)[0]
-
-
-def next_step_of_refund(work: Work, refund_id: str) -> dt.datetime | None:
-    """Return when a refund moves on by the clock, None where somebody else has to move it."""
-    row = work.database.one("SELECT next_at FROM refunds WHERE id = ?", (refund_id,))
-    return None if row is None or row["next_at"] is None else from_micros(row["next_at"])
-
-
-def refunds_from(database: Database, rows: Sequence[sqlite3.Row], origin: str = "") -> list[Refund]:
-    """Return the refunds of rows, their items read at once."""
-    items = _items_of(database, "refund", rows)
-    return [
-        Refund(
-            id=RefundId(row["id"]),
-            charge_id=ChargeId(row["charge_id"]),
-            status=RefundStatus.trusted(row["status"]),
-            method=RefundMethod.trusted(row["method"]),
-            amount=Money.from_kopecks(row["amount"]),
-            number=row["number"],
-            confirmation=Confirmation(url=f"{origin}/refunds/{row['id']}") if row["awaits_card"] else None,
-            items=items[row["id"]],
-            advance=Money.from_kopecks(row["advance"]),
-            created_at=from_micros(row["created_at"]),
-            settled_at=None if row["settled_at"] is None else from_micros(row["settled_at"]),
-            payment_order_number=row["payment_order_number"],
-            refusal_reason=row["refusal_reason"],
-        )
-        for row in rows
-    ]
-
-
-def overpayments_from(database: Database, rows: Sequence[sqlite3.Row], origin: str) -> list[Overpayment]:
-    """Return the overpayments of charges' rows, their refunds read at once."""
-    ids = [row["last_refund_id"] for row in rows if row["last_refund_id"] is not None]
-    found = database.all(f"SELECT * FROM refunds WHERE id IN ({', '.join('?' * len(ids))})", ids)
-    refunds = {str(refund.id): refund for refund in refunds_from(database, found, origin)}
-    return [_overpayment(row, refunds.get(row["last_refund_id"])) for row in rows]
-
-
-def _overpayment(row: sqlite3.Row, refund: Refund | None) -> Overpayment:
-    details = decode_value(row["details"], Details)
-    overpaid = row["paid"] - row["amount"]
-    return Overpayment(
-        charge_id=ChargeId(row["id"]),
-        kind=ChargeKind.trusted(row["kind"]),
-        purpose=details.purpose,
-        payee=details.requisites.payee,
-        amount=Money.from_kopecks(overpaid),
-        refundable=Money.from_kopecks(overpaid - row["refunding"]),
-        credited_on=dt.date.fromisoformat(row["overpaid_on"]),
-        refund=refund,
-    )
-
-
-def add_transfer(work: Work, profile_id: str | None, transfer: BankTransfer) -> None:
-    """Keep what a bank brought."""
-    work.database.execute(
-        "INSERT INTO bank_transfers"
-        " (id, profile_id, amount, unmatched, received_at, payment_order_number, payer_inn, purpose)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            transfer.id,
-            profile_id,
-            transfer.amount.kopecks,
-            transfer.unmatched.kopecks,
-            to_micros(transfer.received_at),
-            transfer.payment_order_number,
-            str(transfer.payer_inn),
-            transfer.purpose,
-        ),
-    )
-    for position, item in enumerate(transfer.items):
-        work.database.execute(
-            "INSERT INTO bank_transfer_items VALUES (?, ?, ?, ?)",
-            (transfer.id, position, item.charge_id, item.amount.kopecks),
-        )
-
-
-def transfers_from(database: Database, rows: list[sqlite3.Row]) -> list[BankTransfer]:
-    """Return the transfers of rows, their items read at once."""
-    items = _items_of(database, "bank_transfer", rows)
-    return [
-        BankTransfer(
-            id=BankTransferId(row["id"]),
-            status=BankTransferStatus.trusted(row["status"]),
-            amount=Money.from_kopecks(row["amount"]),
-            unmatched=Money.from_kopecks(row["unmatched"]),
-            received_at=from_micros(row["received_at"]),
-            payment_order_number=row["payment_order_number"],
-            payer_inn=Inn.trusted(row["payer_inn"]),
-            purpose=row["purpose"],
-            items=items[row["id"]],
-        )
-        for row in rows
-    ]

@@ -28,7 +28,7 @@ from cabinet_sdk.charges.operations import (
     ListRefunds,
 )
 from cabinet_sdk.errors import InvalidRequest, NotFound
-from reference_server.charges import handlers, store
+from reference_server.charges import handlers, store_payments, store_refunds
 from reference_server.paging import Selection, Window, page
 from reference_server.profiles import Profile
 from reference_server.session import Session
@@ -138,12 +138,12 @@ class Reader:
     def payment(self, payment_id: str) -> Payment | None:
         """Return a payment, whoever pays."""
         with self._world.work() as work:
-            return store.payment_by_id(work, PaymentId(payment_id))
+            return store_payments.payment_by_id(work, PaymentId(payment_id))
 
     def refund(self, refund_id: str) -> Refund | None:
         """Return a refund, whoever asked for it."""
         with self._world.work() as work:
-            return store.refund_by_id(work, RefundId(refund_id))
+            return store_refunds.refund_by_id(work, RefundId(refund_id))
 
     @contextmanager
     def _session(self, profile: Profile) -> Generator[Session]:

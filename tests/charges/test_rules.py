@@ -31,7 +31,8 @@ from cabinet_sdk.charges import (
 from cabinet_sdk.errors import CabinetError
 from cabinet_sdk.types import Kbk, Money, Period, Uin
 from reference_server import Outcome, Profile, World
-from reference_server.charges.rules import SINGLE_TAX_KBK, SINGLE_TAX_KINDS, distribute
+from reference_server.charges.rules import SINGLE_TAX_KBK, SINGLE_TAX_KINDS
+from reference_server.charges.rules_shares import distribute
 from reference_server.testing import connect
 
 MONEY = st.integers(1, 10_000_00).map(Money.from_kopecks)

@@ -111,7 +111,7 @@ class Browser:
         self._wait_for("Page.loadEventFired")
 
     def submit(self, action: str, **fields: str) -> None:
-        """Fill the form whose address ends so, submit it as its button would, and wait for the page that it leads to."""
+        """Fill the form whose address ends so, submit it as its button would, and wait for the page behind it."""
         self.events.clear()
         selector = json.dumps(f'form[action$="{action}"]')
         # After the answer, since the page that gives it is left.

@@ -6,15 +6,17 @@ import ast
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-from tests.house.rooms import PACKAGES, sdk_areas, server_areas
+from tests.house.rooms import CONTINUATION, PACKAGES, sdk_areas, server_areas
 
-__all__ = ["MAY_IMPORT", "foreign_imports", "imports_of", "modules"]
+__all__ = ["MAY_IMPORT", "circular_imports", "foreign_imports", "imports_of", "modules"]
 
 # How the table is read. A module keeps to the first row that fits it, and to no other. `.*` stands for the module
 # itself and all below it, `<area>` for any area, and in the right column for the very same one; `<other>` is any other
-# area. The standard library is open to everybody, and so is the module itself; every other library is named.
+# area. The standard library is open to everybody, and so is the module itself; every other library is named. A room of
+# an area stands for the modules that continue it too, which may import each other as long as that forms no circle.
 
 WORDS = ("cabinet_sdk.types", "cabinet_sdk.errors")
 """What every area shares."""
@@ -89,13 +91,19 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "cabinet_sdk._core.httpx_transport": (*MACHINERY, "httpx", "httpcore"),
     "cabinet_sdk._core.*": (*MACHINERY, "cabinet_sdk.types.*", "cattrs", "msgspec"),
     # An area: models, errors <- operations <- flows <- client.
-    "cabinet_sdk.<area>.models": (*MACHINERY, "cabinet_sdk.<other>.models"),
-    "cabinet_sdk.<area>.errors": (*MACHINERY, "cabinet_sdk.<other>.models", "cabinet_sdk.<area>.models"),
+    "cabinet_sdk.<area>.models": (*MACHINERY, "cabinet_sdk.<other>.models", "cabinet_sdk.<area>.models"),
+    "cabinet_sdk.<area>.errors": (
+        *MACHINERY,
+        "cabinet_sdk.<other>.models",
+        "cabinet_sdk.<area>.models",
+        "cabinet_sdk.<area>.errors",
+    ),
     "cabinet_sdk.<area>.operations": (
         *MACHINERY,
         "cabinet_sdk.<other>.models",
         "cabinet_sdk.<area>.models",
         "cabinet_sdk.<area>.errors",
+        "cabinet_sdk.<area>.operations",
     ),
     "cabinet_sdk.<area>.flows": (
         *MACHINERY,
@@ -103,6 +111,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
         "cabinet_sdk.<area>.models",
         "cabinet_sdk.<area>.errors",
         "cabinet_sdk.<area>.operations",
+        "cabinet_sdk.<area>.flows",
     ),
     "cabinet_sdk.<area>.client": (
         *MACHINERY,
@@ -111,6 +120,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
         "cabinet_sdk.<area>.errors",
         "cabinet_sdk.<area>.operations",
         "cabinet_sdk.<area>.flows",
+        "cabinet_sdk.<area>.client",
     ),
     "cabinet_sdk.<area>": ("cabinet_sdk.<area>.*",),
     # What gathers the areas. The contract is for server, docs and tests: nothing of the library imports it.
@@ -142,19 +152,29 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     # The one module that takes forms apart.
     "reference_server.uploads": (*SERVER, "python_multipart"),
     # The server's areas: store <- rules <- handlers and control, control <- seed.
-    "reference_server.<area>.store": SERVER_AREA,
-    "reference_server.<area>.rules": (*SERVER_AREA, "reference_server.<area>.store"),
+    "reference_server.<area>.store": (*SERVER_AREA, "reference_server.<area>.store"),
+    "reference_server.<area>.rules": (
+        *SERVER_AREA,
+        "reference_server.<area>.store",
+        "reference_server.<area>.rules",
+    ),
     "reference_server.<area>.handlers": (
         *SERVER_AREA,
         "reference_server.<area>.store",
         "reference_server.<area>.rules",
+        "reference_server.<area>.handlers",
     ),
     "reference_server.<area>.control": (
         *SERVER_AREA,
         "reference_server.<area>.store",
         "reference_server.<area>.rules",
+        "reference_server.<area>.control",
     ),
-    "reference_server.<area>.seed": (*SERVER_AREA, "reference_server.<area>.control"),
+    "reference_server.<area>.seed": (
+        *SERVER_AREA,
+        "reference_server.<area>.control",
+        "reference_server.<area>.seed",
+    ),
     "reference_server.<area>": ("reference_server.<area>.*",),
     # What gathers the server's areas; the rest of the machinery knows none of them.
     "reference_server.world": (*SERVER, "reference_server.<area>", "reference_server.seed"),
@@ -237,6 +257,24 @@ def foreign_imports(root: Path) -> list[str]:
     return breaches
 
 
+def circular_imports(root: Path) -> list[str]:
+    """Return each circle in which modules of one area import each other; its `__init__`, which gathers them, aside."""
+    known = modules(root)
+    breaches: list[str] = []
+    for package, areas in (("cabinet_sdk", sdk_areas(root)), ("reference_server", server_areas(root))):
+        for area in sorted(areas):
+            inside = {name for name in known if name.startswith(f"{package}.{area}.")}
+            graph = {
+                name: {target for _, target in imports_of(name, known[name], known)} & inside - {name}
+                for name in sorted(inside)
+            }
+            try:
+                TopologicalSorter(graph).prepare()
+            except CycleError as error:
+                breaches.append(" <- ".join(error.args[1]))
+    return breaches
+
+
 def _row(name: str, areas: set[str]) -> tuple[str, str | None] | None:
     """Return the pattern of the module's row, and the area that it belongs to."""
     for row in MAY_IMPORT:
@@ -249,6 +287,8 @@ def _row(name: str, areas: set[str]) -> tuple[str, str | None] | None:
 def _pattern(text: str, areas: set[str], area: str | None) -> re.Pattern[str]:
     """Read an entry of the table; `area` is the one of the module that imports, None where it has none."""
     pattern = re.escape(text)
+    if re.fullmatch(r"\w+\.<(?:area|other)>\.\w+", text):
+        pattern += f"(?:{CONTINUATION})?"
     others = "|".join(sorted(areas - {area} if area else areas))
     pattern = pattern.replace("<other>", f"(?:{others or '(?!)'})")
     same = area or "|".join(sorted(areas)) or "(?!)"

@@ -1,16 +1,25 @@
-"""The same rooms in every area, so that whoever has worked in one can work in all."""
+"""
+The same rooms in every area, so that whoever has worked in one can work in all.
+
+A room that outgrows one file is continued in modules named `<room>_<noun>.py`, such as `rules_refunds`; any area may
+have its own.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-__all__ = ["PACKAGES", "SDK_ROOMS", "SERVER_ROOMS", "missing_rooms", "sdk_areas", "server_areas"]
+__all__ = ["CONTINUATION", "PACKAGES", "SDK_ROOMS", "SERVER_ROOMS", "missing_rooms", "sdk_areas", "server_areas"]
 
 PACKAGES = ("src/cabinet_sdk", "reference_server")
 """The folders of the two packages."""
 
 SDK_ROOMS = frozenset({"__init__", "models", "operations", "flows", "errors", "client"})
 SERVER_ROOMS = frozenset({"__init__", "handlers", "rules", "store", "seed", "control"})
+
+CONTINUATION = "_[a-z]+"
+"""What the name of a module adds to that of the room that it continues: a regular expression."""
 
 _NO_AREAS = frozenset({"_core", "types"})
 _NO_SERVER_AREAS = frozenset({"pages"})
@@ -49,6 +58,8 @@ def _packages(folder: Path) -> set[str]:
 
 def _differences(root: Path, folder: Path, rooms: frozenset[str]) -> list[str]:
     here = {path.name.removesuffix(".py") for path in folder.iterdir() if path.name != "__pycache__"}
+    more = re.compile(f"(?:{'|'.join(sorted(rooms - {'__init__'}))}){CONTINUATION}")
+    here = {name for name in here if not (more.fullmatch(name) and (folder / f"{name}.py").is_file())}
     where = folder.relative_to(root)
     return [f"{where} lacks the room {room}" for room in sorted(rooms - here)] + [
         f"{where} has the room {room}, which no other area has" for room in sorted(here - rooms)

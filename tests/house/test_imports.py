@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.imports import foreign_imports
+from tests.house.imports import circular_imports, foreign_imports
 from tests.house.trees import build
 
 ROOT = Path(__file__).parents[2]
@@ -20,9 +20,39 @@ def test_every_import_is_one_that_the_table_allows() -> None:
     assert foreign_imports(ROOT) == []
 
 
+def test_the_modules_of_an_area_import_each_other_in_no_circle() -> None:
+    """What a module of an area stands on does not stand on it."""
+    assert circular_imports(ROOT) == []
+
+
 def test_the_small_house_is_in_order(tmp_path: Path) -> None:
     """The house that the other tests break has nothing wrong with it before that."""
     assert foreign_imports(build(tmp_path)) == []
+    assert circular_imports(build(tmp_path)) == []
+
+
+def test_a_module_that_continues_a_room_is_imported_like_the_room(tmp_path: Path) -> None:
+    """Modules of one room may import each other, and the rooms above import each of them."""
+    further = {
+        f"{SERVER}/charges/store_refunds.py": "from reference_server.charges import store",
+        f"{SERVER}/charges/rules_refunds.py": "from reference_server.charges import rules, store_refunds",
+        f"{SERVER}/charges/handlers.py": "from reference_server.charges import rules_refunds",
+        f"{SERVER}/documents/rules.py": "from reference_server.charges import rules_refunds",
+    }
+
+    assert foreign_imports(build(tmp_path, further)) == []
+    assert circular_imports(build(tmp_path, further)) == []
+
+
+def test_a_circle_is_found(tmp_path: Path) -> None:
+    """Two modules of a room that import each other are reported."""
+    circle = {
+        f"{SERVER}/charges/rules_refunds.py": "from reference_server.charges import rules",
+        f"{SERVER}/charges/rules.py": "def late():\n    from reference_server.charges.rules_refunds import refuse",
+    }
+
+    (breach,) = circular_imports(build(tmp_path, circle))
+    assert set(breach.split(" <- ")) == {"reference_server.charges.rules", "reference_server.charges.rules_refunds"}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +97,11 @@ def test_the_small_house_is_in_order(tmp_path: Path) -> None:
         (f"{SERVER}/charges/rules.py", "from cabinet_sdk.charges.client import Area", "cabinet_sdk.charges.client"),
         (f"{SERVER}/charges/store.py", "from reference_server.charges import rules", "reference_server.charges.rules"),
         (f"{SERVER}/charges/rules.py", "import reference_server.documents.store", "reference_server.documents.store"),
+        (
+            f"{SERVER}/charges/store_refunds.py",
+            "from reference_server.charges import rules",
+            "reference_server.charges.rules",
+        ),
         ("examples/pay.py", "from cabinet_sdk._core.flow import Flow", "cabinet_sdk._core.flow"),
     ],
 )

@@ -39,7 +39,7 @@ class ListThings:
     order: ChargeOrder = ChargeOrder.NEWEST
     colour: Colour | None = attrs.field(default=Colour.RED, kw_only=True)
     least: Money = attrs.field(default=Money.ZERO, kw_only=True)
-    names: list[str] = attrs.field(factory=list, kw_only=True)
+    names: list[str] = attrs.field(factory=list[str], kw_only=True)
 
 
 @final

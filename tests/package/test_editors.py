@@ -110,9 +110,13 @@ class Jedi:
 
 
 @pytest.fixture(scope="module")
-def jedi(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Jedi:
+def jedi(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jedi]:
     """Return Jedi for the environment of the wheel."""
-    return Jedi(installed, tmp_path_factory.mktemp("jedi"))
+    folder = tmp_path_factory.mktemp("jedi")
+    with pytest.MonkeyPatch.context() as patch:
+        # Two workers of pytest-xdist must not write the cache that Jedi keeps for a user.
+        patch.setattr("jedi.settings.cache_directory", str(folder / "cache"))
+        yield Jedi(installed, folder)
 
 
 @each_method

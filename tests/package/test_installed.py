@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import textwrap
 import tomllib
@@ -15,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cabinet_sdk import __version__
-from tests.package.building import ROOT, pip, run
+from tests.package.building import ROOT, pip, run, wheel_in
 
 pytestmark = pytest.mark.slow
 
@@ -153,3 +154,19 @@ def test_the_server_has_all_that_its_modules_import(
     """
 
     assert int(said(installed_with_server, program, tmp_path, PYTHONPATH=str(folder_of_pytest))) > 20
+
+
+@pytest.mark.parametrize("release", ["3.12", "3.13"])
+def test_other_pythons_take_it(distributions: Path, tmp_path: Path, release: str) -> None:
+    """On each other Python of the classifiers that this machine has, the wheel is installed and a payment is made."""
+    assert f"Programming Language :: Python :: {release}" in PROJECT["classifiers"]
+    python = shutil.which(f"python{release}")
+    # A version manager may have the name without the Python.
+    if python is None or run(python, "--version", cwd=tmp_path).returncode != 0:
+        pytest.skip(f"Python {release} is not installed")
+    made = run(python, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    other = tmp_path / "venv" / "bin" / "python"
+    pip(tmp_path, "--python", other, "install", wheel_in(distributions))
+
+    assert said(other, WORLD, tmp_path) == "1500.00 succeeded"
