@@ -37,7 +37,7 @@ sbom: .venv/dev ## Write what the library brings along to dist/cabinet-sdk.cdx.j
 	@$(BIN)/python tools/sbom.py dist/cabinet-sdk.cdx.json
 
 docs: .venv/dev ## Build the documentation into build/docs; a warning is an error.
-	@$(BIN)/python -m sphinx -W --keep-going -n -q -b html -d build/doctrees docs build/docs
+	@$(BIN)/python -m sphinx -W --keep-going -n -q -E -b html -d build/doctrees docs build/docs
 	@echo "Open build/docs/index.html"
 
 fix: .venv/dev ## Format, and mend what the linter can mend.
