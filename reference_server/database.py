@@ -8,6 +8,7 @@ whole or not at all. A file is in WAL mode with full durability: what was answer
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -50,6 +51,8 @@ class Database:
             check_same_thread=False,
             cached_statements=512,
         )
+        # From Python 3.13 on a connection that nobody closed is a warning, and tests leave worlds to the collector.
+        weakref.finalize(self, self._connection.close)
         self._connection.row_factory = sqlite3.Row
         if file is None:
             _template(schema).backup(self._connection)
