@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from cabinet_sdk import __version__
 from reference_server.clock import SystemClock
 from reference_server.database import DatabaseRefused
 from reference_server.limits import RateLimit
@@ -31,8 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)"
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument(
-        "--port", type=int, default=8080, help="port to listen on; 0 takes a free one (default: %(default)s)"
+        "--port", type=_port, default=8080, help="port to listen on; 0 takes a free one (default: %(default)s)"
     )
     parser.add_argument(
         "--db", type=Path, metavar="FILE", help="keep the world in this SQLite file (default: in memory)"
@@ -45,6 +47,14 @@ def _parser() -> argparse.ArgumentParser:
         help="how much to log on stderr (default: %(default)s)",
     )
     return parser
+
+
+def _port(text: str) -> int:
+    """Read a port; a larger number would be cut to its last 16 bits by the system."""
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
+        msg = f"a port is 0 to 65535, not {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -70,9 +80,15 @@ def main(arguments: list[str] | None = None) -> int:
             rate_limit=_RATE_LIMIT,
             predictable=private and options.db is None,
         )
-        listener = listen(options.host, options.port)
-    except (DatabaseRefused, OSError) as error:
+    except DatabaseRefused as error:
         print(f"cabinet-reference-server: {error}", file=sys.stderr)
+        return 1
+    try:
+        listener = listen(options.host, options.port)
+    except OSError as error:
+        world.close()
+        where = f"{options.host} port {options.port}"
+        print(f"cabinet-reference-server: cannot listen on {where} (--host, --port): {error}", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, _nothing_more)
     server = WorldServer(world, listener, ready=_announce, sandbox=private, log_level=options.log_level)

@@ -45,12 +45,16 @@ class Database:
     """
 
     def __init__(self, schema: str, file: Path | None = None) -> None:
-        self._connection = sqlite3.connect(
-            ":memory:" if file is None else file,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=512,
-        )
+        try:
+            self._connection = sqlite3.connect(
+                ":memory:" if file is None else file,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=512,
+            )
+        except sqlite3.OperationalError as error:
+            msg = f"{file} cannot be opened: {error}"
+            raise DatabaseRefused(msg) from error
         # From Python 3.13 on a connection that nobody closed is a warning, and tests leave worlds to the collector.
         weakref.finalize(self, self._connection.close)
         self._connection.row_factory = sqlite3.Row

@@ -87,20 +87,20 @@ def grant(work: Work, request: Request) -> Response:  # noqa: PLR0911  # one ret
         media_type = ""
     form = dict(pairs)
     if media_type != "application/x-www-form-urlencoded" or len(form) != len(pairs):
-        return _refused("invalid_request", "send each parameter once, form-encoded")
+        return _refused("invalid_request", "Send each parameter once, form-encoded.")
     client = _client(request, form)
     if client is None:
-        return _refused("invalid_request", "name the client once, in the Authorization header or in the form")
+        return _refused("invalid_request", "Name the client once, in the Authorization header or in the form.")
     found = profile_by_client(work.database, client[0])
     expected = digest("") if found is None else found[1]
     if not hmac.compare_digest(digest(client[1]), expected) or found is None:
-        return _refused("invalid_client", "the client is unknown or its secret is wrong", status=401)
+        return _refused("invalid_client", "The client is unknown or its secret is wrong.", status=401)
     if form.get("grant_type") != "client_credentials":
-        return _refused("unsupported_grant_type", "only client_credentials is offered")
+        return _refused("unsupported_grant_type", "Only client_credentials is offered.")
     profile = found[0]
     asked = frozenset(form.get("scope", "").split()) or profile.permissions
     if not asked <= profile.permissions:
-        return _refused("invalid_scope", "the client may not have one of these permissions")
+        return _refused("invalid_scope", "The client may not have one of these permissions.")
     token = work.ids.secret()
     work.database.execute("DELETE FROM tokens WHERE expires_at <= ?", (to_micros(work.now),))
     work.database.execute(

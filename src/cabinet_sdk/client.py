@@ -20,7 +20,7 @@ from cabinet_sdk._core.context import AroundAttempt, Context, OnDrift, OneKey, O
 from cabinet_sdk._core.flow import AsyncLock, Lock, perform, perform_async
 from cabinet_sdk._core.operation import Operation
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
-from cabinet_sdk._core.signin import Credentials, SignIn
+from cabinet_sdk._core.signin import BearerToken, ClientCredentials, Credentials, SignIn
 from cabinet_sdk._core.transport import AsyncTransport, Transport
 from cabinet_sdk._core.wire import Timeout
 from cabinet_sdk.errors import UsageError
@@ -40,6 +40,9 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
 @final
 class _Same:
     """The option stays as it is: None means *without limit* there."""
+
+    def __repr__(self) -> str:
+        return "unchanged"
 
 
 _SAME = _Same()
@@ -116,6 +119,11 @@ def _context(
         raise UsageError(f"the base URL cannot be read: {error}") from error
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment or parts.username:
         msg = f"a base URL is https://host/v1, without user, query and fragment; got one with scheme {parts.scheme!r}"
+        raise UsageError(msg)
+    # A check for callers without a type checker: a pair of texts is what people try first.
+    if credentials is not None and not isinstance(credentials, ClientCredentials | BearerToken):  # pyright: ignore[reportUnnecessaryIsInstance]
+        given = type(credentials).__name__
+        msg = f"credentials are ClientCredentials(client_id, client_secret) or BearerToken(value), not a {given}"
         raise UsageError(msg)
     base_url = base_url.rstrip("/")
     retry = retry or RetryPolicy()

@@ -106,7 +106,10 @@ class CabinetError(Exception):
             for name, value in (("operation", self.operation), ("request id", self.request_id))
             if value is not None
         )
-        return " ".join(part for part in (self.message, self.remedy, f"({facts})" if facts else "") if part)
+        return " ".join(part for part in (self._said(), self.remedy, f"({facts})" if facts else "") if part)
+
+    def _said(self) -> str:
+        return self.message
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self}>"
@@ -219,8 +222,11 @@ class Problem(CabinetError):
             self.status = status
 
     def __str__(self) -> str:
-        fields = "; ".join(f"{error.field}: {error.message}" for error in self.errors)
-        return f"[{self.code}] {super().__str__()}" + (f" Fields: {fields}." if fields else "")
+        return f"[{self.code}] {super().__str__()}"
+
+    def _said(self) -> str:
+        fields = "; ".join(f"{error.field}: {error.message.rstrip('.')}" for error in self.errors)
+        return f"{self.message} {fields}." if fields else self.message
 
 
 class CallerError(Problem):

@@ -60,3 +60,10 @@ async def test_waiting_for_anothers_token_ends_at_the_deadline_async() -> None:
         await sign_in_lock(cabinet).acquire()
         with pytest.raises(DeadlineExceeded):
             _ = [charge async for charge in cabinet.charges.list()]
+
+
+def test_credentials_of_another_type_are_a_mistake_of_the_program() -> None:
+    """A pair of texts is refused when the client is made, with what to give instead."""
+    pair: Any = ("id", "secret")
+    with pytest.raises(UsageError, match="ClientCredentials"):
+        Cabinet("http://a.example/v1", pair, transport=InProcessTransport(never))

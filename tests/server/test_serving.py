@@ -251,3 +251,18 @@ def test_86_a_cut_request_does_nothing(world: World, person: Profile) -> None:
             connection.sendall(head.encode() + b'{"method": ')
         with Cabinet(base, credentials(world, person)) as cabinet:
             assert cabinet.charges.get(charge.id).pending == Money.ZERO
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "http"])
+def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A number beyond 65535 is not cut to another port but refused by name."""
+    with pytest.raises(SystemExit):
+        main([f"--port={port}"])
+
+    assert "a port is 0 to 65535" in capsys.readouterr().err
+
+
+def test_a_file_in_no_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that cannot be opened is named in one line."""
+    assert main(["--db", str(tmp_path / "nowhere" / "world.db")]) == 1
+    assert "world.db cannot be opened" in capsys.readouterr().err

@@ -62,7 +62,8 @@ def problem_of(response: Response, operation: str, retry_after: float | None) ->
     if document is None:
         media_type = (response.headers.get("content-type") or "no content type").partition(";")[0]
         return _class_for(response.status)(
-            f"Status {response.status} without a problem document ({media_type}, {len(response.content)} bytes).",
+            f"Status {response.status} without a problem document ({media_type}, {len(response.content)} bytes). "
+            "Check the base URL, its base path included, and what stands between you and the service.",
             status=response.status,
             retry_after=retry_after,
             request_id=request_id,
