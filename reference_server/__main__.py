@@ -7,9 +7,9 @@ import contextlib
 import logging
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
-from cabinet_sdk import __version__
 from reference_server.clock import SystemClock
 from reference_server.database import DatabaseRefused
 from reference_server.limits import RateLimit
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)"
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('cabinet-sdk')}")
     parser.add_argument(
         "--port", type=_port, default=8080, help="port to listen on; 0 takes a free one (default: %(default)s)"
     )
