@@ -71,7 +71,9 @@ def unpack(distribution: Path, folder: Path) -> Path:
             wheel.extractall(folder)  # noqa: S202  # our own
         return folder
     with tarfile.open(distribution) as sdist:
-        sdist.extractall(folder, filter="data")
+        # The argument `filter` came with 3.11.4; earlier patches do not read this attribute.
+        sdist.extraction_filter = lambda member, _folder: member
+        sdist.extractall(folder)  # noqa: S202  # our own
     return folder / distribution.name.removesuffix(".tar.gz")
 
 
