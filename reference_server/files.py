@@ -8,12 +8,15 @@ allows: the whole file comes. Many or overlapping ones are refused with 416, sin
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import weakref
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import final
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast, final
 
 import attrs
 
@@ -23,11 +26,41 @@ from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import RangeNotSatisfiable
 from cabinet_sdk.types.files import CHUNK, safe_name
 
-__all__ = ["StoredFile", "answer_file"]
+__all__ = ["Spool", "StoredFile", "answer_file"]
 
 _RANGES = re.compile(r"bytes=\s*([0-9,\s-]+)", re.ASCII | re.IGNORECASE)
 _RANGE = re.compile(r"([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18})", re.ASCII)
 _MANY = 8
+# Files up to this size are made in memory, larger ones on the disk.
+_IN_MEMORY = 1024 * 1024
+
+
+@final
+class Spool:
+    """
+    A file that is made for one answer: it has no name and is gone with its last reader.
+
+    Attributes:
+        file: To write it; it is read only after that.
+    """
+
+    def __init__(self) -> None:
+        # Closed by the finalizer: an answer that is never sent has nobody else who would.
+        self.file = cast("BinaryIO", SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
+        weakref.finalize(self, self.file.close)
+
+    @property
+    def length(self) -> int:
+        """In bytes."""
+        return self.file.seek(0, os.SEEK_END)
+
+    def sha256(self) -> bytes:
+        """Return the digest of the content."""
+        digest = hashlib.sha256()
+        self.file.seek(0)
+        while chunk := self.file.read(CHUNK):
+            digest.update(chunk)
+        return digest.digest()
 
 
 @final
@@ -37,24 +70,29 @@ class StoredFile:
     What the handler of a `Download` returns.
 
     Attributes:
-        content: The bytes, or where they are; a path is read while it is sent, and must not change meanwhile.
+        content: The bytes, where they are, or what was made for this answer; a path is read while it is sent, and must
+            not change meanwhile.
         name: For the caller; it is made safe.
         media_type: What it is.
     """
 
-    content: bytes | Path
+    content: bytes | Path | Spool
     name: str = attrs.field(converter=safe_name)
     media_type: str = "application/octet-stream"
 
     @property
     def length(self) -> int:
         """In bytes."""
+        if isinstance(self.content, Spool):
+            return self.content.length
         return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
 
     def sha256(self) -> bytes:
         """Return the digest of the content."""
         if isinstance(self.content, bytes):
             return hashlib.sha256(self.content).digest()
+        if isinstance(self.content, Spool):
+            return self.content.sha256()
         status = self.content.stat()
         return _sha256(self.content, status.st_size, status.st_mtime_ns)
 
@@ -69,19 +107,25 @@ def _sha256(path: Path, _size: int, _changed: int) -> bytes:
 class _Slice:
     """A part of a file, read while it is sent."""
 
-    def __init__(self, path: Path, start: int, end: int) -> None:
-        self._path = path
+    def __init__(self, content: Path | Spool, start: int, end: int) -> None:
+        self._content = content
         self._start = start
         self._end = end
 
     def __iter__(self) -> Iterator[bytes]:
+        if isinstance(self._content, Spool):
+            yield from self._read(self._content.file)
+            return
         # Opened here: an answer that is never sent holds nothing.
-        with self._path.open("rb") as file:
-            file.seek(self._start)
-            left = self._end - self._start
-            while left > 0 and (chunk := file.read(min(CHUNK, left))):
-                left -= len(chunk)
-                yield chunk
+        with self._content.open("rb") as file:
+            yield from self._read(file)
+
+    def _read(self, file: BinaryIO) -> Iterator[bytes]:
+        file.seek(self._start)
+        left = self._end - self._start
+        while left > 0 and (chunk := file.read(min(CHUNK, left))):
+            left -= len(chunk)
+            yield chunk
 
     def close(self) -> None:
         """Nothing is held between two parts."""

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast, final
 
 import attrs
@@ -15,12 +15,13 @@ import attrs
 from cabinet_sdk.errors import FieldError, InvalidRequest
 from reference_server.database import Database, Value
 
-__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "Selection", "Window", "page"]
+__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "Selection", "Window", "count", "page", "walk"]
 
 T = TypeVar("T")
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+_AT_ONCE = 200
 
 
 @final
@@ -76,27 +77,59 @@ def page(
     Raises:
         InvalidRequest: The cursor is none of ours, or of another list.
     """
+    after = None if window.cursor is None else _open(window.cursor, secret, scope)
+    items, last = _select(database, selection, window.limit, after)
+    return items, None if last is None else _seal(last, secret, scope)
+
+
+def walk(database: Database, selection: Selection[T]) -> Iterator[T]:
+    """Iterate over all items, with no more than a few of them in memory."""
+    after: list[Value] | None = None
+    while True:
+        items, after = _select(database, selection, _AT_ONCE, after)
+        yield from items
+        if after is None:
+            return
+
+
+def count(database: Database, selection: Selection[T], at_most: int) -> int:
+    """Return how many items there are; counting ends at `at_most`."""
+    where, parameters = _where(selection.conditions)
+    row = database.one(
+        f"SELECT count(*) AS number FROM (SELECT 1 FROM {selection.source} WHERE {where} LIMIT ?)",
+        [*parameters, at_most],
+    )
+    return 0 if row is None else row["number"]
+
+
+def _select(
+    database: Database, selection: Selection[T], limit: int, after: list[Value] | None
+) -> tuple[list[T], list[Value] | None]:
+    """Return the items after the one with these keys, and the keys of the last of them if more would follow."""
     conditions = list(selection.conditions)
-    if window.cursor is not None:
-        values = _open(window.cursor, secret, scope)
+    if after is not None:
         marks = ", ".join("?" * len(selection.keys))
         sign = "<" if selection.descending else ">"
-        conditions.append((f"({', '.join(selection.keys)}) {sign} ({marks})", values))
-    where = " AND ".join(sql for sql, _ in conditions) or "1"
+        conditions.append((f"({', '.join(selection.keys)}) {sign} ({marks})", after))
+    where, parameters = _where(conditions)
     direction = "DESC" if selection.descending else "ASC"
     order = ", ".join(f"{key} {direction}" for key in selection.keys)
     keys = ", ".join(f"{key} AS key_{number}" for number, key in enumerate(selection.keys))
     rows = database.all(
         # Everything but the parameters is written in this repository.
         f"SELECT {selection.columns}, {keys} FROM {selection.source} WHERE {where} ORDER BY {order} LIMIT ?",
-        [*(value for _, parameters in conditions for value in parameters), window.limit + 1],
+        [*parameters, limit + 1],
     )
-    more = len(rows) > window.limit
-    rows = rows[: window.limit]
-    token = None
-    if more:
-        token = _seal([rows[-1][f"key_{number}"] for number in range(len(selection.keys))], secret, scope)
-    return selection.read(rows), token
+    last = None
+    if len(rows) > limit:
+        rows = rows[:limit]
+        last = [rows[-1][f"key_{number}"] for number in range(len(selection.keys))]
+    return selection.read(rows), last
+
+
+def _where(conditions: Sequence[tuple[str, Sequence[Value]]]) -> tuple[str, list[Value]]:
+    where = " AND ".join(sql for sql, _ in conditions) or "1"
+    return where, [value for _, parameters in conditions for value in parameters]
 
 
 def _seal(values: list[Any], secret: bytes, scope: bytes) -> str:  # Any: column values

@@ -8,19 +8,30 @@ from collections.abc import Mapping
 from math import ceil
 from typing import TypeAlias
 
-from cabinet_sdk.charges.errors import ChargeNotFound, PaymentNotFound, RefundNotFound
+from cabinet_sdk.charges.errors import (
+    ChargeNotFound,
+    ExportTooLarge,
+    PaymentNotFound,
+    PaymentNotSucceeded,
+    RefundNotFound,
+)
 from cabinet_sdk.charges.models import (
     BankTransfer,
     Charge,
     ChargeEvent,
     ChargeOrder,
+    ExportFormat,
     Overpayment,
     Payment,
+    PaymentStatus,
     Refund,
 )
 from cabinet_sdk.charges.operations import (
+    EXPORT_CHARGES,
     GET_CHARGE,
     GET_PAYMENT,
+    GET_PAYMENT_DOCUMENT,
+    GET_RECEIPT,
     GET_REFUND,
     LIST_BANK_TRANSFERS,
     LIST_CHARGE_EVENTS,
@@ -31,8 +42,11 @@ from cabinet_sdk.charges.operations import (
     PAY_CHARGE,
     PAY_CHARGES,
     REQUEST_REFUND,
+    ExportCharges,
     GetCharge,
     GetPayment,
+    GetPaymentDocument,
+    GetReceipt,
     GetRefund,
     ItemToPay,
     ListBankTransfers,
@@ -47,6 +61,7 @@ from cabinet_sdk.charges.operations import (
 )
 from cabinet_sdk.types import MOSCOW, Period
 from reference_server.charges import (
+    papers,
     rules_payments,
     rules_refunds,
     store,
@@ -56,7 +71,9 @@ from reference_server.charges import (
 )
 from reference_server.clock import to_micros
 from reference_server.database import Value
-from reference_server.paging import Selection
+from reference_server.files import StoredFile
+from reference_server.paging import Selection, count, walk
+from reference_server.papers import as_csv, as_pdf, as_xlsx, print_document
 from reference_server.routing import handles
 from reference_server.session import Session
 
@@ -71,6 +88,9 @@ _ORDERS = {
     ChargeOrder.SMALLEST: (("amount", "id"), False),
 }
 
+
+_LONGEST_EXPORT = 100_000
+_EXPORTS = {ExportFormat.CSV: as_csv, ExportFormat.XLSX: as_xlsx, ExportFormat.PDF: as_pdf}
 
 # The longest pause between two looks at a refund, which takes working days.
 _LOOK_AGAIN = 3600
@@ -127,6 +147,16 @@ def list_charges(session: Session, request: ListCharges) -> Selection[Charge]:
     )
 
 
+@handles(EXPORT_CHARGES)
+def export_charges(session: Session, request: ExportCharges) -> StoredFile:
+    database = session.work.database
+    charges = list_charges(session, request)
+    if count(database, charges, _LONGEST_EXPORT + 1) > _LONGEST_EXPORT:
+        raise ExportTooLarge
+    sheet = papers.charge_sheet(session.profile, request, session.work.today)
+    return _EXPORTS[request.format](sheet, walk(database, charges))
+
+
 @handles(GET_CHARGE)
 def get_charge(session: Session, request: GetCharge) -> Charge:
     charge = store.charge_by_id(session.work, session.profile.id, request.charge_id)
@@ -177,6 +207,20 @@ def get_payment(session: Session, request: GetPayment) -> Payment:
     if not payment.status.final:
         session.come_back_in = 1
     return payment
+
+
+@handles(GET_PAYMENT_DOCUMENT)
+def get_payment_document(session: Session, request: GetPaymentDocument) -> StoredFile:
+    payment = get_payment(session, GetPayment(request.payment_id))
+    return print_document(papers.payment_document(session.work, session.profile, payment))
+
+
+@handles(GET_RECEIPT)
+def get_receipt(session: Session, request: GetReceipt) -> StoredFile:
+    payment = get_payment(session, GetPayment(request.payment_id))
+    if payment.status != PaymentStatus.SUCCEEDED:
+        raise PaymentNotSucceeded
+    return print_document(papers.receipt(session.work, session.profile, payment))
 
 
 @handles(LIST_PAYMENTS)

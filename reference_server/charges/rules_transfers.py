@@ -14,6 +14,7 @@ from cabinet_sdk.charges.models import (
     BankTransferStatus,
     Charge,
     ChargeEventKind,
+    ChargeId,
     Payment,
     PaymentItem,
     PaymentMethod,
@@ -53,13 +54,13 @@ def receive(
     """
     Take in what a bank brought and match it: by a payment's number, by a УИН, or as the single tax payment.
 
-    What finds no charge stays visible as unmatched.
+    Of a payment's charges one whose УИН is named too comes first. What finds no charge stays visible as unmatched.
     """
     payment = _payment_named_in(work, purpose)
-    charge = None if payment is not None else _charge_named_in(work, uin, purpose)
+    charge = _charge_named_in(work, uin, purpose)
     shares: list[_Share]
     if payment is not None:
-        shares = list(_fill(work, payment, amount))
+        shares = list(_fill(work, payment, amount, first=None if charge is None else charge.id))
     elif charge is not None:
         shares = [_Share(PaymentItem(charge_id=charge.id, amount=amount))]
     elif kbk == rules.SINGLE_TAX_KBK and profile_id is not None:
@@ -154,12 +155,12 @@ def _charge_named_in(work: Work, uin: Uin | None, purpose: str) -> Charge | None
     return next((charge for charge in found if charge is not None), None)
 
 
-def _fill(work: Work, payment: Payment, amount: Money) -> Iterator[_Share]:
-    """Share what came among a payment's items in their order; what is too much overpays the last one."""
-    last = len(payment.items) - 1
-    for position, item in enumerate(payment.items):
+def _fill(work: Work, payment: Payment, amount: Money, first: ChargeId | None) -> Iterator[_Share]:
+    """Share what came among a payment's items: that one first, then in their order; too much overpays the last one."""
+    items = sorted(enumerate(payment.items), key=lambda each: each[1].charge_id != first)
+    for position, item in items:
         open_amount = store_payments.open_amount(work, payment, position)
-        share = amount if position == last else min(amount, open_amount)
+        share = amount if position == items[-1][0] else min(amount, open_amount)
         if not share:
             continue
         pending = min(share, open_amount)

@@ -27,8 +27,13 @@ PACKAGE = "foreign_cabinet"
 def _generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Have openapi-python-client write its package, and let it be imported."""
     folder = tmp_path_factory.mktemp("generated")
-    # Its formatters would only make the code prettier.
-    (folder / "config.yml").write_text("post_hooks: []\n", encoding="utf-8")
+    # Its formatters would only make the code prettier. Files are bytes to it only where it is told so.
+    (folder / "config.yml").write_text(
+        "post_hooks: []\ncontent_type_overrides:\n"
+        "  application/pdf: application/octet-stream\n"
+        "  application/vnd.openxmlformats-officedocument.spreadsheetml.sheet: application/octet-stream\n",
+        encoding="utf-8",
+    )
     subprocess.run(
         [
             *(sys.executable, "-m", "openapi_python_client", "generate", "--fail-on-warning", "--meta", "none"),

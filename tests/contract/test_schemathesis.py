@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cabinet_sdk.charges import PaymentMethod
 from reference_server import Profile, RateLimit, World
 from reference_server.testing import connect, serve
 
@@ -44,9 +45,12 @@ def test_server_keeps_its_document(world: World, tmp_path: Path) -> None:
     owner, stranger, *_ = world.profiles.all()
     with connect(world, owner) as client:
         charges = [charge.id for charge in client.charges.list()]
+        paid = client.charges.pay(next(iter(client.charges.list(overdue=True))).id, method=PaymentMethod.SBP)
+        payments = [client.charges.wait_for_payment(paid.id).id]
     shutil.copy(HERE / "schemathesis.toml", tmp_path)
     shutil.copy(HERE / "schemathesis_hooks.py", tmp_path)
-    (tmp_path / "charges.dict").write_text("".join(f'"{charge_id}"\n' for charge_id in charges), encoding="utf-8")
+    for name, ids in (("charges", charges), ("payments", payments)):
+        (tmp_path / f"{name}.dict").write_text("".join(f'"{each}"\n' for each in ids), encoding="utf-8")
 
     with serve(world) as url:
         headers = {

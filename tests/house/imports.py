@@ -55,6 +55,7 @@ SERVER_HEART = tuple(
         "ids",
         "limits",
         "paging",
+        "papers",
         "profiles",
         "respond",
         "routing",
@@ -151,17 +152,27 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "reference_server.__main__": (*SERVER, "reference_server.serve"),
     # The one module that takes forms apart.
     "reference_server.uploads": (*SERVER, "python_multipart"),
-    # The server's areas: store <- rules <- handlers and control, control <- seed.
+    # The two modules that make files for people, with what each of them takes.
+    "reference_server.papers": (*SERVER, "reference_server.pdf", "xlsxwriter"),
+    "reference_server.pdf": (*SERVER, "pypdfium2", "reportlab", "segno"),
+    # The server's areas: store <- rules <- papers <- handlers, rules <- control <- seed.
     "reference_server.<area>.store": (*SERVER_AREA, "reference_server.<area>.store"),
     "reference_server.<area>.rules": (
         *SERVER_AREA,
         "reference_server.<area>.store",
         "reference_server.<area>.rules",
     ),
+    "reference_server.<area>.papers": (
+        *SERVER_AREA,
+        "reference_server.<area>.store",
+        "reference_server.<area>.rules",
+        "reference_server.<area>.papers",
+    ),
     "reference_server.<area>.handlers": (
         *SERVER_AREA,
         "reference_server.<area>.store",
         "reference_server.<area>.rules",
+        "reference_server.<area>.papers",
         "reference_server.<area>.handlers",
     ),
     "reference_server.<area>.control": (

@@ -8,9 +8,9 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from cabinet_sdk import AsyncPages, Pages
+from cabinet_sdk import AsyncFileStream, AsyncPages, FileStream, Pages
 from cabinet_sdk._core.area import Area, Endpoint
-from cabinet_sdk._core.operation import Listing
+from cabinet_sdk._core.operation import Download, Listing
 from tests.house.rows import row_of
 
 __all__ = ["help_of", "lies"]
@@ -90,6 +90,8 @@ def _expected_hints(endpoint: Endpoint[..., Any, Any], *, asynchronous: bool) ->
     else:
         hints = typing.get_type_hints(row.request_class)
         result = row.response
+        if isinstance(row, Download):
+            result = AsyncFileStream if asynchronous else FileStream
         if isinstance(row, Listing):
             pages: Any = AsyncPages if asynchronous else Pages
             result = pages[typing.get_args(result)[0]]

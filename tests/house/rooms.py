@@ -16,7 +16,7 @@ PACKAGES = ("src/cabinet_sdk", "reference_server")
 """The folders of the two packages."""
 
 SDK_ROOMS = frozenset({"__init__", "models", "operations", "flows", "errors", "client"})
-SERVER_ROOMS = frozenset({"__init__", "handlers", "rules", "store", "seed", "control"})
+SERVER_ROOMS = frozenset({"__init__", "handlers", "rules", "store", "seed", "control", "papers"})
 
 CONTINUATION = "_[a-z]+"
 """What the name of a module adds to that of the room that it continues: a regular expression."""

@@ -61,8 +61,10 @@ def _row_breaches(row: Row) -> Iterable[str]:
     if not text.partition("\n")[0].endswith("."):
         yield f"the docstring of {kind.__name__} does not begin with a sentence"
     arguments = [name for name, _ in _ARGUMENT.findall(text.partition("\nArgs:\n")[2])]
-    if arguments != fields:
-        yield f"{kind.__name__} explains the arguments {arguments} and has the fields {fields}"
+    # In the order of the call: what is given by position stands before what a base gives by keyword.
+    called = [field.alias for field in sorted(attrs.fields(cast("Any", kind)), key=lambda field: field.kw_only)]
+    if arguments != called:
+        yield f"{kind.__name__} explains the arguments {arguments} and has the fields {called}"
     if len(set(row.errors)) != len(row.errors):
         yield "an error is named twice"
     if not row.permission.label:

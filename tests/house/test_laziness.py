@@ -12,7 +12,21 @@ import pytest
 HEAVY = frozenset({"attr", "attrs", "cattrs", "httpx", "msgspec", "ssl", "asyncio", "cabinet_sdk.charges"})
 """Modules that cost, by what `import cabinet_sdk` alone must not load."""
 
-NOT_FOR_A_FAKE = frozenset({"certifi", "httpcore", "httpx", "jinja2", "python_multipart", "starlette", "uvicorn"})
+NOT_FOR_A_FAKE = frozenset(
+    {
+        "certifi",
+        "httpcore",
+        "httpx",
+        "jinja2",
+        "pypdfium2",
+        "python_multipart",
+        "reportlab",
+        "segno",
+        "starlette",
+        "uvicorn",
+        "xlsxwriter",
+    }
+)
 """Modules that a client straight into a world in memory has no use for."""
 
 NO_TLS = """

@@ -17,7 +17,8 @@ _SDK = {
 }
 _SERVER = {
     "__init__": "from reference_server.{0} import handlers",
-    "handlers": "from cabinet_sdk.{0}.operations import GET_THING\nfrom reference_server.{0} import rules, store",
+    "handlers": "from cabinet_sdk.{0}.operations import GET_THING\nfrom reference_server.{0} import papers, rules",
+    "papers": "from reference_server.{0} import store",
     "rules": "from cabinet_sdk.{0}.models import Thing\nfrom reference_server.{0} import store",
     "store": "import sqlite3\nfrom reference_server.database import Database",
     "seed": "from reference_server.{0}.control import Control",

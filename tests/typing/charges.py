@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, Protocol, assert_type
 
-from cabinet_sdk import Answer, AsyncCabinet, AsyncPages, Cabinet, Page, Pages
+from cabinet_sdk import Answer, AsyncCabinet, AsyncFileStream, AsyncPages, Cabinet, FileStream, Page, Pages
 from cabinet_sdk.charges import (
     AsyncCharges,
     BankTransfer,
@@ -21,6 +21,7 @@ from cabinet_sdk.charges import (
     Charges,
     ChargeStatus,
     Confirmation,
+    ExportFormat,
     ItemToPay,
     Overpayment,
     Payment,
@@ -78,6 +79,10 @@ def sync_methods(cabinet: Cabinet, charge_id: ChargeId, payment_id: PaymentId, r
         ),
         Pages[Charge],
     )
+    assert_type(charges.export(ExportFormat.CSV), FileStream)
+    assert_type(charges.export(format=ExportFormat.PDF, period=Period.year(2026), overdue=True), FileStream)
+    assert_type(charges.payment_document(payment_id), FileStream)
+    assert_type(charges.receipt(payment_id), FileStream)
     assert_type(charges.list(period=None, kind=None, overdue=None), Pages[Charge])
     assert_type(charges.get(charge_id), Charge)
     assert_type(charges.get(charge_id=charge_id), Charge)
@@ -134,6 +139,10 @@ async def async_methods(cabinet: AsyncCabinet, charge_id: ChargeId, payment_id: 
         ),
         AsyncPages[Charge],
     )
+    assert_type(await charges.export(ExportFormat.CSV), AsyncFileStream)
+    assert_type(await charges.export(format=ExportFormat.PDF, period=Period.year(2026), overdue=True), AsyncFileStream)
+    assert_type(await charges.payment_document(payment_id), AsyncFileStream)
+    assert_type(await charges.receipt(payment_id), AsyncFileStream)
     assert_type(await charges.get(charge_id), Charge)
     assert_type(await charges.get(charge_id=charge_id), Charge)
     assert_type(charges.history(charge_id), AsyncPages[ChargeEvent])
@@ -271,6 +280,7 @@ def what_travels(
     assert_type(charge.tax_period, Period | None)
     assert_type(charge.requisites, Requisites)
     assert_type(charge.requisites.oktmo, Oktmo)
+    assert_type(charge.requisites.bank_qr(charge.amount, purpose="Штраф"), str)
     assert_type(charge.calculation, Calculation | None)
     assert_type(charge.documents, tuple[ChargeDocument, ...])
     assert_type(payment.id, PaymentId)

@@ -13,11 +13,11 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from cabinet_sdk import Cabinet
 from cabinet_sdk.contract import CONTRACT, Row
-from cabinet_sdk.transports import InProcessTransport, Request, Response
+from cabinet_sdk.transports import ByteStream, InProcessTransport, Request, Response
 from reference_server import World
 from reference_server.testing import BASE_URL, credentials
 
@@ -33,7 +33,7 @@ Story: TypeAlias = Callable[[World, Cabinet], Iterator[Row]]
 """Makes one call of each row of an area, and yields the row after it."""
 
 _REQUEST_HEADERS = ("accept", "content-type", "idempotency-key")
-_ANSWER_HEADERS = ("content-type", "link", "location", "retry-after")
+_ANSWER_HEADERS = ("content-disposition", "content-type", "link", "location", "retry-after")
 
 
 class _Recorder:
@@ -79,9 +79,18 @@ def _sample(request: Request, response: Response) -> Sample:
         "answer": {
             "status": response.status,
             "headers": {name: response.headers[name] for name in _ANSWER_HEADERS if name in response.headers},
-            "body": json.loads(response.content),
+            "body": _body(response),
         },
     }
+
+
+def _body(response: Response) -> Any:
+    """Return JSON as what it is and a text as its lines; of other files the bytes say nothing to a reader."""
+    media_type = response.headers["content-type"].partition(";")[0]
+    if media_type == "application/json":
+        return json.loads(response.content)
+    content = response.content if response.stream is None else b"".join(cast("ByteStream", response.stream))
+    return content.decode().splitlines() if media_type.startswith("text/") else None
 
 
 def path_of(row: Row) -> Path:

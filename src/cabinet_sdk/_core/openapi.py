@@ -186,7 +186,7 @@ class _Document:
         answers: Schema = {}
         if isinstance(row, Download):
             names = ("X-Request-Id", "RateLimit-Policy", "RateLimit")
-            return file_answers({name: _header(name) for name in names}) | self._refusals(row)
+            return file_answers(row, {name: _header(name) for name in names}) | self._refusals(row)
         if row.created is not None:
             said = "The key came again after its answer was let go: what it created, as it is now."
             answers["200"] = self._success(row, said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cabinet_sdk._core.operation import Upload
+from cabinet_sdk._core.operation import Download, Upload
 from cabinet_sdk._core.schema import FILE, Schema
 
 __all__ = ["CONTENT_RANGE", "DIGEST_PARAMETER", "RANGE_PARAMETERS", "file_answers", "form"]
@@ -87,9 +87,9 @@ def form(row: Upload[..., Any, Any], schema: Schema) -> Schema:  # Any: any row
     }
 
 
-def file_answers(headers: Schema) -> Schema:
+def file_answers(row: Download[..., Any], headers: Schema) -> Schema:  # Any: any request class
     """Return the good answers of a download; `headers` are those that any answer has."""
-    content: Schema = {"*/*": {"schema": FILE}}
+    content: Schema = {media_type: {"schema": FILE} for media_type in row.media_types}
     whole = headers | _FILE_HEADERS
     return {
         "200": {"description": "The file.", "headers": whole, "content": content},

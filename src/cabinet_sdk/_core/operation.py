@@ -177,6 +177,12 @@ class Upload(Operation[P, R, T]):
 @final
 @attrs.frozen(eq=False, repr=False)
 class Download(Operation[P, R, bytes]):
-    """An answer that is a file and streams; `bytes` is what the whole of it is."""
+    """
+    An answer that is a file and streams; `bytes` is what the whole of it is.
+
+    Attributes:
+        media_types: What it may be.
+    """
 
     response: type[bytes] = attrs.field(default=bytes, init=False)
+    media_types: tuple[str, ...] = attrs.field(default=("*/*",), kw_only=True)

@@ -7,8 +7,11 @@ from typing import TypeVar, final
 from cabinet_sdk._core.area import Area, Async, Endpoint, Sync
 from cabinet_sdk.charges import flows
 from cabinet_sdk.charges.operations import (
+    EXPORT_CHARGES,
     GET_CHARGE,
     GET_PAYMENT,
+    GET_PAYMENT_DOCUMENT,
+    GET_RECEIPT,
     GET_REFUND,
     LIST_BANK_TRANSFERS,
     LIST_CHARGE_EVENTS,
@@ -30,6 +33,9 @@ class _Charges(Area[ModeT]):
     list = Endpoint(LIST_CHARGES)
     """Iterate over charges; the filters narrow each other."""
 
+    export = Endpoint(EXPORT_CHARGES)
+    """Export charges to a file; the filters narrow each other."""
+
     get = Endpoint(GET_CHARGE)
     """Read one charge."""
 
@@ -47,6 +53,12 @@ class _Charges(Area[ModeT]):
 
     payments = Endpoint(LIST_PAYMENTS)
     """Iterate over the payments of the profile, the newest first; the filters narrow each other."""
+
+    payment_document = Endpoint(GET_PAYMENT_DOCUMENT)
+    """Fetch the document of a payment as PDF: a payment order for a bank transfer, a bill (квитанция) for the rest."""
+
+    receipt = Endpoint(GET_RECEIPT)
+    """Fetch the receipt (чек) of a payment that is credited, as PDF; it stays the same for ever."""
 
     wait_for_payment = Endpoint(flows.wait_for_payment)
     """Wait until a payment is credited or has failed, and return it: `Payment.status` says which."""

@@ -10,10 +10,12 @@ __all__ = [
     "AmountExceedsDue",
     "AmountExceedsOverpayment",
     "ChargeNotFound",
+    "ExportTooLarge",
     "MethodNotLinked",
     "NothingDue",
     "NothingOverpaid",
     "PaymentNotFound",
+    "PaymentNotSucceeded",
     "RefundNotFound",
 ]
 
@@ -85,3 +87,21 @@ class AmountExceedsOverpayment(StateError):
     code = "charges.amount_exceeds_overpayment"
     title = "The refund is larger than what can be refunded."
     remedy = "Request at most what is refundable, or leave the amount out to request all of it."
+
+
+@final
+class PaymentNotSucceeded(StateError):
+    """The payment is not credited, and there is no receipt of what was not paid."""
+
+    code = "charges.payment_not_succeeded"
+    title = "The payment is not credited, so there is no receipt of it."
+    remedy = "Wait for the payment first; its payment document is there at any time."
+
+
+@final
+class ExportTooLarge(StateError):
+    """The filters leave more than the 100 000 rows that an export may have."""
+
+    code = "charges.export_too_large"
+    title = "The export would have more than 100 000 rows."
+    remedy = "Narrow the filters, such as the period, and export in several files."

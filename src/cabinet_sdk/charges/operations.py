@@ -6,15 +6,17 @@ from typing import final
 
 import attrs
 
-from cabinet_sdk._core.operation import Call, Job, Listing, Permission
+from cabinet_sdk._core.operation import Call, Download, Job, Listing, Permission
 from cabinet_sdk.charges.errors import (
     AmountExceedsDue,
     AmountExceedsOverpayment,
     ChargeNotFound,
+    ExportTooLarge,
     MethodNotLinked,
     NothingDue,
     NothingOverpaid,
     PaymentNotFound,
+    PaymentNotSucceeded,
     RefundNotFound,
 )
 from cabinet_sdk.charges.models import (
@@ -26,6 +28,7 @@ from cabinet_sdk.charges.models import (
     ChargeKind,
     ChargeOrder,
     ChargeStatus,
+    ExportFormat,
     Overpayment,
     Payment,
     PaymentId,
@@ -39,8 +42,11 @@ from cabinet_sdk.charges.models import (
 from cabinet_sdk.types import Inn, Money, Period, Uin
 
 __all__ = [
+    "EXPORT_CHARGES",
     "GET_CHARGE",
     "GET_PAYMENT",
+    "GET_PAYMENT_DOCUMENT",
+    "GET_RECEIPT",
     "GET_REFUND",
     "LIST_BANK_TRANSFERS",
     "LIST_CHARGES",
@@ -55,8 +61,11 @@ __all__ = [
     "READ_CHARGES",
     "REFUND",
     "REQUEST_REFUND",
+    "ExportCharges",
     "GetCharge",
     "GetPayment",
+    "GetPaymentDocument",
+    "GetReceipt",
     "GetRefund",
     "ItemToPay",
     "ListBankTransfers",
@@ -75,7 +84,6 @@ PAY = Permission("charges.pay", "Оплата начислений")
 REFUND = Permission("charges.refund", "Возврат переплат")
 
 
-@final
 @attrs.frozen(kw_only=True)
 class ListCharges:
     """
@@ -105,6 +113,41 @@ class ListCharges:
 
 
 LIST_CHARGES = Listing("charges.list", "GET", "/charges", ListCharges, list[Charge], permission=READ_CHARGES)
+
+
+@final
+@attrs.frozen
+class ExportCharges(ListCharges):
+    """
+    Export charges to a file; the filters narrow each other.
+
+    It has the charges that ``list`` would have with these filters at this moment, 100 000 at most.
+
+    Args:
+        format: Kind of the file.
+        period: Accrued in these days.
+        kind: For this.
+        status: Paid so far as this says.
+        overdue: True for debts: due before today in Moscow and not paid. False for the others.
+        overpaid: True for charges to which more is credited than their amount. False for the others.
+        payee_inn: Owed to this payee.
+        uin: With this unique accrual id.
+        order_number: Resting on the order of this number.
+        order: In this order; the newest first where it is left out.
+    """
+
+    format: ExportFormat
+
+
+EXPORT_CHARGES = Download(
+    "charges.export",
+    "GET",
+    "/exports/charges",
+    ExportCharges,
+    permission=READ_CHARGES,
+    errors=(ExportTooLarge,),
+    media_types=("text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/pdf"),
+)
 
 
 @final
@@ -176,6 +219,57 @@ GET_PAYMENT = Call(
     Payment,
     permission=READ_CHARGES,
     errors=(PaymentNotFound,),
+)
+
+
+@final
+@attrs.frozen
+class GetPaymentDocument:
+    """
+    Fetch the document of a payment as PDF: a payment order for a bank transfer, a bill (квитанция) for the rest.
+
+    While a bank transfer is awaited, it has a QR code for each charge that bank apps read; its purpose begins with the
+    payment's number, by which the transfer is matched. The document of a payment that is final stays the same for ever.
+
+    Args:
+        payment_id: Of which payment.
+    """
+
+    payment_id: PaymentId
+
+
+GET_PAYMENT_DOCUMENT = Download(
+    "charges.payment_document",
+    "GET",
+    "/payments/{payment_id}/document",
+    GetPaymentDocument,
+    permission=READ_CHARGES,
+    errors=(PaymentNotFound,),
+    media_types=("application/pdf",),
+)
+
+
+@final
+@attrs.frozen
+class GetReceipt:
+    """
+    Fetch the receipt (чек) of a payment that is credited, as PDF; it stays the same for ever.
+
+    Args:
+        payment_id: Of which payment.
+    """
+
+    payment_id: PaymentId
+
+
+GET_RECEIPT = Download(
+    "charges.receipt",
+    "GET",
+    "/payments/{payment_id}/receipt",
+    GetReceipt,
+    permission=READ_CHARGES,
+    errors=(PaymentNotFound, PaymentNotSucceeded),
+    media_types=("application/pdf",),
 )
 
 
@@ -411,4 +505,7 @@ OPERATIONS = (
     REQUEST_REFUND,
     GET_REFUND,
     LIST_REFUNDS,
+    EXPORT_CHARGES,
+    GET_PAYMENT_DOCUMENT,
+    GET_RECEIPT,
 )

@@ -13,6 +13,7 @@ from cabinet_sdk.charges import (
     ChargeKind,
     ChargeOrder,
     ChargeStatus,
+    ExportFormat,
     ItemToPay,
     PaymentMethod,
     PaymentStatus,
@@ -20,8 +21,11 @@ from cabinet_sdk.charges import (
     RefundStatus,
 )
 from cabinet_sdk.charges.operations import (
+    EXPORT_CHARGES,
     GET_CHARGE,
     GET_PAYMENT,
+    GET_PAYMENT_DOCUMENT,
+    GET_RECEIPT,
     GET_REFUND,
     LIST_BANK_TRANSFERS,
     LIST_CHARGE_EVENTS,
@@ -88,6 +92,25 @@ def story(world: World, cabinet: Cabinet) -> Iterator[Row]:
     cabinet.charges.wait_for_confirmation(paid.id)
     yield GET_PAYMENT
     world.charges.confirm(paid.id)
+
+    cabinet.charges.payment_document(paid.id)
+    yield GET_PAYMENT_DOCUMENT
+
+    cabinet.charges.receipt(paid.id)
+    yield GET_RECEIPT
+
+    cabinet.charges.export(
+        ExportFormat.CSV,
+        period=Period.quarter(2026, 3),
+        kind=ChargeKind.FINE,
+        status=ChargeStatus.PARTLY_PAID,
+        overdue=True,
+        overpaid=False,
+        payee_inn=fines[0].requisites.payee_inn,
+        order_number="18810077260000012345",
+        order=ChargeOrder.OLDEST,
+    )
+    yield EXPORT_CHARGES
 
     pending = cabinet.charges.pay_several(
         (ItemToPay(fines[1].id), ItemToPay(tax.id, Money("960.00"))),
