@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from cabinet_sdk._core.arguments import make_request
 from cabinet_sdk._core.calls import Answer, answer
 from cabinet_sdk._core.context import AroundAttempt, Context, OnDrift, OneKey, Options
 from cabinet_sdk._core.flow import AsyncLock, Lock, perform, perform_async
@@ -204,7 +205,7 @@ class Cabinet(_Client):
         self, row: Operation[P, Any, T], *args: P.args, **kwargs: P.kwargs
     ) -> Answer[T]:  # Any: any request class
         """Make a call of any row and return its whole answer; of a listing it is one page, a `list`."""
-        flow = answer(self._context, row, row.request(*args, **kwargs))
+        flow = answer(self._context, row, make_request(row, args, kwargs))
         result: Answer[T] = self._context.perform(flow)
         return result
 
@@ -283,7 +284,7 @@ class AsyncCabinet(_Client):
         self, row: Operation[P, Any, T], *args: P.args, **kwargs: P.kwargs
     ) -> Answer[T]:  # Any: any request class
         """Make a call of any row and return its whole answer; of a listing it is one page, a `list`."""
-        flow = answer(self._context, row, row.request(*args, **kwargs))
+        flow = answer(self._context, row, make_request(row, args, kwargs))
         result: Answer[T] = await self._context.perform(flow)
         return result
 

@@ -28,6 +28,7 @@ WITHOUT_NETWORK = tuple(
     f"cabinet_sdk._core.{name}"
     for name in (
         "answer_codec",
+        "arguments",
         "digests",
         "disposition",
         "links",

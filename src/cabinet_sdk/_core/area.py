@@ -28,6 +28,7 @@ from typing import (
     overload,
 )
 
+from cabinet_sdk._core.arguments import check_call, make_request
 from cabinet_sdk._core.calls import call
 from cabinet_sdk._core.context import Context
 from cabinet_sdk._core.downloads import AsyncFileStream, FileStream, open_file, open_file_async
@@ -115,12 +116,14 @@ class Endpoint(Generic[P, S_co, A_co]):
 
     def _build(self, owner: type[Area[Any]]) -> Callable[..., Any]:
         asynchronous = is_asynchronous(owner)
-        method = _method(self.source, asynchronous=asynchronous)
+        signature = _signature(self.source, asynchronous=asynchronous)
+        # The module of an area's methods is its room `client`.
+        name = f"{owner.__module__.split('.')[-2]}.{self._name}()"
+        method = _method(self.source, name, signature, asynchronous=asynchronous)
         method.__name__ = self._name
         method.__qualname__ = f"{owner.__name__}.{self._name}"
         method.__module__ = owner.__module__
         method.__doc__ = _documentation(self.source)
-        signature = _signature(self.source, asynchronous=asynchronous)
         # Any: functions declare no such attribute, `inspect` looks for it.
         cast("Any", method).__signature__ = signature
         hints = {each.name: each.annotation for each in signature.parameters.values() if each.name != "self"}
@@ -133,12 +136,12 @@ def is_asynchronous(owner: type[Area[Any]]) -> bool:
     return any(Async in get_args(base) for cls in owner.__mro__ for base in getattr(cls, "__orig_bases__", ()))
 
 
-def _method(source: Source, *, asynchronous: bool) -> Callable[..., Any]:
+def _method(source: Source, name: str, signature: inspect.Signature, *, asynchronous: bool) -> Callable[..., Any]:
     if isinstance(source, Listing):
         return _listing(cast("Listing[..., Any, Any]", source), asynchronous=asynchronous)
     if isinstance(source, Download):
         return _download(source, asynchronous=asynchronous)
-    start = _start(source) if _is_row(source) else cast("Callable[..., Flow[Any]]", source)
+    start = _start(source) if _is_row(source) else _start_flow(source, name, signature)
 
     def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
         context = _context_of(self)
@@ -153,7 +156,18 @@ def _method(source: Source, *, asynchronous: bool) -> Callable[..., Any]:
 
 def _start(row: Row) -> Callable[..., Flow[Any]]:
     def start(context: Context, *args: Any, **kwargs: Any) -> Flow[Any]:
-        return call(context, row, row.request(*args, **kwargs))
+        return call(context, row, make_request(row, args, kwargs))
+
+    return start
+
+
+def _start_flow(source: Source, name: str, signature: inspect.Signature) -> Callable[..., Flow[Any]]:
+    flow = cast("Callable[..., Flow[Any]]", source)
+    own = signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    def start(context: Context, *args: Any, **kwargs: Any) -> Flow[Any]:
+        check_call(name, own, args, kwargs)
+        return flow(context, *args, **kwargs)
 
     return start
 
@@ -162,17 +176,17 @@ def _listing(row: Listing[..., Any, Any], *, asynchronous: bool) -> Callable[...
     pages = cast("Callable[..., Any]", AsyncPages if asynchronous else Pages)
 
     def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
-        return pages(_context_of(self), row, row.request(*args, **kwargs))
+        return pages(_context_of(self), row, make_request(row, args, kwargs))
 
     return method
 
 
 def _download(row: Download[..., Any], *, asynchronous: bool) -> Callable[..., Any]:
     def method(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
-        return open_file(_context_of(self), row, row.request(*args, **kwargs))
+        return open_file(_context_of(self), row, make_request(row, args, kwargs))
 
     async def method_async(self: Area[Any], *args: Any, **kwargs: Any) -> Any:
-        return await open_file_async(_context_of(self), row, row.request(*args, **kwargs))
+        return await open_file_async(_context_of(self), row, make_request(row, args, kwargs))
 
     return method_async if asynchronous else method
 

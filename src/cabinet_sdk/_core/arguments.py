@@ -1,0 +1,305 @@
+"""
+What a caller gives, looked at before anything is done with it: the error names the method, the argument and the kinds.
+
+Type checkers find the same earlier. This is for those who have none, and for values that come out of an `Any`.
+
+Rule: no value is turned into another here. Text where a code, an identifier or an amount belongs is refused, known or
+not, as type checkers refuse it: the class checks text where it enters the program, and says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, wraps
+from types import NoneType
+from typing import Any, NewType, TypeAlias, TypeVar, cast, final
+
+import attrs
+
+from cabinet_sdk._core.operation import Operation
+from cabinet_sdk.errors import UsageError, mask
+from cabinet_sdk.types import Code, File, Identifier, Money, Period
+
+__all__ = ["check_call", "checked", "make_request"]
+
+R = TypeVar("R")
+ClassT = TypeVar("ClassT", bound=type)
+
+# Any in this module: type expressions, and arguments that may be anything.
+
+
+@final
+class _WrongKindError(Exception):
+    """A value that is not of the kind that belongs in its place."""
+
+    def __init__(self, path: str, kind: Any, given: object) -> None:
+        super().__init__(path)
+        self.path = path
+        self.kind = kind
+        self.given = given
+
+
+_Look: TypeAlias = Callable[[Any, str], None]
+"""Raises `_WrongKindError` for a value, at a path, that is not of a kind."""
+
+
+@final
+@attrs.frozen
+class _Kind:
+    """
+    How a kind is told from others.
+
+    Attributes:
+        plain: Classes whose own instances are right without a closer look; subclasses get one.
+        look: The closer look.
+    """
+
+    plain: frozenset[type]
+    look: _Look
+
+
+def make_request(row: Operation[..., R, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> R:
+    """
+    Make the request value of an operation.
+
+    Raises:
+        TypeError: An argument that the operation does not have, or one that is missing.
+        UsageError: An argument of another kind than the operation's.
+    """
+    # For callers without a type checker: the id of a row is what people try first.
+    if not isinstance(row, Operation):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"answer() takes a row of the contract, such as LIST_CHARGES, not {_shown(row)}")
+    try:
+        value = row.request(*args, **kwargs)
+    except TypeError:
+        mistake = _mistake(f"{row.id}()", inspect.signature(row.request_class), args, kwargs)
+        if mistake is None:
+            raise
+        raise mistake from None
+    try:
+        _look_at_fields(value, "")
+    except _WrongKindError as wrong:
+        raise _refusal(f"{row.id}()", wrong) from None
+    return value
+
+
+def check_call(name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """
+    Check the arguments of a call by the annotations of a signature, which are no strings any more.
+
+    Raises:
+        TypeError: An argument that the signature does not have, or one that is missing.
+        UsageError: An argument of another kind.
+    """
+    mistake = _mistake(name, signature, args, kwargs)
+    if mistake is not None:
+        raise mistake
+    try:
+        for each, value in signature.bind(*args, **kwargs).arguments.items():
+            parameter = signature.parameters[each]
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                for index, entry in enumerate(value):
+                    _kind(parameter.annotation).look(entry, f"{each}[{index}]")
+            else:
+                _kind(parameter.annotation).look(value, each)
+    except _WrongKindError as wrong:
+        raise _refusal(name, wrong) from None
+
+
+def checked(place: str) -> Callable[[ClassT], ClassT]:
+    """Have the public methods of a class check their arguments; errors name them below this place."""
+
+    def decorate(cls: ClassT) -> ClassT:
+        for name, member in list(vars(cls).items()):
+            if isinstance(member, types.FunctionType) and not name.startswith("_"):
+                setattr(cls, name, _checked(f"{place}.{name}()", member))
+        return cls
+
+    return decorate
+
+
+def _checked(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    signature: inspect.Signature | None = None
+
+    @wraps(method)
+    def check_and_call(self: object, /, *args: Any, **kwargs: Any) -> Any:
+        nonlocal signature
+        if signature is None:
+            whole = inspect.signature(method, eval_str=True)
+            signature = whole.replace(parameters=list(whole.parameters.values())[1:])
+        check_call(name, signature, args, kwargs)
+        return method(self, *args, **kwargs)
+
+    return check_and_call
+
+
+def _mistake(
+    name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> TypeError | None:
+    """Return what is wrong with the number and the names of the arguments, if anything is."""
+    parameters = signature.parameters
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        unknown = next((each for each in kwargs if each not in parameters), None)
+        if unknown is not None:
+            return TypeError(f"{name} got an unexpected keyword argument {unknown!r}{_near(unknown, list(parameters))}")
+        by_place = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
+        if len(args) > len(by_place):
+            by_name = ", ".join(f"{each}=…" for each in parameters if each not in by_place)
+            others = f"; by name go {by_name}" if by_name else ""
+            return TypeError(f"{name} takes {len(by_place)} positional argument(s), got {len(args)}{others}")
+        given = {*by_place[: len(args)], *kwargs}
+        missing = [each.name for each in parameters.values() if each.default is each.empty and each.name not in given]
+        if missing:
+            return TypeError(f"{name} missing required argument(s): {', '.join(map(repr, missing))}")
+        return TypeError(f"{name} got {error}")
+    return None
+
+
+def _near(unknown: str, known: list[str]) -> str:
+    import difflib  # noqa: PLC0415  # needed by nobody who makes no mistake
+
+    near = difflib.get_close_matches(unknown, known, 1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; there are {', '.join(known)}" if known else "; it takes none"
+
+
+@cache
+def _fields(described: type[Any]) -> tuple[tuple[str, frozenset[type], _Look], ...]:
+    hints = typing.get_type_hints(described)
+    kinds = {name: _kind(hints[name]) for name in attrs.fields_dict(described)}
+    return tuple((name, kind.plain, kind.look) for name, kind in kinds.items())
+
+
+def _look_at_fields(value: object, path: str) -> None:
+    for name, plain, look in _fields(type(value)):
+        given = getattr(value, name)
+        if type(given) not in plain:
+            look(given, f"{path}.{name}" if path else name)
+
+
+@cache
+def _kind(kind: Any) -> _Kind:
+    origin = typing.get_origin(kind)
+    if origin in {types.UnionType, typing.Union}:
+        return _union(kind)
+    if origin in {tuple, list, set, frozenset}:
+        return _several(kind, (tuple, list) if origin in {tuple, list} else (set, frozenset))
+    if kind is float:
+        return _instance(kind, (float, int), but=(bool,))
+    if kind is int:
+        return _instance(kind, (int,), but=(bool,))
+    if kind is dt.date:
+        return _instance(kind, (dt.date,), but=(dt.datetime,))
+    if isinstance(kind, NewType):
+        # They are text too, and none is anybody's id.
+        return _instance(kind, (kind.__supertype__,), but=(Identifier, Code))
+    if isinstance(kind, type):
+        cls = cast("type[Any]", kind)
+        return _described(cls) if attrs.has(cls) and cls is not File else _instance(cls, (cls,))
+    # What else an annotation may be, such as a protocol's: whoever needs it finds out.
+    return _Kind(frozenset(), lambda _, __: None)
+
+
+def _instance(kind: Any, classes: tuple[type, ...], but: tuple[type, ...] = ()) -> _Kind:
+    def look(given: Any, path: str) -> None:
+        if not isinstance(given, classes) or isinstance(given, but):
+            raise _WrongKindError(path, kind, given)
+
+    return _Kind(frozenset(classes), look)
+
+
+def _described(kind: type[Any]) -> _Kind:
+    def look(given: Any, path: str) -> None:
+        if not isinstance(given, kind):
+            raise _WrongKindError(path, kind, given)
+        _look_at_fields(given, path)
+
+    return _Kind(frozenset(), look)
+
+
+def _several(kind: Any, classes: tuple[type, ...]) -> _Kind:
+    item = typing.get_args(kind)[0]
+
+    def look(given: Any, path: str) -> None:
+        if not isinstance(given, classes):
+            raise _WrongKindError(path, kind, given)
+        inner = _kind(item)
+        for index, entry in enumerate(cast("Sequence[Any]", given)):
+            if type(entry) not in inner.plain:
+                inner.look(entry, f"{path}[{index}]")
+
+    return _Kind(frozenset(), look)
+
+
+def _union(kind: Any) -> _Kind:
+    options = [_kind(option) for option in typing.get_args(kind) if option is not NoneType]
+    optional = NoneType in typing.get_args(kind)
+    plain = frozenset[type]().union(*(option.plain for option in options), [NoneType] if optional else [])
+
+    def look(given: Any, path: str) -> None:
+        if type(given) in plain:
+            return
+        found: list[_WrongKindError] = []
+        for option in options:
+            try:
+                return option.look(given, path)
+            except _WrongKindError as wrong:
+                found.append(wrong)
+        # A fault inside the value says more than that the value is none of the options.
+        inside = next((wrong for wrong in found if wrong.path != path), None)
+        raise inside or (found[0] if len(found) == 1 else _WrongKindError(path, kind, given))
+
+    return _Kind(plain, look)
+
+
+def _refusal(method: str, wrong: _WrongKindError) -> UsageError:
+    advice = _advice(wrong.kind, wrong.given)
+    return UsageError(
+        f"{method}: {wrong.path}: expected {_name(wrong.kind)}, got {_shown(wrong.given)}" + (advice and f": {advice}")
+    )
+
+
+def _name(kind: Any) -> str:
+    if isinstance(kind, NewType):
+        return f"{kind.__name__} ({_name(kind.__supertype__)})"
+    arguments = [_name(option) for option in typing.get_args(kind) if option not in {NoneType, ...}]
+    origin = typing.get_origin(kind)
+    if origin in {types.UnionType, typing.Union}:
+        return " or ".join(arguments)
+    if origin is not None:
+        return f"{_name(origin)} of {', '.join(arguments)}"
+    name: str = "datetime.date" if kind is dt.date else getattr(kind, "__name__", str(kind))
+    return name
+
+
+def _shown(given: Any) -> str:
+    if given is None:
+        return "None"
+    return f"{type(given).__name__} {mask(given)!r}" if type(given) is str else type(given).__name__
+
+
+def _advice(kind: Any, given: Any) -> str:
+    if isinstance(kind, NewType):
+        return f"give its {'id' if hasattr(given, 'id') else 'text'}" if attrs.has(type(given)) else ""
+    if not isinstance(kind, type):
+        return ""
+    if issubclass(kind, Code):
+        members = [f"{kind.__name__}.{str.__str__(member).upper()}" for member in kind.members()]
+        text = str.__str__(given) if isinstance(given, str) else ""
+        return f"write {kind.__name__}.{text.upper()}" if text in kind.members() else f"it is {' or '.join(members)}"
+    return next((text(kind) for base, text in _ADVICE if issubclass(kind, base)), "")
+
+
+_ADVICE: tuple[tuple[type, Callable[[type], str]], ...] = (
+    (Money, lambda _: "Money('500.00') makes one"),
+    (Identifier, lambda kind: f"{kind.__name__}(text) makes one"),
+    (Period, lambda _: "Period(first, last) or Period.month(year, month) makes one"),
+    (dt.date, lambda _: "datetime.date(year, month, day) makes one, moscow_date(moment) the day of a moment"),
+)
