@@ -191,12 +191,12 @@ def _problem(world: World, error: Problem, origin: str) -> Response:
         challenge = "Bearer" if isinstance(error, SignInRequired) else 'Bearer error="invalid_token"'
         headers.append(("www-authenticate", challenge))
     if isinstance(error, PermissionMissing):
-        scope = error.members.get("permission", "")
+        scope = error.permission or ""
         headers.append(("www-authenticate", f'Bearer error="insufficient_scope", scope="{scope}"'))
     if isinstance(error, MethodNotAllowed):
-        headers.append(("allow", error.members.get("allow", "")))
+        headers.append(("allow", error.allow or ""))
     if isinstance(error, RangeNotSatisfiable):
-        headers.append(("content-range", error.members.get("content_range", "")))
+        headers.append(("content-range", error.content_range or ""))
     if error.retry_after is not None:
         headers.append(("retry-after", str(int(error.retry_after))))
         if isinstance(error, RateLimited):

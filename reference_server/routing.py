@@ -99,7 +99,7 @@ class Router:
 
         Raises:
             UnknownOperation: No row has this path.
-            MethodNotAllowed: Rows have it, with other methods; the member ``allow`` names them.
+            MethodNotAllowed: Rows have it, with other methods; `allow` names them.
         """
         parts = path.split("/")[1:]
         shape, rows = self._find(parts)

@@ -19,6 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import Self, final
 
+from cabinet_sdk._core.arguments import checked
 from cabinet_sdk._core.wire import Request, Response
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.types import Inn, Kpp, Ogrn, Ogrnip
@@ -48,6 +49,7 @@ def _router() -> Router:
 
 
 @final
+@checked("world.profiles")
 class ProfilesControl:
     """A world's profiles: `world.profiles`."""
 

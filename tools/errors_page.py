@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cabinet_sdk._core.operation import Repeat
 from cabinet_sdk._core.retry import LONGEST_WAIT, NOBODY_KNOWS, RetryPolicy, may_repeat, settles
+from cabinet_sdk._core.schema import read_documentation
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.errors import (
     CallerError,
@@ -128,14 +129,24 @@ def _entry(problem: type[Problem]) -> str:
         f"### `{problem.code}`",
         f"Status {problem.status}. `{home}.{problem.__name__}`, a `{branch.__name__}`. {_meaning(problem)}",
         f"- What to do: {problem.remedy}",
+        *([f"- Its attributes: {members}."] if (members := _members(problem)) else []),
         *([f"- Answered by {answered_by}."] if answered_by else []),
     ]
     return f"{lines[0]}\n\n{_wrapped(lines[1])}\n\n" + "\n".join(_wrapped(line, "  ") for line in lines[2:])
 
 
 def _meaning(problem: type[Problem]) -> str:
-    text = re.sub(r"\s+", " ", problem.__doc__ or "").strip()
-    return text.replace("``", "`")
+    told = read_documentation(problem)
+    return _marked(f"{told.summary} {told.description}")
+
+
+def _members(problem: type[Problem]) -> str:
+    texts = read_documentation(problem).fields.items()
+    return "; ".join(f"`{name}`, {text[0].lower()}{_marked(text[1:]).rstrip('.')}" for name, text in texts)
+
+
+def _marked(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip().replace("``", "`")
 
 
 def _wrapped(text: str, indent: str = "") -> str:

@@ -9,6 +9,7 @@ from typing import final
 
 import attrs
 
+from cabinet_sdk._core.arguments import checked
 from cabinet_sdk.charges.models import (
     BankTransfer,
     Calculation,
@@ -91,6 +92,7 @@ _BREACHES = {
 
 
 @final
+@checked("world.charges")
 class ChargesControl:
     """
     A world's charges and payments: `world.charges`.

@@ -89,7 +89,7 @@ def _part(work: Work, profile: Profile, item: ItemToPay, field: str) -> PaymentI
     if not charge.due:
         raise NothingDue(members={"charge_id": charge.id})
     if amount > charge.due:
-        raise AmountExceedsDue(members={"charge_id": charge.id, "due": str(charge.due)})
+        raise AmountExceedsDue(members={"charge_id": charge.id, "due": charge.due})
     return PaymentItem(charge_id=charge.id, amount=amount)
 
 

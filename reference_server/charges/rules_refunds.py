@@ -44,7 +44,7 @@ def request_refund(
     if not refundable:
         raise NothingOverpaid(members={"charge_id": charge.id})
     if amount is not None and amount > refundable:
-        raise AmountExceedsOverpayment(members={"charge_id": charge.id, "refundable": str(refundable)})
+        raise AmountExceedsOverpayment(members={"charge_id": charge.id, "refundable": refundable})
     refund = Refund(
         id=RefundId(work.ids.new("ref")),
         charge_id=charge.id,

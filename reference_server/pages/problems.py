@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cabinet_sdk._core.openapi import problems_of
+from cabinet_sdk._core.schema import read_documentation
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.errors import CallerError, Problem, RightsError, ServiceError, StateError, catalogue
 from reference_server.pages.rendering import Renderer
@@ -37,6 +38,7 @@ class Help:
         status: Of the answer.
         title: In one sentence.
         meaning: In some more words.
+        members: What its document says besides, by name.
         branch: The class that says who must act.
         who: Must act.
         remedy: What to do.
@@ -50,6 +52,7 @@ class Help:
     status: int
     title: str
     meaning: str
+    members: dict[str, str]
     branch: str
     who: str
     remedy: str
@@ -67,13 +70,15 @@ def helps() -> dict[str, Help]:
         # A program may have problems of its own, which this service never answers.
         if not problem.__module__.startswith(_OURS):
             continue
+        told = read_documentation(problem)
         branch, who = next(each for each in _BRANCHES if issubclass(problem, each[0]))
         operations = tuple(row_id for row_id, problems in answered.items() if problem in problems)
         found[problem.code] = Help(
             code=problem.code,
             status=problem.status,
             title=problem.title,
-            meaning=re.sub(r"\s+", " ", problem.__doc__ or "").replace("`", "").strip(),
+            meaning=_plain(f"{told.summary} {told.description}"),
+            members={name: _plain(text) for name, text in told.fields.items()},
             branch=branch.__name__,
             who=who,
             remedy=problem.remedy or "Quote the request id to the service's support.",
@@ -85,6 +90,10 @@ def helps() -> dict[str, Help]:
             everywhere=len(operations) == len(answered),
         )
     return found
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("`", "").strip()
 
 
 @final

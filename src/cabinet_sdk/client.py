@@ -22,7 +22,7 @@ from cabinet_sdk._core.flow import AsyncLock, Lock, perform, perform_async
 from cabinet_sdk._core.operation import Operation
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
 from cabinet_sdk._core.signin import BearerToken, ClientCredentials, Credentials, SignIn
-from cabinet_sdk._core.transport import AsyncTransport, Transport
+from cabinet_sdk._core.transport import AsyncTransport, Transport, check_transport
 from cabinet_sdk._core.wire import Timeout
 from cabinet_sdk.errors import UsageError
 
@@ -181,6 +181,7 @@ class Cabinet(_Client):
             from cabinet_sdk._core.httpx_transport import HttpxTransport  # noqa: PLC0415  # heavy, and not needed with another
 
             transport = HttpxTransport()
+        check_transport(transport, asynchronous=False)
         self._context = _context(
             base_url,
             credentials,
@@ -260,6 +261,7 @@ class AsyncCabinet(_Client):
             from cabinet_sdk._core.httpx_transport import AsyncHttpxTransport  # noqa: PLC0415  # heavy, and not needed with another
 
             transport = AsyncHttpxTransport()
+        check_transport(transport, asynchronous=True)
         self._context = _context(
             base_url,
             credentials,

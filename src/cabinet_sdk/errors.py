@@ -29,7 +29,7 @@ and copies, and its text never holds a secret or a whole personal value: those a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Generic, Self, TypeVar, final, overload
 
 import attrs
 
@@ -47,6 +47,7 @@ __all__ = [
     "KeyMissing",
     "KeyReused",
     "MalformedRequest",
+    "Member",
     "MethodNotAllowed",
     "NetworkError",
     "NotAcceptable",
@@ -73,6 +74,9 @@ __all__ = [
     "catalogue",
     "mask",
 ]
+
+
+T = TypeVar("T")
 
 
 def mask(value: str) -> str:
@@ -173,6 +177,38 @@ class FieldError:
     message: str
 
 
+@final
+class Member(Generic[T]):
+    """
+    A member of a problem document as an attribute of its error, typed.
+
+    It is None where the document lacks the member or has it in a form that cannot be read, as RFC 9457 asks.
+
+    Args:
+        read: Makes the value of its text; `str()` of the value is that text.
+    """
+
+    def __init__(self, read: Callable[[str], T]) -> None:
+        self._read = read
+        self._name = ""
+
+    def __set_name__(self, owner: type[Problem], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, error: None, owner: type[Problem]) -> Self: ...
+    @overload
+    def __get__(self, error: Problem, owner: type[Problem]) -> T | None: ...
+    def __get__(self, error: Problem | None, owner: type[Problem]) -> Self | T | None:
+        if error is None:
+            return self
+        text = error.members.get(self._name)
+        try:
+            return None if text is None else self._read(text)
+        except ValueError:
+            return None
+
+
 _CATALOGUE: dict[str, type[Problem]] = {}
 
 
@@ -185,7 +221,7 @@ class Problem(CabinetError):
         status: The HTTP status.
         errors: The fields that are wrong, in the order of the request.
         retry_after: Seconds after which the service asks to try again.
-        members: Further members of the document, text by name.
+        members: Further members of the document, text by name; a class that has some declares each as a `Member`.
     """
 
     code: str = "unknown"
@@ -205,7 +241,7 @@ class Problem(CabinetError):
         detail: str | None = None,
         *,
         errors: tuple[FieldError, ...] = (),
-        members: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
         retry_after: float | None = None,
         code: str | None = None,
         status: int | None = None,
@@ -214,7 +250,7 @@ class Problem(CabinetError):
     ) -> None:
         super().__init__(detail or self.title, request_id=request_id, operation=operation)
         self.errors = errors
-        self.members: Mapping[str, str] = dict(members or {})
+        self.members: Mapping[str, str] = {name: str(value) for name, value in (members or {}).items()}
         self.retry_after = retry_after
         if code is not None:
             self.code = code
@@ -291,12 +327,19 @@ class UnknownOperation(NotFound):
 
 
 class MethodNotAllowed(CallerError):
-    """The path exists, this method does not; the header `Allow` names those that do."""
+    """
+    The path exists, this method does not; the header `Allow` names those that do.
+
+    Attributes:
+        allow: The methods that do, with commas.
+    """
 
     code = "request.method_not_allowed"
     status = 405
     title = "The path does not take this method."
     remedy = "Use a method that the header Allow names."
+
+    allow = Member(str)
 
 
 class NotAcceptable(CallerError):
@@ -318,12 +361,19 @@ class RequestTooLarge(CallerError):
 
 
 class RangeNotSatisfiable(CallerError):
-    """The file has no such part as was asked for, or too many were; the member ``content_range`` says its length."""
+    """
+    The file has no such part as was asked for, or too many were.
+
+    Attributes:
+        content_range: It says the file's length, such as ``bytes */1000``.
+    """
 
     code = "request.range_not_satisfiable"
     status = 416
     title = "The file has no such part."
     remedy = "Ask for one part that the file has."
+
+    content_range = Member(str)
 
 
 class UnsupportedMediaType(CallerError):
@@ -388,21 +438,35 @@ class TokenInvalid(RightsError):
 
 
 class SignInRefused(RightsError):
-    """The token endpoint refused the credentials; the member ``error`` is its OAuth 2.0 code."""
+    """
+    The token endpoint refused the credentials.
+
+    Attributes:
+        error: Its OAuth 2.0 code, such as ``invalid_client``.
+    """
 
     code = "sign_in.refused"
     status = 401
     title = "The credentials were refused."
     remedy = "Check the client id and the secret."
 
+    error = Member(str)
+
 
 class PermissionMissing(RightsError):
-    """The token is good but lacks the permission that the operation needs, named by the member ``permission``."""
+    """
+    The token is good but lacks the permission that the operation needs.
+
+    Attributes:
+        permission: Its code, such as ``charges.pay``.
+    """
 
     code = "permission.missing"
     status = 403
     title = "The token lacks the permission that the operation needs."
     remedy = "Ask the profile's administrator for the permission."
+
+    permission = Member(str)
 
 
 class RateLimited(ServiceError):
@@ -435,13 +499,16 @@ class UnreadableAnswer(ServiceError):
     """
     What came is not an answer of this contract: HTML from a proxy, an empty or cut body, a wrong type.
 
-    The member ``path`` names the place in the JSON where it is known, such as ``$[3].amount``.
+    Attributes:
+        path: The place in the JSON where it is known, such as ``$[3].amount``.
     """
 
     code = "service.unreadable_answer"
     status = 502
     title = "The answer cannot be read."
     remedy = "Check the base URL and what stands between you and the service; quote the request id to its support."
+
+    path = Member(str)
 
 
 class NetworkError(CabinetError):

@@ -2,7 +2,7 @@
 Transports: what carries a client's requests.
 
 `Transport` and `AsyncTransport` are the protocols to write one of your own: a queue, a gateway, a recorder. The clients
-do retries, deadlines, sign-in and paging above it, so a transport is three short functions.
+do retries, deadlines, sign-in and paging above it, so a transport is four short methods.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ async def test_what_cannot_be_paid_is_refused(client: AsyncCabinet, world: World
     with pytest.raises(NothingDue):
         await client.charges.pay(charge.id, method=card)
 
-    assert too_much.value.members["due"] == "100.00"
+    assert too_much.value.due == Money("100.00")
     assert [error.field for error in zero.value.errors] == ["amount"]
     assert [error.field for error in twice.value.errors] == ["items[1].charge_id"]
 

@@ -123,7 +123,7 @@ async def test_a_wrong_type_names_its_place(play: Play, change: dict[str, object
     with pytest.raises(UnreadableAnswer) as caught:
         _ = [transfer async for transfer in play(script).charges.bank_transfers()]
 
-    assert caught.value.members["path"] == path
+    assert caught.value.path == path
     assert caught.value.request_id == "srv-1"
     assert "yesterday" not in str(caught.value)
 

@@ -38,7 +38,7 @@ async def test_a_missing_permission_is_its_own_error(connect: Connect, world: Wo
     with pytest.raises(PermissionMissing) as caught:
         await client.charges.pay(charge.id, method=PaymentMethod.SBP)
 
-    assert caught.value.members["permission"] == "charges.pay"
+    assert caught.value.permission == "charges.pay"
 
 
 def test_every_operation_asks_for_a_token(world: World, raw: Raw) -> None:
@@ -74,7 +74,7 @@ def test_wrong_credentials_are_refused(world: World, person: Profile) -> None:
             with pytest.raises(SignInRefused) as caught:
                 list(cabinet.charges.list())
             messages.add(caught.value.message)
-            assert caught.value.members["error"] == "invalid_client"
+            assert caught.value.error == "invalid_client"
 
     assert len(messages) == 1
 

@@ -65,7 +65,7 @@ def decode_answer(response: Response, kind: Any, operation: str) -> Any:  # Any:
     Read a good answer.
 
     Raises:
-        UnreadableAnswer: It is not JSON, is cut, or has a wrong type; the member ``path`` says where. Or it is a file,
+        UnreadableAnswer: It is not JSON, is cut, or has a wrong type; its `path` says where. Or it is a file,
             and not the one that its digest tells of.
     """
     if kind is bytes:

@@ -177,11 +177,15 @@ def _fields(described: type[Any]) -> tuple[tuple[str, frozenset[type], _Look], .
     return tuple((name, kind.plain, kind.look) for name, kind in kinds.items())
 
 
-def _look_at_fields(value: object, path: str) -> None:
-    for name, plain, look in _fields(type(value)):
+def _look_at_fields(value: Any, path: str) -> None:
+    for name, plain, look in _fields(value.__class__):
         given = getattr(value, name)
         if type(given) not in plain:
             look(given, f"{path}.{name}" if path else name)
+
+
+# Subclasses that are another kind of thing.
+_BUT: dict[Any, tuple[type, ...]] = {float: (bool,), int: (bool,), dt.date: (dt.datetime,)}
 
 
 @cache
@@ -191,15 +195,11 @@ def _kind(kind: Any) -> _Kind:
         return _union(kind)
     if origin in {tuple, list, set, frozenset}:
         return _several(kind, (tuple, list) if origin in {tuple, list} else (set, frozenset))
-    if kind is float:
-        return _instance(kind, (float, int), but=(bool,))
-    if kind is int:
-        return _instance(kind, (int,), but=(bool,))
-    if kind is dt.date:
-        return _instance(kind, (dt.date,), but=(dt.datetime,))
+    if kind in _BUT:
+        return _instance(kind, (float, int) if kind is float else (kind,), but=_BUT[kind])
     if isinstance(kind, NewType):
         # They are text too, and none is anybody's id.
-        return _instance(kind, (kind.__supertype__,), but=(Identifier, Code))
+        return _instance(kind, (cast("type", kind.__supertype__),), but=(Identifier, Code))
     if isinstance(kind, type):
         cls = cast("type[Any]", kind)
         return _described(cls) if attrs.has(cls) and cls is not File else _instance(cls, (cls,))
@@ -249,9 +249,11 @@ def _union(kind: Any) -> _Kind:
         found: list[_WrongKindError] = []
         for option in options:
             try:
-                return option.look(given, path)
+                option.look(given, path)
             except _WrongKindError as wrong:
                 found.append(wrong)
+            else:
+                return
         # A fault inside the value says more than that the value is none of the options.
         inside = next((wrong for wrong in found if wrong.path != path), None)
         raise inside or (found[0] if len(found) == 1 else _WrongKindError(path, kind, given))
@@ -287,19 +289,19 @@ def _shown(given: Any) -> str:
 
 def _advice(kind: Any, given: Any) -> str:
     if isinstance(kind, NewType):
-        return f"give its {'id' if hasattr(given, 'id') else 'text'}" if attrs.has(type(given)) else ""
+        return f"give its {'id' if hasattr(given, 'id') else 'text'}" if attrs.has(given.__class__) else ""
     if not isinstance(kind, type):
         return ""
     if issubclass(kind, Code):
         members = [f"{kind.__name__}.{str.__str__(member).upper()}" for member in kind.members()]
         text = str.__str__(given) if isinstance(given, str) else ""
         return f"write {kind.__name__}.{text.upper()}" if text in kind.members() else f"it is {' or '.join(members)}"
-    return next((text(kind) for base, text in _ADVICE if issubclass(kind, base)), "")
+    return next((text(kind.__name__) for base, text in _ADVICE if issubclass(kind, base)), "")
 
 
-_ADVICE: tuple[tuple[type, Callable[[type], str]], ...] = (
+_ADVICE: tuple[tuple[type, Callable[[str], str]], ...] = (
     (Money, lambda _: "Money('500.00') makes one"),
-    (Identifier, lambda kind: f"{kind.__name__}(text) makes one"),
+    (Identifier, lambda name: f"{name}(text) makes one"),
     (Period, lambda _: "Period(first, last) or Period.month(year, month) makes one"),
     (dt.date, lambda _: "datetime.date(year, month, day) makes one, moscow_date(moment) the day of a moment"),
 )

@@ -8,6 +8,7 @@ Rule: the only module that imports httpx; none of its types or exceptions gets o
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 import urllib.request
@@ -37,19 +38,60 @@ _PIECE = 64 * 1024
 _GRACE = 0.05
 
 
+# What OpenSSL says of an answer that is none of TLS; and how an alert of TLS looks to those who expected HTTP.
+_NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG")
+_TLS_ALERT = "x15\\x03"
+
+
 @contextmanager
-def _own_errors() -> Generator[None]:
+def _own_errors(pools: _Pools[Any], url: str) -> Generator[None]:  # Any: of whichever mode
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-        raise ConnectionFailed(f"No connection: {str(error) or type(error).__name__}.") from error
+        raise ConnectionFailed(
+            f"No connection to {pools.place(url)}: {_reason(error)}.{_advice(url, error)}"
+        ) from error
     except httpx.TimeoutException as error:
-        raise TimedOut("The answer did not come within the timeout of one attempt.") from error
+        raise TimedOut(f"The answer of {pools.place(url)} did not come within the timeout of one attempt.") from error
     except (httpx.NetworkError, httpx.RemoteProtocolError, OSError) as error:
         # An OSError of its own is an alert of TLS, which httpx lets through in async mode.
-        raise ConnectionLost(f"The connection broke: {str(error) or type(error).__name__}.") from error
+        message = f"The connection to {pools.place(url)} broke: {_reason(error)}.{_advice(url, error)}"
+        raise ConnectionLost(message) from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
         raise UsageError(f"the request cannot be sent: {error}") from error
+
+
+def _reason(error: BaseException) -> str:
+    reason, cause = str(error), error.__cause__
+    while cause is not None:
+        # The network below says more than "all connection attempts failed".
+        if isinstance(cause, OSError) and cause.errno is not None:
+            reason = str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return reason.rstrip(".") or type(error).__name__
+
+
+def _advice(url: str, error: Exception) -> str:
+    """Return what else there is to say where one side speaks TLS and the other does not."""
+    text = str(error)
+    if url.startswith("https:"):
+        return (
+            " What answers there speaks no TLS, perhaps plain HTTP: check scheme and port of the base URL."
+            if _NO_TLS.search(text)
+            else ""
+        )
+    if _TLS_ALERT in text:
+        return " The service speaks TLS there: try a base URL with https://."
+    silent = isinstance(error, httpx.ReadError) or "without sending a response" in text
+    return " A service that speaks TLS may do this to http://: its base URL has https://." if silent else ""
+
+
+def _place(url: str) -> str:
+    """Return host and port of an address, and nothing else of it."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or {"https": 443, "socks5": 1080, "socks5h": 1080}.get(parts.scheme, 80)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @lru_cache(maxsize=64)
@@ -88,16 +130,22 @@ class _Pools(Generic[PoolT]):
         if self.closed:
             msg = "the client is closed; make a new one"
             raise UsageError(msg)
+        scheme, proxy_url = self._way(url)
+        pool = self._pools.get((scheme, proxy_url))
+        if pool is None:
+            pool = self._pools.setdefault((scheme, proxy_url), self._make(scheme, proxy_url))
+        return pool
+
+    def place(self, url: str) -> str:
+        """Return where a request goes, for messages: neither user information nor path and query."""
+        proxy_url = self._way(url)[1]
+        return _place(url) + ("" if proxy_url is None else f" through the proxy {_place(proxy_url)}")
+
+    def _way(self, url: str) -> tuple[str, str | None]:
         parts = urlsplit(url)
         if self._proxy is not None:
-            proxy_url: str | None = self._proxy.url
-        else:
-            proxy_url = self._proxy_of(parts.scheme, parts.hostname or "", parts.netloc)
-        key = parts.scheme, proxy_url
-        pool = self._pools.get(key)
-        if pool is None:
-            pool = self._pools.setdefault(key, self._make(parts.scheme, proxy_url))
-        return pool
+            return parts.scheme, self._proxy.url
+        return parts.scheme, self._proxy_of(parts.scheme, parts.hostname or "", parts.netloc)
 
     def close(self) -> list[PoolT]:
         self.closed = True
@@ -273,8 +321,8 @@ def _too_large(head: Response, request: Request) -> UnreadableAnswer:
     return _unreadable(head, f"The answer is larger than {request.answer_limit} bytes.")
 
 
-def _too_late() -> TimedOut:
-    return TimedOut("The answer did not come whole before the deadline.")
+def _too_late(place: str) -> TimedOut:
+    return TimedOut(f"The answer of {place} did not come whole before the deadline.")
 
 
 @contextmanager
@@ -300,11 +348,13 @@ def _more_came(response: httpx.Response) -> bool:
 
 @final
 class _Stream:
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, pools: _Pools[Any], url: str) -> None:  # Any: of whichever mode
         self._response = response
+        self._pools = pools
+        self._url = url
 
     def __iter__(self) -> Iterator[bytes]:
-        with _own_errors():
+        with _own_errors(self._pools, self._url):
             yield from cast("Iterable[bytes]", self._response.stream)
 
     def close(self) -> None:
@@ -313,11 +363,13 @@ class _Stream:
 
 @final
 class _AsyncStream:
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, pools: _Pools[Any], url: str) -> None:  # Any: of whichever mode
         self._response = response
+        self._pools = pools
+        self._url = url
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _own_errors():
+        with _own_errors(self._pools, self._url):
             async for chunk in self._response.aiter_raw():
                 yield chunk
 
@@ -350,12 +402,12 @@ class HttpxTransport:
     def send(self, request: Request) -> Response:
         """Send one request; see `Transport.send`."""
         ends_at = None if request.timeout.total is None else time.monotonic() + request.timeout.total
-        with _own_errors(), _until(ends_at):
+        with _own_errors(self._pools, request.url), _until(ends_at):
             response = self._pools.pool(request.url).handle_request(_foreign(request, asynchronous=False))
             try:
                 head = _head(request, response)
                 if request.stream and head.status < 300:
-                    return attrs.evolve(head, stream=_Stream(response))
+                    return attrs.evolve(head, stream=_Stream(response, self._pools, request.url))
                 content = bytearray()
                 for chunk in cast("Iterable[bytes]", response.stream):
                     content += chunk
@@ -411,15 +463,15 @@ class AsyncHttpxTransport:
             async with asyncio.timeout(None if (total := request.timeout.total) is None else total + _GRACE):
                 return await self._send(request)
         except TimeoutError as error:
-            raise _too_late() from error
+            raise _too_late(self._pools.place(request.url)) from error
 
     async def _send(self, request: Request) -> Response:
-        with _own_errors():
+        with _own_errors(self._pools, request.url):
             response = await self._pools.pool(request.url).handle_async_request(_foreign(request, asynchronous=True))
             try:
                 head = _head(request, response)
                 if request.stream and head.status < 300:
-                    return attrs.evolve(head, stream=_AsyncStream(response))
+                    return attrs.evolve(head, stream=_AsyncStream(response, self._pools, request.url))
                 content = bytearray()
                 async for chunk in response.aiter_raw():
                     content += chunk

@@ -8,6 +8,7 @@ ignored, as the RFC asks.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, cast
 
 from cabinet_sdk._core.wire import Response
@@ -25,6 +26,11 @@ from cabinet_sdk.errors import (
 __all__ = ["MEDIA_TYPE", "problem_of", "to_document"]
 
 MEDIA_TYPE = "application/problem+json"
+
+_ELSEWHERE = "Check the base URL, its base path included, and what stands between you and the service."
+_TLS_WANTED = "The service speaks TLS there: try a base URL with https://."
+# How servers and gateways answer http:// where they speak TLS: nginx and Go, Apache.
+_SAYS_TLS = re.compile(rb"(?i)http request (?:was sent )?to (?:an )?https|speaking plain http to an ssl")
 
 _KNOWN_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code", "request_id", "errors"})
 
@@ -63,7 +69,7 @@ def problem_of(response: Response, operation: str, retry_after: float | None) ->
         media_type = (response.headers.get("content-type") or "no content type").partition(";")[0]
         return _class_for(response.status)(
             f"Status {response.status} without a problem document ({media_type}, {len(response.content)} bytes). "
-            "Check the base URL, its base path included, and what stands between you and the service.",
+            + (_TLS_WANTED if _SAYS_TLS.search(response.content) else _ELSEWHERE),
             status=response.status,
             retry_after=retry_after,
             request_id=request_id,

@@ -1,5 +1,5 @@
 """
-What a client needs of the outside: three functions, in two modes.
+What a client needs of the outside: four methods, in two modes.
 
 A transport sends one request and returns its answer, whatever the status. It neither retries, nor follows redirects,
 nor raises for a status: all of that is above it, the same for every transport. What it may raise is a `NetworkError`
@@ -8,11 +8,13 @@ nor raises for a status: all of that is above it, the same for every transport. 
 
 from __future__ import annotations
 
+import inspect
 from typing import Protocol
 
 from cabinet_sdk._core.wire import Request, Response
+from cabinet_sdk.errors import UsageError
 
-__all__ = ["AsyncTransport", "Transport"]
+__all__ = ["AsyncTransport", "Transport", "check_transport"]
 
 
 class Transport(Protocol):
@@ -53,3 +55,33 @@ class AsyncTransport(Protocol):
     async def aclose(self) -> None:
         """Give back what is held; nothing is sent after it."""
         ...
+
+
+_METHODS = {
+    False: ("send", "sleep", "now", "close"),
+    True: ("send", "sleep", "now", "aclose"),
+}
+
+
+def check_transport(transport: object, *, asynchronous: bool) -> None:
+    """
+    Look whether an object has the methods of a transport of the mode.
+
+    Raises:
+        UsageError: One is missing, or it is one of the other mode.
+    """
+    if isinstance(transport, type):
+        raise UsageError(f"a client takes a transport, not its class: write {transport.__name__}(…)")
+    methods, others = _METHODS[asynchronous], _METHODS[not asynchronous]
+    missing = [name for name in methods if not callable(getattr(transport, name, None))]
+    # An `async def` never does the work of a blocking method, while a plain one may well return an awaitable.
+    awaited = not asynchronous and any(inspect.iscoroutinefunction(getattr(transport, name, None)) for name in methods)
+    if not missing and not awaited:
+        return
+    kind, client, other = type(transport).__name__, "AsyncCabinet", "Cabinet"
+    if not asynchronous:
+        client, other = other, client
+    told = f"{', '.join(methods)}, all but now as async def" if asynchronous else ", ".join(methods)
+    if awaited or all(callable(getattr(transport, name, None)) for name in others):
+        raise UsageError(f"{kind} is a transport for {other}, not for {client}, whose transports have {told}")
+    raise UsageError(f"{kind} is no transport for {client}: it lacks {', '.join(missing)}; the methods are {told}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import final
 
-from cabinet_sdk.errors import NotFound, StateError
+from cabinet_sdk.charges.models import ChargeId
+from cabinet_sdk.errors import Member, NotFound, StateError
+from cabinet_sdk.types import Money
 
 __all__ = [
     "AmountExceedsDue",
@@ -46,48 +48,86 @@ class RefundNotFound(NotFound):
 
 @final
 class NothingDue(StateError):
-    """Nothing of the charge is left to pay: it is paid, or payments under way cover it."""
+    """
+    Nothing of the charge is left to pay: it is paid, or payments under way cover it.
+
+    Attributes:
+        charge_id: Which charge.
+    """
 
     code = "charges.nothing_due"
     title = "Nothing of the charge is left to pay."
     remedy = "Read the charge again; its pending payments tell what is under way."
 
+    charge_id = Member(ChargeId)
+
 
 @final
 class AmountExceedsDue(StateError):
-    """The payment is larger than what is due; the member ``due`` says how much that is."""
+    """
+    The payment is larger than what is due.
+
+    Attributes:
+        charge_id: On which charge.
+        due: What is due on it.
+    """
 
     code = "charges.amount_exceeds_due"
     title = "The payment is larger than what is due."
     remedy = "Pay at most what is due, or leave the amount out to pay all of it."
 
+    charge_id = Member(ChargeId)
+    due = Member(Money)
+
 
 @final
 class MethodNotLinked(StateError):
-    """The profile has no linked card or account of the kind that the method needs."""
+    """
+    The profile has no linked card or account of the kind that the method needs.
+
+    Attributes:
+        method: The code of the method.
+    """
 
     code = "charges.method_not_linked"
     title = "The profile has no linked card or account of the kind that the method needs."
     remedy = "Link one first, or choose another method."
 
+    method = Member(str)
+
 
 @final
 class NothingOverpaid(StateError):
-    """Nothing of the charge can be refunded: it is not overpaid, or refunds under way hold all of it."""
+    """
+    Nothing of the charge can be refunded: it is not overpaid, or refunds under way hold all of it.
+
+    Attributes:
+        charge_id: Which charge.
+    """
 
     code = "charges.nothing_overpaid"
     title = "Nothing of the charge can be refunded."
     remedy = "Read the charge's overpayment and its refunds; only what is overpaid and not under way comes back."
 
+    charge_id = Member(ChargeId)
+
 
 @final
 class AmountExceedsOverpayment(StateError):
-    """The refund is larger than what can be refunded; the member ``refundable`` says how much that is."""
+    """
+    The refund is larger than what can be refunded.
+
+    Attributes:
+        charge_id: Of which charge.
+        refundable: What can be refunded of it.
+    """
 
     code = "charges.amount_exceeds_overpayment"
     title = "The refund is larger than what can be refunded."
     remedy = "Request at most what is refundable, or leave the amount out to request all of it."
 
+    charge_id = Member(ChargeId)
+    refundable = Member(Money)
 
 @final
 class PaymentNotSucceeded(StateError):
