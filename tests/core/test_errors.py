@@ -6,6 +6,7 @@ import copy
 import inspect
 import pickle
 from collections.abc import Callable
+from typing import assert_type
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 import cabinet_sdk.charges.errors
 from cabinet_sdk import errors
+from cabinet_sdk._core.schema import read_documentation
+from cabinet_sdk.charges import AmountExceedsDue, ChargeId
 from cabinet_sdk.errors import (
     CabinetError,
     CallerError,
@@ -21,6 +24,7 @@ from cabinet_sdk.errors import (
     DeadlineExceeded,
     FieldError,
     InvalidValue,
+    Member,
     NetworkError,
     NotFound,
     OutcomeUnknown,
@@ -33,6 +37,7 @@ from cabinet_sdk.errors import (
     catalogue,
     mask,
 )
+from cabinet_sdk.types import Money
 
 pytestmark = pytest.mark.feature("SE-06")
 
@@ -156,6 +161,35 @@ def test_every_reason_explains_itself(kind: type[CabinetError]) -> None:
     """A class has a sentence of its own; a remedy, where there is one, is a sentence."""
     assert (kind.__doc__ or "").strip()
     assert not kind.remedy or kind.remedy.endswith(".")
+
+
+AMOUNTS: list[tuple[dict[str, object], Money | None]] = [
+    ({"due": "10.00"}, Money("10.00")),
+    ({"due": Money("10.00")}, Money("10.00")),
+    ({}, None),
+    ({"due": "ten"}, None),
+    ({"due": ""}, None),
+]
+
+
+@pytest.mark.parametrize("members, due", AMOUNTS)
+def test_a_member_is_typed(members: dict[str, object], due: Money | None) -> None:
+    """A member is an attribute of its own kind, on both sides and after a pickle; what cannot be read is None."""
+    error = AmountExceedsDue(members=members)
+    copied = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+
+    assert_type(error.due, Money | None)
+    assert_type(error.charge_id, ChargeId | None)
+    assert error.due == copied.due == due
+    assert error.members == {name: str(value) for name, value in members.items()}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in catalogue() if kind.__module__.startswith("cabinet_sdk.")])
+def test_every_member_is_explained(kind: type[Problem]) -> None:
+    """The docstring of a class names the members that it declares, and no others."""
+    declared = {name for name, value in vars(kind).items() if isinstance(value, Member)}
+
+    assert {*read_documentation(kind).fields} == declared
 
 
 def test_the_tree_splits_by_who_must_act() -> None:

@@ -6,7 +6,6 @@ import importlib.util
 import inspect
 import rlcompleter
 import types
-import typing
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -119,6 +118,25 @@ def test_help_of_a_class_shows_its_methods(methods: type[Area[Any]]) -> None:
         assert (inspect.getdoc(getattr(methods, name)) or "").partition("\n")[0] in text
 
 
+@pytest.mark.parametrize("number, methods", [(0, Charges), (1, AsyncCharges)])
+def test_help_of_an_area_is_an_overview(number: int, methods: type[Area[Any]]) -> None:
+    """`help(cabinet.charges)` shows what each operation takes and does, in their order, and no machinery."""
+    text = help_of(clients()[number].charges)
+    places = [
+        text.index(f"    {'await ' if inspect.iscoroutinefunction(each) else ''}{name}(")
+        for name in endpoints(methods)
+        for each in [getattr(methods, name)]
+    ]
+
+    assert text.startswith(
+        f"Python Library Documentation: {methods.__name__} in module cabinet_sdk.charges.client\n\n"
+        f"<{methods.__name__} of {BASE_URL}>\n    {methods.__doc__}\n"
+    )
+    assert places == sorted(places)
+    assert "pay(charge_id, *, method, amount=None)\n        Pay a charge, in full or in part.\n" in text
+    assert "__" not in text
+
+
 def test_a_bound_method_hides_its_self() -> None:
     """Asked of a client, a method's signature is what one has to write."""
     world = World()
@@ -136,7 +154,7 @@ def test_a_bound_method_hides_its_self() -> None:
 @pytest.mark.parametrize("wrong", [{"colour": "red"}, {"status": ChargeStatus.PAID, "cursor": "x"}])
 def test_wrong_arguments_are_refused_at_the_call(wrong: dict[str, object]) -> None:
     """A keyword that the operation does not have is a TypeError where it is given, before anything is sent."""
-    cabinet = Cabinet(BASE_URL, transport=typing.cast("Any", object()))
+    cabinet = clients()[0]
 
     with pytest.raises(TypeError, match="unexpected keyword argument"):
         cabinet.charges.list(**wrong)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -64,8 +64,33 @@ class Area(Generic[ModeT]):
     def __init__(self, context: Context) -> None:
         self._context = context
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        # Any: a docstring is declared as text, and a property of the instance has no other way to stand in for it.
+        cast("Any", cls).__doc__ = _Overview(cls.__doc__)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._context.base_url}>"
+
+
+@final
+class _Overview:
+    """An area's docstring. That of an instance tells its methods too, so that `help(cabinet.charges)` does."""
+
+    def __init__(self, text: str | None) -> None:
+        self._text = text
+
+    def __get__(self, area: Area[Any] | None, owner: type[Area[Any]]) -> str | None:
+        if area is None:
+            return self._text
+        entries = [f"{self._text}"]
+        for name in [each for cls in owner.__mro__ for each, value in vars(cls).items() if isinstance(value, Endpoint)]:
+            method = getattr(owner, name)
+            parameters = list(inspect.signature(method).parameters.values())[1:]
+            signature = inspect.Signature([each.replace(annotation=each.empty) for each in parameters])
+            call = f"{'await ' if inspect.iscoroutinefunction(method) else ''}{name}{signature}"
+            entries.append(f"{call}\n    {inspect.getdoc(method) or ''}".partition("\n\n")[0])
+        return "\n\n".join([*entries, "help() of a method tells its arguments and errors."])
 
 
 # Private, so that completion after an area shows its operations alone; the functions below are the area's methods.

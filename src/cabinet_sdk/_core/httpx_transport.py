@@ -38,9 +38,10 @@ _PIECE = 64 * 1024
 _GRACE = 0.05
 
 
-# What OpenSSL says of an answer that is none of TLS; and how an alert of TLS looks to those who expected HTTP.
+# What OpenSSL says of an answer that is none of TLS, and how one that speaks TLS looks to those who expect HTTP: it
+# says nothing, breaks the connection, or sends an alert, of which h11 says that no line of HTTP begins so.
 _NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG")
-_TLS_ALERT = "x15\\x03"
+_TLS = re.compile("without sending a response|illegal request line")
 
 
 @contextmanager
@@ -80,10 +81,9 @@ def _advice(url: str, error: Exception) -> str:
             if _NO_TLS.search(text)
             else ""
         )
-    if _TLS_ALERT in text:
-        return " The service speaks TLS there: try a base URL with https://."
-    silent = isinstance(error, httpx.ReadError) or "without sending a response" in text
-    return " A service that speaks TLS may do this to http://: its base URL has https://." if silent else ""
+    if isinstance(error, httpx.ReadError) or _TLS.search(text):
+        return " A service that speaks TLS may do this to http://: its base URL has https://."
+    return ""
 
 
 def _place(url: str) -> str:

@@ -1,0 +1,82 @@
+"""The controls of a world say what they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cabinet_sdk.charges import ChargeKind
+from cabinet_sdk.errors import UsageError
+from cabinet_sdk.types import Money
+from reference_server import Outcome, Profile, World
+
+# Any: the arguments are wrong, and type checkers say so of each.
+MISTAKES: list[tuple[Callable[[Any, Profile], object], str]] = [
+    (
+        lambda world, person: world.charges.add(person, 500),
+        "world.charges.add(): amount: expected Money, got int: Money('500.00') makes one",
+    ),
+    (
+        lambda world, person: world.charges.add(person.id, Money(500)),
+        "world.charges.add(): profile: expected Profile, got str 'pr…",
+    ),
+    (
+        lambda world, person: world.charges.add(person, Money(500), kind="fine"),
+        "world.charges.add(): kind: expected ChargeKind, got str 'f…e': write ChargeKind.FINE",
+    ),
+    (
+        lambda world, _: world.charges.script(Outcome.SUCCEED, "decline"),
+        "world.charges.script(): outcomes[1]: expected Outcome, got str 'd…e': write Outcome.DECLINE",
+    ),
+    (
+        lambda world, _: world.charges.confirm(None),
+        "world.charges.confirm(): payment_id: expected PaymentId (str), got None",
+    ),
+    (
+        lambda world, person: world.charges.receive_transfer(person, Money(1), purpose="Штраф"),
+        "world.charges.receive_transfer(): payer_inn: expected Inn, got Profile: Inn(text) makes one",
+    ),
+    (
+        lambda world, _: world.profiles.add("Орлова Вера", "500100732259"),
+        "world.profiles.add(): inn: expected Inn, got str '50…59': Inn(text) makes one",
+    ),
+    (
+        lambda world, _: world.profiles.add("Орлова Вера", registration="1"),
+        "world.profiles.add(): registration: expected Ogrn or Ogrnip, got str '…'",
+    ),
+    (
+        lambda world, _: world.profiles.add("Орлова Вера", permissions=["charges.read"]),
+        "world.profiles.add(): permissions: expected frozenset of str, got list",
+    ),
+]
+
+
+@pytest.mark.parametrize("call, message", MISTAKES)
+def test_a_wrong_kind_is_refused(
+    world: World, person: Profile, call: Callable[[Any, Profile], object], message: str
+) -> None:
+    """What was expected and what came is told, and nothing happens."""
+    with pytest.raises(UsageError) as caught:
+        call(world, person)
+
+    assert str(caught.value).startswith(message)
+    assert world.profiles.all() == [person]
+
+
+def test_a_wrong_name_is_refused(world: World, person: Profile) -> None:
+    """A slip in a name is named with what was meant."""
+    add: Any = world.charges.add
+
+    with pytest.raises(TypeError, match=r"^world\.charges\.add\(\) got an .* 'due_to'; did you mean 'due_on'\?$"):
+        add(person, Money(500), due_to=None)
+
+
+def test_a_profile_is_found_by_its_id(world: World, person: Profile) -> None:
+    """What is right goes through: `world.profiles.get()` gives who `add()` gave."""
+    charge = world.charges.add(person, Money(500), kind=ChargeKind.DUTY)
+
+    assert world.profiles.get(person.id) == person
+    assert world.profiles.get("prf_nobody") is None
+    assert charge.amount == Money("500.00")
