@@ -339,7 +339,7 @@ class MethodNotAllowed(CallerError):
     title = "The path does not take this method."
     remedy = "Use a method that the header Allow names."
 
-    allow = Member(str)
+    allow: Member[str] = Member(str)
 
 
 class NotAcceptable(CallerError):
@@ -373,7 +373,7 @@ class RangeNotSatisfiable(CallerError):
     title = "The file has no such part."
     remedy = "Ask for one part that the file has."
 
-    content_range = Member(str)
+    content_range: Member[str] = Member(str)
 
 
 class UnsupportedMediaType(CallerError):
@@ -450,7 +450,7 @@ class SignInRefused(RightsError):
     title = "The credentials were refused."
     remedy = "Check the client id and the secret."
 
-    error = Member(str)
+    error: Member[str] = Member(str)
 
 
 class PermissionMissing(RightsError):
@@ -466,7 +466,7 @@ class PermissionMissing(RightsError):
     title = "The token lacks the permission that the operation needs."
     remedy = "Ask the profile's administrator for the permission."
 
-    permission = Member(str)
+    permission: Member[str] = Member(str)
 
 
 class RateLimited(ServiceError):
@@ -508,7 +508,7 @@ class UnreadableAnswer(ServiceError):
     title = "The answer cannot be read."
     remedy = "Check the base URL and what stands between you and the service; quote the request id to its support."
 
-    path = Member(str)
+    path: Member[str] = Member(str)
 
 
 class NetworkError(CabinetError):

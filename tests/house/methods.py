@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pydoc
+import re
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -19,9 +20,19 @@ __all__ = ["help_of", "lies"]
 
 
 def help_of(thing: object) -> str:
-    """Return what `help` shows, without the control characters for bold letters."""
+    """
+    Return what `help` shows, without the control characters for bold letters and laid out as by any Python.
+
+    From 3.13 on a long signature stands on several lines, and empty lines have no indentation.
+    """
     plain: Any = vars(pydoc)["plaintext"]
-    return pydoc.render_doc(thing, renderer=plain)
+    text = re.sub(r"[ ]+$", "", pydoc.render_doc(thing, renderer=plain), flags=re.MULTILINE)
+    return re.sub(r"\w\(\n(?:[ |]+.+\n)+?[ |]*\) ->", _on_one_line, text)
+
+
+def _on_one_line(signature: re.Match[str]) -> str:
+    first, *parameters, last = (line.strip(" |") for line in signature[0].splitlines())
+    return f"{first}{' '.join(parameters)}{last}"
 
 
 def lies(

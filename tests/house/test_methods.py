@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import rlcompleter
 import types
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,12 +96,12 @@ def test_help_of_one_method_in_full() -> None:
         "wait_for_payment(self, payment_id: cabinet_sdk.charges.models.PaymentId, *, timeout: float | None = 900.0) "
         "-> cabinet_sdk.charges.models.Payment\n"
         "    Wait until a payment is credited or has failed, and return it: `Payment.status` says which.\n"
-        "    \n"
+        "\n"
         "    Args:\n"
         "        payment_id: Which.\n"
         "        timeout: Seconds to wait at the longest; None is without limit. "
         "Waiting again later is always possible.\n"
-        "    \n"
+        "\n"
         "    Raises:\n"
         "        PaymentNotFound: The profile has no such payment.\n"
         "        DeadlineExceeded: It is still pending after the timeout.\n"
@@ -185,14 +185,17 @@ def test_completion_after_the_client_shows_areas_and_verbs() -> None:
         assert public == {"answer", "charges", "close", "with_options"}
 
 
-needs_jedi = pytest.mark.skipif(importlib.util.find_spec("jedi") is None, reason="Jedi is not installed")
+@pytest.fixture
+def jedi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return Jedi with a cache of its own: workers of pytest-xdist must not write the one that it keeps for a user."""
+    module = pytest.importorskip("jedi")
+    monkeypatch.setattr("jedi.settings.cache_directory", str(tmp_path / "cache"))
+    return module
 
 
-@needs_jedi
 @pytest.mark.slow
-def test_jedi_completes_a_live_client() -> None:
+def test_jedi_completes_a_live_client(jedi: Any) -> None:
     """In IPython, Jedi offers the operations of a client that exists, with signature and docstring."""
-    jedi: Any = importlib.import_module("jedi")
     cabinet = clients()[0]
 
     offered = {each.name: each for each in jedi.Interpreter("cabinet.charges.", [{"cabinet": cabinet}]).complete()}
@@ -203,11 +206,9 @@ def test_jedi_completes_a_live_client() -> None:
     assert [each.name for each in calls[0].params] == ["charge_id", "method", "amount"]
 
 
-@needs_jedi
 @pytest.mark.slow
-def test_jedi_completes_a_file() -> None:
+def test_jedi_completes_a_file(jedi: Any) -> None:
     """In an editor, Jedi offers the operations by the annotations alone, with their first sentences."""
-    jedi: Any = importlib.import_module("jedi")
     program = "from cabinet_sdk import Cabinet\ncabinet = Cabinet('http://cabinet.example/v1')\ncabinet.charges."
 
     offered = {each.name: each for each in jedi.Script(program).complete()}
@@ -216,11 +217,11 @@ def test_jedi_completes_a_file() -> None:
     assert offered["pay"].docstring(raw=True) == "Pay a charge, in full or in part."
 
 
-@pytest.mark.skipif(importlib.util.find_spec("IPython") is None, reason="IPython is not installed")
 @pytest.mark.slow
-def test_ipython_shows_signature_and_docstring() -> None:
+def test_ipython_shows_signature_and_docstring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question mark after a method shows its signature and its docstring in IPython."""
-    ipython: Any = importlib.import_module("IPython.core.interactiveshell")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    ipython: Any = pytest.importorskip("IPython.core.interactiveshell")
 
     shown = ipython.InteractiveShell().inspector.info(clients()[1].charges.pay, oname="cabinet.charges.pay")
 

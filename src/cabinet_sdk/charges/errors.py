@@ -59,7 +59,7 @@ class NothingDue(StateError):
     title = "Nothing of the charge is left to pay."
     remedy = "Read the charge again; its pending payments tell what is under way."
 
-    charge_id = Member[ChargeId](ChargeId)
+    charge_id: Member[ChargeId] = Member(ChargeId)
 
 
 @final
@@ -76,8 +76,8 @@ class AmountExceedsDue(StateError):
     title = "The payment is larger than what is due."
     remedy = "Pay at most what is due, or leave the amount out to pay all of it."
 
-    charge_id = Member[ChargeId](ChargeId)
-    due = Member(Money)
+    charge_id: Member[ChargeId] = Member(ChargeId)
+    due: Member[Money] = Member(Money)
 
 
 @final
@@ -93,7 +93,7 @@ class MethodNotLinked(StateError):
     title = "The profile has no linked card or account of the kind that the method needs."
     remedy = "Link one first, or choose another method."
 
-    method = Member(str)
+    method: Member[str] = Member(str)
 
 
 @final
@@ -109,7 +109,7 @@ class NothingOverpaid(StateError):
     title = "Nothing of the charge can be refunded."
     remedy = "Read the charge's overpayment and its refunds; only what is overpaid and not under way comes back."
 
-    charge_id = Member[ChargeId](ChargeId)
+    charge_id: Member[ChargeId] = Member(ChargeId)
 
 
 @final
@@ -126,8 +126,9 @@ class AmountExceedsOverpayment(StateError):
     title = "The refund is larger than what can be refunded."
     remedy = "Request at most what is refundable, or leave the amount out to request all of it."
 
-    charge_id = Member[ChargeId](ChargeId)
-    refundable = Member(Money)
+    charge_id: Member[ChargeId] = Member(ChargeId)
+    refundable: Member[Money] = Member(Money)
+
 
 @final
 class PaymentNotSucceeded(StateError):
