@@ -6,6 +6,7 @@ It is no authority's: it plays them, by the contract's rules and with made-up da
 
 from __future__ import annotations
 
+from reference_server.audit import Anchor, AuditEntry, Breach
 from reference_server.charges.rules import Outcome
 from reference_server.clock import Clock, ManualClock, SystemClock
 from reference_server.database import DatabaseRefused
@@ -16,6 +17,9 @@ from reference_server.respond import LoggedRequest
 from reference_server.world import World
 
 __all__ = [
+    "Anchor",
+    "AuditEntry",
+    "Breach",
     "Clock",
     "DatabaseRefused",
     "Fault",

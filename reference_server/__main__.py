@@ -1,4 +1,4 @@
-"""``python -m reference_server``: serve a world on a socket."""
+"""``python -m reference_server``: serve a world on a socket, or check the audit journal of one in a file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from reference_server import audit
 from reference_server.clock import SystemClock
 from reference_server.database import DatabaseRefused
 from reference_server.limits import RateLimit
@@ -46,7 +47,55 @@ def _parser() -> argparse.ArgumentParser:
         choices=("critical", "error", "warning", "info", "debug", "trace"),
         help="how much to log on stderr (default: %(default)s)",
     )
+    audit_parser = parser.add_subparsers(dest="command", metavar="audit", title="without serving").add_parser(
+        "audit",
+        help="check the audit journal of a file, also while it is served",
+        description="Reads the audit journal of a world in a file, also while it is served; writes nothing.",
+    )
+    tasks = audit_parser.add_subparsers(dest="task", required=True)
+    verify = tasks.add_parser("verify", help="name the first entry that is not as it was written; exit code 1 then")
+    verify.add_argument("file", type=Path, metavar="FILE")
+    verify.add_argument(
+        "--anchor",
+        type=_anchor,
+        help="what `audit anchor` printed once (default: the anchor beside the file, FILE-anchor). "
+        "One that was kept out of reach tells also what was cut off and which file was put in place of another",
+    )
+    anchor = tasks.add_parser("anchor", help="print how far the journal has come, to be kept elsewhere")
+    anchor.add_argument("file", type=Path, metavar="FILE")
     return parser
+
+
+def _anchor(text: str) -> audit.Anchor:
+    try:
+        return audit.Anchor.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _audit(options: argparse.Namespace) -> int:
+    """Look at the journal of a file; return the exit code."""
+    file: Path = options.file
+    try:
+        database, beside = audit.of_file(file)
+    except DatabaseRefused as error:
+        print(f"cabinet-reference-server: {error}", file=sys.stderr)
+        return 1
+    with contextlib.closing(database):
+        if options.task == "anchor":
+            print(audit.latest(database))
+            return 0
+        anchor: audit.Anchor | None = options.anchor or beside
+        if anchor is None:
+            message = f"{file}-anchor is missing; without an anchor nobody sees what was cut off. Name one: --anchor"
+            print(f"cabinet-reference-server: {message}", file=sys.stderr)
+            return 1
+        breach = audit.check(database, anchor)
+        if breach is not None:
+            print(f"{file}: entry {breach.number} is bad: {breach.reason}")
+            return 1
+        print(f"{file}: {audit.latest(database).number} entries, each as it was written")
+        return 0
 
 
 def _port(text: str) -> int:
@@ -58,8 +107,10 @@ def _port(text: str) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until interrupted; return the exit code."""
+    """Serve until interrupted, or do what else is asked; return the exit code."""
     options = _parser().parse_args(arguments)
+    if options.command == "audit":
+        return _audit(options)
     try:
         # Not above: without what the extra installs, this program shall still say what it needs.
         from reference_server.serve import WorldServer, is_loopback, listen  # noqa: PLC0415

@@ -8,17 +8,14 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, TypeAlias, cast, final
+from typing import Any, BinaryIO, TypeAlias, TypeVar, cast, final
 
-from cabinet_sdk._core.answer_codec import encode_answer
-from cabinet_sdk._core.operation import Upload
-from cabinet_sdk._core.problems import MEDIA_TYPE, to_document
 from cabinet_sdk._core.wire import ByteStream, Headers, Request, Response
-from cabinet_sdk.errors import ConnectionLost, Problem, RequestTooLarge
+from cabinet_sdk.errors import ConnectionLost, RequestTooLarge
 from cabinet_sdk.types import File
 from reference_server.limits import MAX_BODY
 from reference_server.pages import pages
-from reference_server.respond import BASE_PATH, REQUEST_ID
+from reference_server.respond import BASE_PATH, Exchange
 from reference_server.world import World
 
 __all__ = ["App", "Receive", "Scope", "Send"]
@@ -31,6 +28,8 @@ _LINGER_BYTES = 64 * 1024 * 1024
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+T = TypeVar("T")
 
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?", re.ASCII)
 
@@ -58,43 +57,50 @@ class App:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-        origin = _origin(scope, headers)
         query = scope["query_string"].decode("latin-1")
-        path = scope["raw_path"].decode("latin-1")
-        limit = self._limit(scope["method"], path)
-        with SpooledTemporaryFile(max_size=MAX_BODY) as spool:
-            content = await _body(headers, receive, limit, cast("BinaryIO", spool))
-            if content is None:
-                await _send(send, _too_large(headers, origin, limit), before_end=partial(_linger, receive))
-                return
-            request = Request(
-                method=scope["method"],
-                url=f"{origin}{path}" + (f"?{query}" if query else ""),
-                headers=headers,
-                content=content,
-            )
-            await self._answer(request, send)
-
-    def _limit(self, method: str, path: str) -> int:
-        """Return how long the body may be; a form may have as much text around its file as any other body."""
-        try:
-            row = self._world.router.match(method, path[len(BASE_PATH) :]).row
-        except Problem:
-            return MAX_BODY
-        return row.max_bytes + MAX_BODY if isinstance(row, Upload) else MAX_BODY
-
-    async def _answer(self, request: Request, send: Send) -> None:
-        try:
-            # A world in a file waits for the disk at each commit, a large body too, which must not hold up the others.
-            if self._world.in_memory and isinstance(request.content, bytes):
-                response = self._world.respond(request)
-            else:
-                response = await asyncio.to_thread(self._world.respond, request)
-        except ConnectionLost:
-            # ASGI has no word for breaking a connection: an answer that ends before its body makes the server do it.
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+        request = Request(
+            method=scope["method"],
+            url=_origin(scope, headers) + scope["raw_path"].decode("latin-1") + (f"?{query}" if query else ""),
+            headers=headers,
+        )
+        client = scope.get("client")
+        exchange = Exchange(self._world, request, sender=client[0] if client else None)
+        admitted = await self._run(exchange.admit)
+        if isinstance(admitted, Response):
+            await _send(receive, send, admitted, unread=_has_large_body(headers))
             return
-        await _send(send, response)
+        with SpooledTemporaryFile(max_size=MAX_BODY) as spool:
+            try:
+                content = await _body(headers, receive, admitted.max_body, cast("BinaryIO", spool))
+            except (RequestTooLarge, OSError) as error:
+                response = await self._run(partial(exchange.refuse, error))
+                await _send(receive, send, response, unread=True)
+                return
+            if content is None:
+                exchange.abandon()
+                return
+            try:
+                slow = admitted.slow or not isinstance(content, bytes)
+                response = await self._run(partial(exchange.answer, content), slow=slow)
+            except ConnectionLost:
+                # ASGI has no word for breaking a connection: an answer that ends before its body has the server do it.
+                await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+                return
+        await _send(receive, send, response)
+
+    async def _run(self, step: Callable[[], T], *, slow: bool = False) -> T:
+        """
+        Take a step where it holds up nobody: here, or in a thread where it may wait.
+
+        It does for the disk, with a world in a file, and while another thread has the world.
+        """
+        lock = self._world.lock
+        if slow or not self._world.in_memory or not lock.acquire(blocking=False):
+            return await asyncio.to_thread(step)
+        try:
+            return step()
+        finally:
+            lock.release()
 
 
 def _origin(scope: Scope, headers: Headers) -> str:
@@ -106,38 +112,75 @@ def _origin(scope: Scope, headers: Headers) -> str:
 
 
 async def _body(headers: Headers, receive: Receive, limit: int, spool: BinaryIO) -> bytes | File | None:
-    """Read the body, a large one into the spool; None as soon as it is known to be longer than the limit."""
-    # What is no number here, the HTTP parser has refused already.
-    if int(headers.get("content-length") or 0) > limit:
-        return None
-    length = 0
-    while True:
+    """
+    Read the body, a large one into the spool; None where the client is gone before it was whole.
+
+    Raises:
+        RequestTooLarge: It is longer than the limit, which is known as soon as it is declared or has come.
+        OSError: The disk does not take it.
+    """
+    length, more = 0, True
+    while more and max(length, _declared_length(headers)) <= limit:
         message = await receive()
         if message["type"] == "http.disconnect":
-            # The client is gone before its request was whole: nothing may come of it.
-            raise asyncio.CancelledError
+            return None
         piece = message.get("body", b"")
         length += len(piece)
-        if length > limit:
-            return None
+        more = message.get("more_body", False)
         if length > MAX_BODY:
             await asyncio.to_thread(spool.write, piece)
         else:
             spool.write(piece)
-        if not message.get("more_body", False):
-            spool.seek(0)
-            return File(spool, name="body") if length > MAX_BODY else spool.read()
+    if max(length, _declared_length(headers)) > limit:
+        raise RequestTooLarge(f"The body is longer than {limit} bytes.")
+    spool.seek(0)
+    return File(spool, name="body") if length > MAX_BODY else spool.read()
 
 
-def _too_large(headers: Headers, origin: str, limit: int) -> Response:
-    given = headers.get("x-request-id") or ""
-    request_id = given if REQUEST_ID.fullmatch(given) else "unread"
-    error = RequestTooLarge(f"The body is longer than {limit} bytes.", request_id=request_id)
-    return Response(
-        status=error.status,
-        headers=Headers((("content-type", MEDIA_TYPE), ("x-request-id", request_id), ("connection", "close"))),
-        content=encode_answer(to_document(error, f"{origin}/problems")),
-    )
+def _declared_length(headers: Headers) -> int:
+    # What is no number here, the HTTP parser has refused already.
+    return int(headers.get("content-length") or 0)
+
+
+def _has_large_body(headers: Headers) -> bool:
+    """Say whether a body may follow that is too long to wait for its end once the request is refused."""
+    return "transfer-encoding" in headers or _declared_length(headers) > MAX_BODY
+
+
+async def _send(receive: Receive, send: Send, response: Response, *, unread: bool = False) -> None:
+    """Send an answer; where a large body is unread, the connection ends with it."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.pairs()]
+    if response.status != 304 and "content-length" not in response.headers:
+        headers.append((b"content-length", str(len(response.content)).encode()))
+    if unread:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.stream is not None:
+        await _stream(receive, send, cast("ByteStream", response.stream))
+        return
+    if unread:
+        await send({"type": "http.response.body", "body": response.content, "more_body": True})
+        await _linger(receive)
+        await send({"type": "http.response.body", "body": b""})
+        return
+    await send({"type": "http.response.body", "body": response.content})
+
+
+async def _stream(receive: Receive, send: Send, stream: ByteStream) -> None:
+    """Send a body piece by piece, as long as somebody is there to take it."""
+    pieces = iter(stream)
+    # The request is whole: what comes now is that the client is gone.
+    gone = asyncio.ensure_future(receive())
+    try:
+        # Reading it may wait for a disk.
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            if gone.done():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        gone.cancel()
+        stream.close()
 
 
 async def _linger(receive: Receive) -> None:
@@ -155,21 +198,3 @@ async def _linger(receive: Receive) -> None:
                 length += len(message.get("body", b""))
                 if not message.get("more_body", False):
                     break
-
-
-async def _send(send: Send, response: Response, before_end: Callable[[], Awaitable[None]] | None = None) -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.pairs()]
-    if response.status != 304 and "content-length" not in response.headers:
-        headers.append((b"content-length", str(len(response.content)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if response.stream is not None:
-        # What `respond` streams is a file: reading it may wait for a disk.
-        pieces = iter(cast("ByteStream", response.stream))
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    if before_end is None:
-        await send({"type": "http.response.body", "body": response.content})
-        return
-    await send({"type": "http.response.body", "body": response.content, "more_body": True})
-    await before_end()
-    await send({"type": "http.response.body", "body": b""})

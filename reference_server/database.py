@@ -2,33 +2,37 @@
 Where a world's state is kept: SQLite, in memory or in a file.
 
 Rule: one connection a world, used under the world's lock only; every change is inside `transaction`, so that it happens
-whole or not at all. A file is in WAL mode with full durability: what was answered survives a power cut.
+whole or not at all. A file is in WAL mode with full durability: what was answered survives a power cut. One process
+owns a file, from opening to closing or its death; others may read it.
 """
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import weakref
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeAlias, final
+from typing import Self, TypeAlias, final
+from urllib.parse import quote
 
-__all__ = ["SCHEMA_VERSION", "Database", "DatabaseRefused", "Value"]
-
-SCHEMA_VERSION = 1
-"""Of the tables of all areas; a file of another version is refused until there is a migration."""
+__all__ = ["Database", "DatabaseRefused", "Value", "cannot_serve"]
 
 # Tells our files from any other SQLite file ("CabS").
 _APPLICATION_ID = 0x43616253
+
+# How long a statement waits for another program that has locked the file. Everybody else waits meanwhile, and those
+# who own a file have no such company.
+_PATIENCE_SECONDS = 0.2
 
 Value: TypeAlias = str | int | bytes | None
 """What a column holds."""
 
 
 class DatabaseRefused(RuntimeError):
-    """The file is not a world of this version."""
+    """The file is not a world that this server can serve, or is taken."""
 
 
 @final
@@ -37,67 +41,96 @@ class Database:
     One world's tables.
 
     Args:
-        schema: The statements that make them.
+        schema: The statements that make them, as they are now.
         file: Where they are kept; in memory where it is None.
+        migrations: What leads from version 1 of the tables to version 2, from 2 to 3 and so on to the version of the
+            schema. An older file is brought up to it in one transaction.
 
     Raises:
-        DatabaseRefused: The file is something else, or of another version.
+        DatabaseRefused: The file is something else, of a later version, or another process has it.
     """
 
-    def __init__(self, schema: str, file: Path | None = None) -> None:
-        try:
-            self._connection = sqlite3.connect(
-                ":memory:" if file is None else file,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=512,
-            )
-        except sqlite3.OperationalError as error:
-            msg = f"{file} cannot be opened: {error}"
-            raise DatabaseRefused(msg) from error
+    _owner: sqlite3.Connection | None = None
+
+    def __init__(self, schema: str, file: Path | None = None, migrations: Sequence[str] = ()) -> None:
+        self.file = file
+        self._connection = _open(":memory:" if file is None else file)
         # From Python 3.13 on a connection that nobody closed is a warning, and tests leave worlds to the collector.
         weakref.finalize(self, self._connection.close)
-        self._connection.row_factory = sqlite3.Row
         if file is None:
-            _template(schema).backup(self._connection)
+            _template(schema, len(migrations) + 1).backup(self._connection)
         else:
-            self._open(schema, file)
+            try:
+                _identify(self._connection, file)
+                self._owner = _own(file)
+                weakref.finalize(self, self._owner.close)
+                self._prepare(schema, file, migrations)
+            except sqlite3.OperationalError as error:
+                self.close()
+                msg = f"{file} cannot be used: {_reason(error)}"
+                raise DatabaseRefused(msg) from error
+            except BaseException:
+                self.close()
+                raise
         self._connection.execute("PRAGMA foreign_keys = ON")
 
-    def _open(self, schema: str, file: Path) -> None:
+    @classmethod
+    def reading(cls, file: Path) -> Self:
+        """
+        Open a file to read it only, whoever owns it.
+
+        Raises:
+            DatabaseRefused: It is not there, or something else.
+        """
+        self = cls.__new__(cls)
+        self.file = file
+        self._connection = _open(f"file:{quote(str(file))}?mode=ro", uri=True, name=file)
+        weakref.finalize(self, self._connection.close)
         try:
-            version = self._pragma("user_version")
-            application = self._pragma("application_id")
-            tables = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            msg = f"{file} is not an SQLite database: {error}"
-            raise DatabaseRefused(msg) from error
-        if (tables or application) and (application, version) != (_APPLICATION_ID, SCHEMA_VERSION):
-            self._connection.close()
-            what = f"of version {version}" if application == _APPLICATION_ID else "of another program"
-            msg = f"{file} is a database {what}; this server needs one of its own, version {SCHEMA_VERSION}"
+            _identify(self._connection, file)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _prepare(self, schema: str, file: Path, migrations: Sequence[str]) -> None:
+        latest = len(migrations) + 1
+        version = _pragma(self._connection, "user_version")
+        if version > latest:
+            msg = f"{file} is a database of version {version}; this server knows those up to {latest}"
             raise DatabaseRefused(msg)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
-        if not tables:
-            with self.transaction():
-                _create(self._connection, schema)
-
-    def _pragma(self, name: str) -> int:
-        value: int = self._connection.execute(f"PRAGMA {name}").fetchone()[0]
-        return value
+        # What was deleted, a key for instance, is not to be found in the file any more.
+        self._connection.execute("PRAGMA secure_delete = ON")
+        # Opened even with nothing to do: what stands in the way of writing is told now and not to the first caller.
+        with self.transaction():
+            if version == 0:
+                _create(self._connection, schema, latest)
+            elif version < latest:
+                for migration in migrations[version - 1 :]:
+                    _run(self._connection, migration)
+                self._connection.execute(f"PRAGMA user_version = {latest}")
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """Keep what is done inside whole: committed at the end, undone by an error."""
+        """
+        Keep what is done inside whole: committed at the end, undone by an error, also by one of the commit.
+
+        Inside another one it is a part of that.
+        """
+        if self._connection.in_transaction:
+            yield
+            return
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            # After some errors, a full disk for one, SQLite has undone it already.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
         """Run a statement; return how many rows it changed."""
@@ -113,25 +146,118 @@ class Database:
         return self._connection.execute(sql, parameters).fetchall()
 
     def close(self) -> None:
-        """Close the connection; a world in memory is gone then."""
+        """Close the connection and leave the file to others; a world in memory is gone then."""
         self._connection.close()
+        if self._owner is not None:
+            self._owner.close()
 
 
-def _create(connection: sqlite3.Connection, schema: str) -> None:
-    # Statement by statement: `executescript` would commit the transaction that a new file is made in.
+def cannot_serve(error: Exception) -> bool:
+    """
+    Say whether an error means that the disk is full or out of reach, or the file locked, and that nothing was done.
+
+    Not where the disk failed to say that it has taken what it was given: that may or may not be there after a crash.
+    """
+    if isinstance(error, sqlite3.OperationalError):
+        code = error.sqlite_errorcode
+        return code & 0xFF in _UNAVAILABLE and code not in _UNKNOWN
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+_UNKNOWN = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
+
+
+def _open(target: str | Path, *, uri: bool = False, name: Path | None = None) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(
+            target,
+            timeout=_PATIENCE_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+            uri=uri,
+        )
+    except sqlite3.OperationalError as error:
+        msg = f"{name or target} cannot be opened: {error}"
+        raise DatabaseRefused(msg) from error
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _own(file: Path) -> sqlite3.Connection:
+    """
+    Take a file for this process, until the connection is closed or the process is dead.
+
+    The lock is one of SQLite's on an empty file beside it: the system lets go of it however the process ends, and
+    SQLite knows how to lock on every system. The file stays, since removing it would let two processes own one world.
+    """
+    owner = _open(file.with_name(f"{file.name}-owner"))
+    owner.execute("PRAGMA busy_timeout = 0")
+    try:
+        owner.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        owner.close()
+        msg = f"{file} is served by another process; stop that one first, or use another file"
+        raise DatabaseRefused(msg) from error
+    return owner
+
+
+def _identify(connection: sqlite3.Connection, file: Path) -> None:
+    """Make sure that a file is one of ours, or new and empty."""
+    try:
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        application = _pragma(connection, "application_id")
+    except sqlite3.OperationalError as error:
+        msg = f"{file} cannot be opened: {_reason(error)}"
+        raise DatabaseRefused(msg) from error
+    except sqlite3.DatabaseError as error:
+        msg = f"{file} is not an SQLite database: {error}"
+        raise DatabaseRefused(msg) from error
+    if (tables or application) and application != _APPLICATION_ID:
+        msg = f"{file} is a database of another program; this server needs one of its own"
+        raise DatabaseRefused(msg)
+
+
+def _reason(error: sqlite3.OperationalError) -> str:
+    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        return "another program has locked it; close that program, or wait until it is done"
+    return str(error)
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return value
+
+
+def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:
+    _run(connection, schema)
+    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    # Statement by statement: `executescript` would commit the transaction that they belong to.
     statement = ""
-    for line in schema.splitlines(keepends=True):
+    for line in statements.splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
             connection.execute(statement)
             statement = ""
-    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 @lru_cache(maxsize=8)
-def _template(schema: str) -> sqlite3.Connection:
+def _template(schema: str, version: int) -> sqlite3.Connection:
     """Return empty tables to copy: a copy takes a fiftieth of the time that making them does."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    _create(connection, schema)
+    _create(connection, schema, version)
     return connection

@@ -1,18 +1,22 @@
 """
 A request to an answer: everything that is done around a handler, in one order for every row.
 
-Path and method, token, rate limit, permission, format, fields, idempotency key, handler, commit. What a handler never
-sees stands here; what is about an area never does.
+Path and method, token, rate limit, permission, format; then the body, fields, idempotency key, handler, journal and
+commit. What a handler never sees stands here; what is about an area never does.
+
+It is a generator in two steps, so that in memory and on a socket one order holds: the first judges the head, and only
+then is the body asked for.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast, final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 import attrs
 
@@ -21,7 +25,7 @@ from cabinet_sdk._core.operation import Download, Listing, Repeat, Upload
 from cabinet_sdk._core.problems import MEDIA_TYPE, to_document
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk._core.request_codec import decode_request, fingerprint
-from cabinet_sdk._core.wire import Headers, Request, Response
+from cabinet_sdk._core.wire import Body, Headers, Request, Response
 from cabinet_sdk.contract import Row
 from cabinet_sdk.errors import (
     FieldError,
@@ -31,18 +35,22 @@ from cabinet_sdk.errors import (
     MethodNotAllowed,
     NetworkError,
     NotAcceptable,
+    NotFound,
     PermissionMissing,
     Problem,
     RangeNotSatisfiable,
     RateLimited,
+    RightsError,
+    ServiceUnavailable,
     SignInRequired,
     UnknownOperation,
     UnsupportedMediaType,
 )
 from reference_server import idempotency, signin
+from reference_server.database import cannot_serve
 from reference_server.faults import Fault, FaultKind, lost
 from reference_server.files import answer_file
-from reference_server.limits import read_json, whole
+from reference_server.limits import MAX_BODY, read_json, whole
 from reference_server.paging import DEFAULT_LIMIT, MAX_LIMIT, Selection, Window, page
 from reference_server.routing import Handler, Match
 from reference_server.session import Session
@@ -53,17 +61,20 @@ if TYPE_CHECKING:
 
     from reference_server.world import World
 
-__all__ = ["BASE_PATH", "REQUEST_ID", "LoggedRequest", "Respond", "respond"]
+__all__ = ["BASE_PATH", "Admitted", "Exchange", "LoggedRequest", "respond"]
 
 logger = logging.getLogger("reference_server")
 
 BASE_PATH = "/v1"
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
-"""The request ids that are repeated; others could spoil a log and are replaced."""
+# The request ids that are repeated; others could spoil a log and are replaced.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
 _LIMIT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _JSON = "application/json"
 _FORM = "multipart/form-data"
+# Seconds, where the disk is full or the file locked.
+_COME_BACK_IN = 1
+_LONGEST_SUBJECT = 200
 _BAD_GATEWAY = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -105,8 +116,10 @@ class LoggedRequest:
 @final
 @attrs.define
 class _Seen:
-    """What the log will say."""
+    """What the log and the journal will say."""
 
+    request_id: str
+    sender: str | None
     operation: str | None = None
     profile_id: str | None = None
     key: str | None = None
@@ -116,19 +129,99 @@ class _Seen:
     errors: tuple[FieldError, ...] = ()
 
 
+@final
+@attrs.frozen
+class Admitted:
+    """
+    A request whose head is good.
+
+    Attributes:
+        max_body: How many bytes its body may have.
+        slow: Whether answering it may take a while.
+    """
+
+    max_body: int
+    slow: bool
+
+
+_JSON_ADMITTED = Admitted(MAX_BODY, slow=False)
+_DOWNLOAD_ADMITTED = Admitted(MAX_BODY, slow=True)
+
+_Steps = Generator[Admitted, bytes | Body, Response]
+
+
+@final
+class Exchange:
+    """
+    A request on its way to its answer, in two steps: its head is judged before its body is there.
+
+    Args:
+        world: Which world.
+        request: What is asked; its content is not looked at.
+        sender: The network address that it came from.
+    """
+
+    def __init__(self, world: World, request: Request, sender: str | None = None) -> None:
+        self._steps = _steps(world, request, sender)
+
+    def admit(self) -> Admitted | Response:
+        """Judge the head: return what may follow, or the refusal."""
+        try:
+            return next(self._steps)
+        except StopIteration as end:
+            return _answer_of(end)
+
+    def answer(self, content: bytes | Body) -> Response:
+        """
+        Answer what was admitted.
+
+        Raises:
+            ConnectionLost: A fault asks that the connection be broken.
+        """
+        try:
+            self._steps.send(content)
+        except StopIteration as end:
+            return _answer_of(end)
+        raise AssertionError
+
+    def refuse(self, error: Problem | OSError) -> Response:
+        """Answer that the body of what was admitted cannot be taken."""
+        try:
+            self._steps.throw(error)
+        except StopIteration as end:
+            return _answer_of(end)
+        raise AssertionError
+
+    def abandon(self) -> None:
+        """Give up what was admitted: its client is gone before its body was whole, and nothing comes of it."""
+        self._steps.close()
+
+
+def _answer_of(end: StopIteration) -> Response:
+    response: Response = end.value
+    return response
+
+
 def respond(world: World, request: Request) -> Response:
     """
-    Answer a request in a world.
+    Answer a request that is there whole.
 
     Raises:
         ConnectionLost: A fault asks that the connection be broken.
     """
+    exchange = Exchange(world, request)
+    admitted = exchange.admit()
+    return admitted if isinstance(admitted, Response) else exchange.answer(request.content)
+
+
+def _steps(world: World, request: Request, sender: str | None) -> _Steps:
+    """Answer a request, log it, and write what every answer has in its head."""
     given = request.headers.get("x-request-id")
-    request_id = given if given is not None and REQUEST_ID.fullmatch(given) else world.new_request_id()
-    seen = _Seen()
+    request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else world.new_request_id()
+    seen = _Seen(request_id, sender)
     status: int | None = None
     try:
-        response = _answer(world, request, request_id, seen)
+        response = yield from _guarded(world, request, seen)
         status = response.status
     finally:
         logged = LoggedRequest(
@@ -157,32 +250,89 @@ def respond(world: World, request: Request) -> Response:
     return attrs.evolve(response, headers=headers, content=b"" if request.method == "HEAD" else response.content)
 
 
-def _answer(world: World, request: Request, request_id: str, seen: _Seen) -> Response:
+def _guarded(world: World, request: Request, seen: _Seen) -> _Steps:
+    """Answer a request, with a problem document where something is wrong with it or with us."""
     parts = urlsplit(request.url)
-    path, origin = parts.path, f"{parts.scheme}://{parts.netloc}"
     try:
-        if path == f"{BASE_PATH}/oauth/token":
-            seen.operation = "sign_in.token"
-            with world.work() as work:
-                return signin.grant(work, request)
-        if not path.startswith(f"{BASE_PATH}/"):
-            raise UnknownOperation
-        match = world.router.match(request.method, path[len(BASE_PATH) :])
-        seen.operation = match.row.id
-        with world.running.claim(request.headers), world.lock:
-            world.step()
-            return _Exchange(world, request, match, seen).answer()
+        return (yield from _answered(world, request, parts, seen))
     except Problem as error:
-        error.request_id = request_id
-        seen.problem, seen.detail, seen.errors = error.code, error.message, error.errors
-        return _problem(world, error, origin)
+        problem = error
+        if _is_denial(error):
+            _take_down_denial(world, parts.path, seen, error)
     except NetworkError:
         raise
-    except Exception:
-        logger.exception("%s failed, request id %s", seen.operation, request_id)
-        fault = InternalError(request_id=request_id)
-        seen.problem = fault.code
-        return _problem(world, fault, origin)
+    except Exception as error:
+        if cannot_serve(error):
+            logger.warning("%s cannot be served: %s, request id %s", seen.operation, error, seen.request_id)
+            problem = ServiceUnavailable(retry_after=_COME_BACK_IN)
+        else:
+            logger.exception("%s failed, request id %s", seen.operation, seen.request_id)
+            problem = InternalError()
+    problem.request_id = seen.request_id
+    seen.problem, seen.detail, seen.errors = problem.code, problem.message, problem.errors
+    return _problem(world, problem, f"{parts.scheme}://{parts.netloc}")
+
+
+def _answered(world: World, request: Request, parts: SplitResult, seen: _Seen) -> _Steps:
+    path = parts.path
+    if path == f"{BASE_PATH}/oauth/token":
+        seen.operation = signin.TOKEN
+        content = yield _JSON_ADMITTED
+        with world.work() as work:
+            response = signin.grant(work, attrs.evolve(request, content=content), seen.request_id, seen.sender)
+            if response.status == 401:
+                _count_stranger(world, seen)
+            return response
+    if not path.startswith(f"{BASE_PATH}/"):
+        raise UnknownOperation
+    match = world.router.match(request.method, path[len(BASE_PATH) :])
+    seen.operation = match.row.id
+    with world.running.claim(request.headers):
+        exchange = _RowExchange(world, request, match, parts, seen)
+        with world.lock:
+            admitted = exchange.admit()
+        # Nobody waits for us while we wait for the body.
+        content = yield admitted
+        with world.lock:
+            return exchange.answer(content)
+
+
+def _count_stranger(world: World, seen: _Seen) -> None:
+    """
+    Count by its address an attempt of somebody unknown, so that neither guessing nor the journal goes on without end.
+
+    Raises:
+        RateLimited: There were too many.
+    """
+    world.limiter.admit(f"address {seen.sender}", world.clock.now())
+
+
+def _is_denial(error: Problem) -> bool:
+    """Say whether somebody tried what is not theirs; what is not there may be another's, which nobody is to know."""
+    return isinstance(error, RightsError) or (isinstance(error, NotFound) and not isinstance(error, UnknownOperation))
+
+
+def _take_down_denial(world: World, path: str, seen: _Seen, error: Problem) -> None:
+    try:
+        with world.lock, world.database.transaction():
+            work = world.unit(world.clock.now())
+            work.journal.record(
+                work,
+                seen.operation or "",
+                outcome=error.code,
+                actor=seen.profile_id,
+                profile_id=seen.profile_id,
+                subject=_subject(path),
+                request_id=seen.request_id,
+                sender=seen.sender,
+            )
+    except (sqlite3.OperationalError, OSError):
+        # It stays denied, whatever becomes of the journal.
+        logger.exception("a denied attempt is not in the journal, request id %s", seen.request_id)
+
+
+def _subject(path: str) -> str:
+    return path[len(BASE_PATH) :][:_LONGEST_SUBJECT]
 
 
 def _problem(world: World, error: Problem, origin: str) -> Response:
@@ -206,57 +356,99 @@ def _problem(world: World, error: Problem, origin: str) -> Response:
 
 
 @final
-class _Exchange:
+class _RowExchange:
     """One request of a row that exists."""
 
-    def __init__(self, world: World, request: Request, match: Match, seen: _Seen) -> None:
-        parts = urlsplit(request.url)
+    def __init__(self, world: World, request: Request, match: Match, parts: SplitResult, seen: _Seen) -> None:
         self._world = world
         self._request = request
         self._row: Row = match.row
         self._handler: Handler = match.handler
         self._path = match.path
         self._query = parts.query
+        self._address = parts.path
         self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._takes_body = match.row.method not in {"GET", "DELETE"}
         self._seen = seen
         self._headers: list[tuple[str, str]] = [("content-type", _JSON)]
 
-    def answer(self) -> Response:
+    def admit(self) -> Admitted:
+        """Judge what the head says, under the world's lock."""
+        now = self._world.clock.now()
+        self._bearer = self._signed_in(now)
+        self._limits = self._world.limiter.admit(self._bearer.profile.id, now)
+        self._check_permission()
+        self._check_format()
+        if isinstance(self._row, Upload):
+            # A form may have as much text around its file as any other body.
+            return Admitted(self._row.max_bytes + MAX_BODY, slow=False)
+        return _DOWNLOAD_ADMITTED if isinstance(self._row, Download) else _JSON_ADMITTED
+
+    def answer(self, content: bytes | Body) -> Response:
+        """Do the rest, under the world's lock."""
         world, row = self._world, self._row
         now = world.clock.now()
-        bearer = signin.authenticate(world.database, self._request.headers, now)
-        self._seen.profile_id = bearer.profile.id
-        limits = world.limiter.admit(bearer.profile.id, now)
-        if row.permission.code not in bearer.permissions:
-            raise PermissionMissing(members={"permission": row.permission.code})
+        if self._takes_body:
+            # While the body came, the token may have been taken away or a permission lost.
+            self._bearer = self._signed_in(now)
+            self._check_permission()
+        elif content:
+            raise MalformedRequest("The operation takes no body.")
+        self._step()
         self._strike(FaultKind.REFUSE, FaultKind.LOSE_REQUEST)
-        self._check_format()
         query, window = self._window()
-        session = Session(work=world.unit(now), profile=bearer.profile, origin=self._origin)
-        with self._body() as body:
+        session = Session(work=world.unit(now), profile=self._bearer.profile, origin=self._origin)
+        with self._body(content) as body:
             value = decode_request(row, self._path, query, body)
-            if row.repeat is Repeat.SAFE:
-                response = self._response(self._handler(session, value), session, value, window)
-            else:
+            if row.repeat is not Repeat.SAFE:
                 response = self._change(session, value)
+            elif isinstance(row, Download):
+                with world.database.transaction():
+                    response = self._response(self._handler(session, value), session, value, window)
+                    self._take_down(session, self._address)
+            else:
+                response = self._response(self._handler(session, value), session, value, window)
         fault = self._strike(FaultKind.LOSE_ANSWER, FaultKind.GARBLE_ANSWER)
         if fault is not None:
             return Response(status=502, headers=Headers((("content-type", "text/html"),)), content=_BAD_GATEWAY)
-        return attrs.evolve(response, headers=Headers((*response.headers.pairs(), *limits)))
+        return attrs.evolve(response, headers=Headers((*response.headers.pairs(), *self._limits)))
 
-    def _body(self) -> AbstractContextManager[object]:
+    def _signed_in(self, now: dt.datetime) -> signin.Bearer:
+        try:
+            bearer = signin.authenticate(self._world.database, self._request.headers, now)
+        except RightsError:
+            _count_stranger(self._world, self._seen)
+            raise
+        self._seen.profile_id = bearer.profile.id
+        return bearer
+
+    def _check_permission(self) -> None:
+        code = self._row.permission.code
+        if code not in self._bearer.permissions:
+            raise PermissionMissing(members={"permission": code})
+
+    def _step(self) -> None:
+        """Let the clock act; what cannot be written now waits, and is no reason not to read."""
+        try:
+            self._world.step()
+        except (sqlite3.OperationalError, OSError) as error:
+            if self._row.repeat is not Repeat.SAFE or not cannot_serve(error):
+                raise
+
+    def _body(self, content: bytes | Body) -> AbstractContextManager[object]:
         """Read the body; the files of a form are there as long as the context is open."""
         if isinstance(self._row, Upload):
-            return read_form(self._row, self._request)
-        content = whole(self._request.content)
+            return read_form(self._row, self._request.headers, content)
+        content = whole(content)
         return nullcontext(read_json(content) if content else None)
 
     def _change(self, session: Session, value: object) -> Response:
-        """Carry out a change and keep its answer, in one transaction."""
+        """Carry out a change, take it down and keep its answer, in one transaction."""
         world, row, work, profile_id = self._world, self._row, session.work, session.profile.id
         if row.repeat is Repeat.NEVER:
             with world.database.transaction():
                 response = self._response(self._handler(session, value), session, value, None)
+                self._take_down(session, response.headers.get("location") or self._address)
                 self._strike(FaultKind.CRASH)
             return response
         key = self._seen.key = idempotency.key_of(self._request.headers)
@@ -268,8 +460,21 @@ class _Exchange:
                 return self._replay(kept, session)
             response = self._response(self._handler(session, value), session, value, None)
             idempotency.keep(work, profile_id, key, mark, response)
+            self._take_down(session, response.headers.get("location") or self._address)
             self._strike(FaultKind.CRASH)
         return response
+
+    def _take_down(self, session: Session, path: str) -> None:
+        session.work.journal.record(
+            session.work,
+            self._row.id,
+            # A client is its profile's, so far.
+            actor=session.profile.id,
+            profile_id=session.profile.id,
+            subject=_subject(path),
+            request_id=self._seen.request_id,
+            sender=self._seen.sender,
+        )
 
     def _replay(self, kept: idempotency.Kept, session: Session) -> Response:
         marked = ("idempotency-replayed", "true")
@@ -306,8 +511,7 @@ class _Exchange:
 
     def _next_page(self, token: str) -> str:
         kept = [(name, value) for name, value in parse_qsl(self._query) if name != "cursor"]
-        path = urlsplit(self._request.url).path
-        return f'<{path}?{urlencode([*kept, ("cursor", token)])}>; rel="next"'
+        return f'<{self._address}?{urlencode([*kept, ("cursor", token)])}>; rel="next"'
 
     def _check_format(self) -> None:
         headers = self._request.headers
@@ -324,12 +528,9 @@ class _Exchange:
             raise NotAcceptable
         if (headers.get("content-encoding") or "identity").lower() != "identity":
             raise UnsupportedMediaType
-        takes_body = self._row.method not in {"GET", "DELETE"}
         expected = _FORM if isinstance(self._row, Upload) else _JSON
-        if takes_body and (headers.get("content-type") or "").partition(";")[0].strip().lower() != expected:
+        if self._takes_body and (headers.get("content-type") or "").partition(";")[0].strip().lower() != expected:
             raise UnsupportedMediaType(f"The operation takes {expected}, not compressed.")
-        if not takes_body and self._request.content:
-            raise MalformedRequest("The operation takes no body.")
 
     def _window(self) -> tuple[Sequence[tuple[str, str]], Window | None]:
         try:
@@ -371,6 +572,3 @@ class _Exchange:
         if fault.kind in {FaultKind.LOSE_REQUEST, FaultKind.LOSE_ANSWER}:
             raise lost()
         return fault
-
-
-Respond = Callable[[Request], Response]

@@ -77,6 +77,8 @@ class WorldServer(uvicorn.Server):
             # uvicorn's own would show whole addresses, with what personal data stands in them; `respond` logs instead.
             access_log=False,
             server_header=False,
+            # An address that a header claims is anybody's claim: the journal has the one that the connection is from.
+            proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             lifespan="off",
         )

@@ -8,6 +8,7 @@ from typing import final
 import attrs
 
 from cabinet_sdk.types import moscow_date
+from reference_server.audit import Journal
 from reference_server.database import Database
 from reference_server.ids import Ids
 from reference_server.profiles import Profile
@@ -24,11 +25,13 @@ class Work:
     Attributes:
         database: The world's tables.
         ids: Makes ids and numbers.
+        journal: Takes down what is done.
         now: The moment, in UTC.
     """
 
     database: Database
     ids: Ids
+    journal: Journal
     now: dt.datetime
 
     @property

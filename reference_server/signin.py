@@ -14,13 +14,14 @@ import attrs
 
 from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import SignInRequired, TokenInvalid
+from reference_server.audit import DONE
 from reference_server.clock import to_micros
 from reference_server.database import Database
 from reference_server.limits import whole
 from reference_server.profiles import Profile, digest, profile_by_client, profile_by_id
 from reference_server.session import Work
 
-__all__ = ["SCHEMA", "TOKEN_LIFETIME", "Bearer", "authenticate", "grant"]
+__all__ = ["SCHEMA", "TOKEN", "TOKEN_LIFETIME", "Bearer", "authenticate", "grant"]
 
 SCHEMA = """
 CREATE TABLE tokens (
@@ -31,6 +32,9 @@ CREATE TABLE tokens (
 ) WITHOUT ROWID;
 CREATE INDEX tokens_by_expiry ON tokens (expires_at);
 """
+
+TOKEN = "sign_in.token"  # noqa: S105  # a name, no token
+"""What log and journal call the token endpoint."""
 
 TOKEN_LIFETIME = dt.timedelta(hours=1)
 
@@ -74,8 +78,10 @@ def authenticate(database: Database, headers: Headers, now: dt.datetime) -> Bear
     return Bearer(profile, frozenset(row["permissions"].split()) & profile.permissions)
 
 
-def grant(work: Work, request: Request) -> Response:  # noqa: PLR0911  # one return for each of RFC 6749's refusals
-    """Answer a request for a token."""
+def grant(  # noqa: PLR0911  # one return for each of RFC 6749's refusals
+    work: Work, request: Request, request_id: str, sender: str | None
+) -> Response:
+    """Answer a request for a token, in the transaction that the caller has open, with an entry in the journal."""
     if request.method != "POST":
         headers = Headers((*_NO_STORE, ("allow", "POST")))
         return Response(status=405, headers=headers, content=_error("invalid_request", "use POST"))
@@ -92,14 +98,23 @@ def grant(work: Work, request: Request) -> Response:  # noqa: PLR0911  # one ret
     if client is None:
         return _refused("invalid_request", "Name the client once, in the Authorization header or in the form.")
     found = profile_by_client(work.database, client[0])
+
+    def take_down(outcome: str) -> None:
+        who = None if found is None else found[0].id
+        work.journal.record(
+            work, TOKEN, outcome=outcome, actor=who, profile_id=who, request_id=request_id, sender=sender
+        )
+
     expected = digest("") if found is None else found[1]
     if not hmac.compare_digest(digest(client[1]), expected) or found is None:
+        take_down("invalid_client")
         return _refused("invalid_client", "The client is unknown or its secret is wrong.", status=401)
     if form.get("grant_type") != "client_credentials":
         return _refused("unsupported_grant_type", "Only client_credentials is offered.")
     profile = found[0]
     asked = frozenset(form.get("scope", "").split()) or profile.permissions
     if not asked <= profile.permissions:
+        take_down("invalid_scope")
         return _refused("invalid_scope", "The client may not have one of these permissions.")
     token = work.ids.secret()
     work.database.execute("DELETE FROM tokens WHERE expires_at <= ?", (to_micros(work.now),))
@@ -107,6 +122,7 @@ def grant(work: Work, request: Request) -> Response:  # noqa: PLR0911  # one ret
         "INSERT INTO tokens VALUES (?, ?, ?, ?)",
         (digest(token), profile.id, " ".join(sorted(asked)), to_micros(work.now + TOKEN_LIFETIME)),
     )
+    take_down(DONE)
     document = {
         "access_token": token,
         "token_type": "Bearer",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast, final
 from cabinet_sdk._core.digests import digest_in
 from cabinet_sdk._core.disposition import parameters_of
 from cabinet_sdk._core.operation import Upload
-from cabinet_sdk._core.wire import Request
+from cabinet_sdk._core.wire import Body, Headers
 from cabinet_sdk.errors import FieldError, InvalidRequest, InvalidValue, MalformedRequest, RequestTooLarge
 from cabinet_sdk.types import File
 from reference_server.limits import MAX_BODY
@@ -39,7 +39,9 @@ _AS_IT_IS = frozenset({"7bit", "8bit", "binary"})
 
 
 @contextmanager
-def read_form(row: Upload[Any, Any, Any], request: Request) -> Generator[list[tuple[str, str | File]]]:  # Any: any row
+def read_form(
+    row: Upload[Any, Any, Any], headers: Headers, content: bytes | Body
+) -> Generator[list[tuple[str, str | File]]]:  # Any: any row
     """
     Read a form; its files are there as long as the context is open.
 
@@ -48,13 +50,13 @@ def read_form(row: Upload[Any, Any, Any], request: Request) -> Generator[list[tu
         MalformedRequest: It is no form, or has more than `MAX_PARTS` parts.
         InvalidRequest: A part is no UTF-8, or the body is not what its `Content-Digest` says.
     """
-    boundary = parameters_of(request.headers.get("content-type") or "").get("boundary", "")
+    boundary = parameters_of(headers.get("content-type") or "").get("boundary", "")
     if not _BOUNDARY.fullmatch(boundary):
         raise MalformedRequest("The Content-Type names no boundary that can stand between parts.")
-    pieces: Iterable[bytes] = (request.content,) if isinstance(request.content, bytes) else request.content
+    pieces: Iterable[bytes] = (content,) if isinstance(content, bytes) else content
     form = _Form(row.max_bytes)
     try:
-        form.read(boundary, pieces, digest_in(request.headers.get("content-digest")))
+        form.read(boundary, pieces, digest_in(headers.get("content-digest")))
         yield form.parts
     finally:
         form.close()

@@ -23,7 +23,7 @@ from cabinet_sdk._core.arguments import checked
 from cabinet_sdk._core.wire import Request, Response
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.types import Inn, Kpp, Ogrn, Ogrnip
-from reference_server import charges, idempotency, ids, profiles, respond, signin
+from reference_server import audit, charges, idempotency, ids, profiles, respond, signin
 from reference_server.clock import Clock, ManualClock, SystemClock
 from reference_server.database import Database
 from reference_server.faults import Faults
@@ -38,7 +38,14 @@ __all__ = ["DEFAULT_START", "SCHEMA", "ProfilesControl", "World"]
 DEFAULT_START = dt.datetime(2026, 11, 16, 9, 0, tzinfo=dt.UTC)
 """When a world in memory begins, unless a test says otherwise: a Monday noon in Moscow."""
 
-SCHEMA = ids.SCHEMA + profiles.SCHEMA + signin.SCHEMA + idempotency.SCHEMA + charges.SCHEMA
+SCHEMA = ids.SCHEMA + profiles.SCHEMA + signin.SCHEMA + idempotency.SCHEMA + charges.SCHEMA + audit.SCHEMA
+
+MIGRATIONS = (audit.SCHEMA,)
+"""
+From version 1 of the tables to 2, from 2 to 3 and so on.
+
+Where one refers to a schema that changes later, the statements of that time take its place.
+"""
 
 _LOG_LENGTH = 1000
 
@@ -120,7 +127,8 @@ class World:
         predictable: Whether secrets come from the seed too; in memory they do, in a file never, unless told otherwise.
 
     Raises:
-        DatabaseRefused: The file is something else, or of another version.
+        DatabaseRefused: The file is something else, of a later version, another process has it, or its audit journal
+            is not the one that the anchor beside it names.
     """
 
     def __init__(
@@ -134,7 +142,7 @@ class World:
     ) -> None:
         self.lock = threading.RLock()
         self.clock: Clock = clock or (ManualClock(DEFAULT_START) if file is None else SystemClock())
-        self.database = Database(SCHEMA, file)
+        self.database = Database(SCHEMA, file, MIGRATIONS)
         self.in_memory = file is None
         predictable = self.in_memory if predictable is None else predictable
         self._ids = ids.Ids(self.database, seed, predictable=predictable)
@@ -146,8 +154,15 @@ class World:
         self.charges = charges.ChargesControl(self.work)
         self._log: deque[LoggedRequest] = deque(maxlen=_LOG_LENGTH)
         self._request_numbers = count(1)
-        with self.lock, self.database.transaction():
-            self._root = bytes.fromhex(self._setting("root_secret", seed, predictable=predictable))
+        try:
+            with self.database.transaction():
+                self._root = bytes.fromhex(self._setting("root_secret", seed, predictable=predictable))
+                identity = bytes.fromhex(self._setting(audit.IDENTITY, seed, predictable=predictable))
+            self._journal = audit.Journal(self.database, identity)
+        except BaseException:
+            self.database.close()
+            raise
+        self.audit = audit.AuditControl(self.work)
         self.cursor_secret = hashlib.blake2b(b"cursors", key=self._root, digest_size=32).digest()
 
     @classmethod
@@ -169,12 +184,14 @@ class World:
         if not world.profiles.all():
             from reference_server.seed import fill  # noqa: PLC0415  # it fills a world through the controls of this class
 
-            fill(world, seed)
+            # Whole or not at all: a server that is killed meanwhile finds an empty file again.
+            with world.work():
+                fill(world, seed)
         return world
 
     def respond(self, request: Request) -> Response:
         """
-        Answer a request.
+        Answer a request that is there whole.
 
         Raises:
             ConnectionLost: A fault asks that the connection be broken.
@@ -193,6 +210,7 @@ class World:
     def close(self) -> None:
         """Close the database; a world in memory is gone then."""
         with self.lock:
+            self._journal.close()
             self.database.close()
 
     @contextmanager
@@ -205,7 +223,7 @@ class World:
 
     def unit(self, now: dt.datetime) -> Work:
         """Return a unit of work at a moment; whoever changes something opens the transaction."""
-        return Work(database=self.database, ids=self._ids, now=now)
+        return Work(database=self.database, ids=self._ids, journal=self._journal, now=now)
 
     def step(self) -> None:
         """Let happen what the clock has made due."""

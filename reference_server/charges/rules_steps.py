@@ -26,8 +26,11 @@ def step(work: Work) -> None:
         then = attrs.evolve(work, now=due.at)
         if isinstance(due.subject, Payment):
             _step_payment(then, due.subject, due.outcome)
+            what = "payment"
         else:
             _step_refund(then, due.subject, due.outcome)
+            what = "refund"
+        work.journal.record(work, f"clock.{what}", profile_id=due.profile_id, subject=f"/{what}s/{due.subject.id}")
 
 
 def _step_payment(work: Work, payment: Payment, outcome: str) -> None:

@@ -28,11 +28,13 @@ class Step:
 
     Attributes:
         subject: A payment or a refund.
+        profile_id: Whose.
         outcome: How it is to end.
         at: When.
     """
 
     subject: Payment | Refund
+    profile_id: str
     outcome: str
     at: dt.datetime
 
@@ -40,8 +42,8 @@ class Step:
 def next_step(work: Work) -> Step | None:
     """Return the earliest step that is due, of payments and refunds together: one may pay what the other frees."""
     row = work.database.one(
-        "SELECT 'payment' AS subject, id, outcome, next_at FROM payments WHERE next_at <= ?"
-        " UNION ALL SELECT 'refund', id, outcome, next_at FROM refunds WHERE next_at <= ?"
+        "SELECT 'payment' AS subject, id, profile_id, outcome, next_at FROM payments WHERE next_at <= ?"
+        " UNION ALL SELECT 'refund', id, profile_id, outcome, next_at FROM refunds WHERE next_at <= ?"
         " ORDER BY next_at, id LIMIT 1",
         (to_micros(work.now), to_micros(work.now)),
     )
@@ -49,7 +51,10 @@ def next_step(work: Work) -> Step | None:
         return None
     by_id = store_payments.payment_by_id if row["subject"] == "payment" else store_refunds.refund_by_id
     subject = by_id(work, row["id"])
-    return None if subject is None else Step(subject=subject, outcome=row["outcome"], at=from_micros(row["next_at"]))
+    if subject is None:
+        return None
+    at = from_micros(row["next_at"])
+    return Step(subject=subject, profile_id=row["profile_id"], outcome=row["outcome"], at=at)
 
 
 def has_step(work: Work) -> bool:

@@ -48,6 +48,7 @@ WITHOUT_NETWORK = tuple(
 SERVER_HEART = tuple(
     f"reference_server.{name}"
     for name in (
+        "audit",
         "clock",
         "database",
         "faults",
@@ -151,6 +152,8 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "reference_server.asgi": (*SERVER, "reference_server.pages", "starlette"),
     "reference_server.serve": (*SERVER, "reference_server.asgi", "uvicorn"),
     "reference_server.__main__": (*SERVER, "reference_server.serve"),
+    # The one module that encrypts.
+    "reference_server.audit": (*SERVER, "cryptography"),
     # The one module that takes forms apart.
     "reference_server.uploads": (*SERVER, "python_multipart"),
     # The two modules that make files for people, with what each of them takes.

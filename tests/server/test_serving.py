@@ -25,6 +25,7 @@ from reference_server import Profile, World
 from reference_server.__main__ import main
 from reference_server.serve import is_loopback
 from reference_server.testing import credentials, serve
+from tests.server.raw import token_for
 
 
 @contextlib.contextmanager
@@ -223,13 +224,14 @@ def test_a_stopped_server_is_a_failed_connection(world: World, person: Profile) 
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_large_body_is_refused_before_it_is_read(world: World, person: Profile, declared: bool) -> None:
     """A body beyond the limit is 413, whether its length is declared or not."""
-    del person
+    head = f"POST /v1/payments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token_for(world, person)}\r\n"
+    head += "Content-Type: application/json\r\n"
     with serve(world) as base:
         port = int(base.rpartition(":")[2].partition("/")[0])
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             size = 64 * 1024 * 1024
             framing = f"Content-Length: {size}" if declared else "Transfer-Encoding: chunked"
-            connection.sendall(f"POST /v1/payments HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode())
+            connection.sendall(f"{head}{framing}\r\n\r\n".encode())
             if not declared:
                 block = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
                 with contextlib.suppress(OSError):
@@ -246,8 +248,10 @@ def test_86_a_cut_request_does_nothing(world: World, person: Profile) -> None:
     charge = world.charges.add(person, Money("1.00"))
     with serve(world) as base:
         port = int(base.rpartition(":")[2].partition("/")[0])
+        token = token_for(world, person)
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            head = f"POST /v1/charges/{charge.id}/payments HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+            head = f"POST /v1/charges/{charge.id}/payments HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+            head += f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n\r\n"
             connection.sendall(head.encode() + b'{"method": ')
         with Cabinet(base, credentials(world, person)) as cabinet:
             assert cabinet.charges.get(charge.id).pending == Money.ZERO

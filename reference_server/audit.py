@@ -1,0 +1,432 @@
+"""
+The audit journal: who did what, for whom, when and from where; every change, download, sign-in and denied attempt.
+
+Rule: an entry is written in the transaction of what it tells about, so that neither is ever there without the other.
+Entries are numbered without gaps and chained: the hash of each covers its own ids and the hash of the one before, so
+that whoever edits, removes, moves or adds one breaks the chain there. Two things a chain cannot see for itself: that
+its end was cut off, and that it is another journal's. An *anchor* tells them, the journal's identity with number and
+hash of an entry, kept outside the database. A world in a file keeps one beside it, and ``audit anchor`` prints it for a
+place that is out of reach for whoever can write to the file.
+
+Personal values, the address that a request came from, are not hashed but encrypted under a key of the person's own;
+the chain covers what that gives. Erasing a person destroys the key: the values are gone and the chain still holds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+import secrets
+import sqlite3
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, final
+
+import attrs
+
+from reference_server.clock import from_micros, to_micros
+from reference_server.database import Database, DatabaseRefused
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    from reference_server.session import Work
+
+__all__ = [
+    "DONE",
+    "IDENTITY",
+    "SCHEMA",
+    "Anchor",
+    "AuditControl",
+    "AuditEntry",
+    "Breach",
+    "Journal",
+    "check",
+    "latest",
+    "of_file",
+]
+
+SCHEMA = """
+CREATE TABLE audit_entries (
+    number INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    actor TEXT,
+    profile_id TEXT,
+    subject TEXT,
+    request_id TEXT,
+    personal BLOB,
+    hash BLOB NOT NULL
+);
+CREATE TRIGGER audit_entries_never_change BEFORE UPDATE ON audit_entries
+BEGIN SELECT RAISE(ABORT, 'the audit journal is only ever added to'); END;
+CREATE TRIGGER audit_entries_never_go BEFORE DELETE ON audit_entries
+BEGIN SELECT RAISE(ABORT, 'the audit journal is only ever added to'); END;
+CREATE TABLE audit_keys (person TEXT PRIMARY KEY, key BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+DONE = "done"
+"""The outcome of what was carried out; that of a denied attempt is the code of the problem."""
+
+IDENTITY = "audit_journal"
+"""The setting under which a world keeps the identity of its journal."""
+
+_NOBODY = ""
+"""Whose key covers what came from somebody unknown."""
+_NONCE = 12
+_AT_ONCE = 1000
+_ANCHOR = re.compile(r"([0-9a-f]{64}):([0-9]{1,18}):([0-9a-f]{64})", re.ASCII)
+
+
+@final
+@attrs.frozen(kw_only=True)
+class AuditEntry:
+    """
+    What the journal says about one event.
+
+    Attributes:
+        number: From 1, without gaps.
+        at: When, in UTC.
+        action: The operation's id; ``sign_in.token`` for a sign-in, ``clock.…`` for what an authority did in its time.
+        outcome: ``done``, or the code of the problem with which the attempt was denied.
+        actor: Who did it, a client's id; None for an authority and for somebody unknown.
+        profile_id: For whom; None where nobody was signed in.
+        subject: What it was done to: the path of the thing, below the base path.
+        request_id: Of the request; None where there was none.
+        sender: The network address that the request came from; None in process, and after the person was erased.
+    """
+
+    number: int
+    at: dt.datetime
+    action: str
+    outcome: str
+    actor: str | None
+    profile_id: str | None
+    subject: str | None
+    request_id: str | None
+    sender: str | None
+
+
+@final
+@attrs.frozen
+class Anchor:
+    """
+    A point that a journal has reached.
+
+    Attributes:
+        journal: The identity of the journal.
+        number: Of the entry; 0 before the first.
+        hash: Of that entry; the journal's identity before the first.
+    """
+
+    journal: bytes
+    number: int
+    hash: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """
+        Read what `str` has written.
+
+        Raises:
+            ValueError: It is no anchor.
+        """
+        found = _ANCHOR.fullmatch(text.strip())
+        if found is None:
+            msg = "expected an anchor: 64 hex digits, a number and 64 hex digits, with colons between"
+            raise ValueError(msg)
+        return cls(bytes.fromhex(found.group(1)), int(found.group(2)), bytes.fromhex(found.group(3)))
+
+    def __str__(self) -> str:
+        return f"{self.journal.hex()}:{self.number:018d}:{self.hash.hex()}"
+
+
+@final
+@attrs.frozen
+class Breach:
+    """
+    The first entry that is not as it was written.
+
+    Attributes:
+        number: Of the entry.
+        reason: What is wrong with it, one sentence.
+    """
+
+    number: int
+    reason: str
+
+
+@final
+class Journal:
+    """
+    Writes a world's journal; used under the world's lock.
+
+    Args:
+        database: Where it is kept.
+        identity: 32 bytes that no other journal has.
+
+    Raises:
+        DatabaseRefused: The anchor beside the file names what is not in the journal.
+    """
+
+    def __init__(self, database: Database, identity: bytes) -> None:
+        self._database = database
+        self._identity = identity
+        self._anchors: _AnchorFile | None = None
+        if database.file is not None:
+            _expect(database, identity, database.file)
+            self._anchors = _AnchorFile(database.file)
+            self.anchor()
+
+    def record(
+        self,
+        work: Work,
+        action: str,
+        *,
+        outcome: str = DONE,
+        actor: str | None = None,
+        profile_id: str | None = None,
+        subject: str | None = None,
+        request_id: str | None = None,
+        sender: str | None = None,
+    ) -> None:
+        """Add an entry, in the transaction that the caller has open; the arguments are those of `AuditEntry`."""
+        last = latest(self._database, self._identity)
+        if self._anchors is not None:
+            # The one before, which is committed: an anchor must not name an entry that is rolled back after all.
+            self._anchors.write(last)
+        number, at = last.number + 1, to_micros(work.now)
+        personal = None if sender is None else self._encrypt(actor or _NOBODY, number, sender)
+        told = (number, at, action, outcome, actor, profile_id, subject, request_id)
+        self._database.execute(
+            "INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*told, personal, _hash(last.hash, told, personal)),
+        )
+
+    def anchor(self) -> Anchor:
+        """Return how far the journal has come, and keep it beside the file."""
+        last = latest(self._database, self._identity)
+        if self._anchors is not None:
+            self._anchors.write(last)
+        return last
+
+    def close(self) -> None:
+        """Keep the last anchor; nothing is recorded after that."""
+        if self._anchors is not None:
+            self.anchor()
+            self._anchors.close()
+            self._anchors = None
+
+    def erase(self, person: str) -> None:
+        """Destroy a person's key, in the transaction that the caller has open."""
+        self._database.execute("DELETE FROM audit_keys WHERE person = ?", (person,))
+
+    def _encrypt(self, person: str, number: int, value: str) -> bytes:
+        key = _key(self._database, person)
+        if key is None:
+            # Never from the seed: what can be made again cannot be destroyed.
+            key = secrets.token_bytes(32)
+            self._database.execute("INSERT INTO audit_keys VALUES (?, ?)", (person, key))
+        nonce = secrets.token_bytes(_NONCE)
+        return nonce + _cipher(key).encrypt(nonce, value.encode(), str(number).encode())
+
+
+@final
+class AuditControl:
+    """
+    A world's audit journal, for tests: `world.audit`.
+
+    Args:
+        work: Opens a unit of work in the world.
+    """
+
+    def __init__(self, work: Callable[[], AbstractContextManager[Work]]) -> None:
+        self._work = work
+
+    def entries(self, profile_id: str | None = None) -> list[AuditEntry]:
+        """Return every entry, the oldest first; of one profile only, where one is named."""
+        with self._work() as work:
+            condition, values = ("", ()) if profile_id is None else (" WHERE profile_id = ?", (profile_id,))
+            rows = work.database.all(f"SELECT * FROM audit_entries{condition} ORDER BY number", values)
+            return [_entry(work.database, row) for row in rows]
+
+    def anchor(self) -> Anchor:
+        """Return how far the journal has come."""
+        with self._work() as work:
+            return work.journal.anchor()
+
+    def check(self, anchor: Anchor | None = None) -> Breach | None:
+        """Return the first entry that is not as it was written, None where all are."""
+        with self._work() as work:
+            return check(work.database, anchor or work.journal.anchor())
+
+    def erase(self, profile_id: str) -> None:
+        """Erase what the journal says about a person; that it was done is an entry too, and the chain holds."""
+        with self._work() as work:
+            work.journal.erase(profile_id)
+            work.journal.record(work, "audit.erase", profile_id=profile_id)
+            database = work.database
+        # The pages with the key are still in the log of the file until it is emptied.
+        database.all("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def of_file(file: Path) -> tuple[Database, Anchor | None]:
+    """
+    Open the journal of a file to read it; return it with the anchor beside the file, None where there is none.
+
+    Raises:
+        DatabaseRefused: The file is not there, something else, or has no journal; or the anchor cannot be read.
+    """
+    # The anchor before the file: one that is older than what is read later is right, a newer one would not be.
+    anchor = _read_anchor(file)
+    database = Database.reading(file)
+    try:
+        latest(database)
+    except sqlite3.OperationalError as error:
+        database.close()
+        msg = f"{file} has no audit journal: {error}"
+        raise DatabaseRefused(msg) from error
+    return database, anchor
+
+
+def latest(database: Database, identity: bytes | None = None) -> Anchor:
+    """Return how far a journal has come."""
+    row = database.one("SELECT number, hash FROM audit_entries ORDER BY number DESC LIMIT 1")
+    if identity is None:
+        setting = database.one("SELECT value FROM settings WHERE name = ?", (IDENTITY,))
+        identity = b"" if setting is None else bytes.fromhex(setting["value"])
+    return Anchor(identity, 0, identity) if row is None else Anchor(identity, row["number"], row["hash"])
+
+
+def check(database: Database, anchor: Anchor) -> Breach | None:
+    """
+    Read a journal from its first entry to its last, with constant memory; return the first that is not as it was.
+
+    Args:
+        database: Where the journal is.
+        anchor: A point that it has reached once: what was cut off before that point, and a journal that was put in
+            place of another, is found.
+    """
+    if latest(database).journal != anchor.journal:
+        return Breach(1, "the anchor is of another journal: the file was put in place of another one")
+    expected, previous = 1, anchor.journal
+    for row in _rows(database):
+        number = row["number"]
+        if number != expected:
+            missing = isinstance(number, int) and number > expected
+            return Breach(expected, "the entry is missing" if missing else f"an entry {number} stands before it")
+        if row["hash"] != _hash(previous, tuple(row)[:8], row["personal"]):
+            return Breach(number, "the entry is not what was written after the one before it")
+        previous = row["hash"]
+        if number == anchor.number and previous != anchor.hash:
+            return Breach(number, "the entry is not the one that the anchor names")
+        expected += 1
+    if expected <= anchor.number:
+        return Breach(expected, f"the entry is missing: the journal had reached {anchor.number}")
+    return None
+
+
+def _rows(database: Database) -> Iterator[sqlite3.Row]:
+    # Page by page: a reader that holds on would keep the log of a busy file from being emptied.
+    after = None
+    while True:
+        condition, values = ("", ()) if after is None else (" WHERE number > ?", (after,))
+        rows = database.all(f"SELECT * FROM audit_entries{condition} ORDER BY number LIMIT {_AT_ONCE}", values)
+        if not rows:
+            return
+        yield from rows
+        after = rows[-1]["number"]
+
+
+def _hash(previous: bytes, told: tuple[Any, ...], personal: bytes | None) -> bytes:  # Any: whatever a column holds
+    covered = [*told, None if personal is None else hashlib.sha256(personal).hexdigest()]
+    # A value of a type that no entry has is shown and so hashed as another one.
+    return hashlib.sha256(previous + json.dumps(covered, ensure_ascii=False, default=repr).encode()).digest()
+
+
+def _entry(database: Database, row: sqlite3.Row) -> AuditEntry:
+    return AuditEntry(
+        number=row["number"],
+        at=from_micros(row["at"]),
+        action=row["action"],
+        outcome=row["outcome"],
+        actor=row["actor"],
+        profile_id=row["profile_id"],
+        subject=row["subject"],
+        request_id=row["request_id"],
+        sender=_decrypt(database, row["actor"] or _NOBODY, row["number"], row["personal"]),
+    )
+
+
+def _decrypt(database: Database, person: str, number: int, personal: bytes | None) -> str | None:
+    key = None if personal is None else _key(database, person)
+    if personal is None or key is None:
+        return None
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415  # loaded with the first personal value
+
+    try:
+        return _cipher(key).decrypt(personal[:_NONCE], personal[_NONCE:], str(number).encode()).decode()
+    except InvalidTag:
+        # Of before an erasure: who came back has another key.
+        return None
+
+
+def _cipher(key: bytes) -> AESGCM:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415  # the same
+
+    return AESGCM(key)
+
+
+def _key(database: Database, person: str) -> bytes | None:
+    row = database.one("SELECT key FROM audit_keys WHERE person = ?", (person,))
+    return None if row is None else row["key"]
+
+
+def _expect(database: Database, identity: bytes, file: Path) -> None:
+    """Make sure that a file that is opened again has the entry that its anchor names, before the anchor moves on."""
+    anchor = _read_anchor(file)
+    if anchor is None or (anchor.journal != identity and latest(database).number == 0):
+        # A file that was made anew in the place of one that was removed.
+        return
+    row = database.one("SELECT hash FROM audit_entries WHERE number = ?", (anchor.number,))
+    found = identity if anchor.number == 0 else None if row is None else row["hash"]
+    if anchor.journal != identity or found != anchor.hash:
+        msg = (
+            f"the audit journal of {file} does not hold entry {anchor.number} as {_anchor_path(file).name} names it; "
+            f"if the file was restored from a copy on purpose, remove {_anchor_path(file).name}"
+        )
+        raise DatabaseRefused(msg)
+
+
+def _read_anchor(file: Path) -> Anchor | None:
+    path = _anchor_path(file)
+    try:
+        return Anchor.parse(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        msg = f"{path} cannot be read: {error}"
+        raise DatabaseRefused(msg) from error
+
+
+def _anchor_path(file: Path) -> Path:
+    return file.with_name(f"{file.name}-anchor")
+
+
+@final
+class _AnchorFile:
+    """The latest anchor beside a file, always of the same length and so overwritten in one piece."""
+
+    def __init__(self, file: Path) -> None:
+        self._descriptor = os.open(_anchor_path(file), os.O_RDWR | os.O_CREAT, 0o600)
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+
+    def write(self, anchor: Anchor) -> None:
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.write(self._descriptor, f"{anchor}\n".encode())

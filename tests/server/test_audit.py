@@ -1,0 +1,345 @@
+"""The audit journal: what it holds, what it survives, and that nobody changes it unseen (experiments 76, 77, 79)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cabinet_sdk import AsyncCabinet
+from cabinet_sdk.charges import ChargeId, ChargeNotFound, NothingDue, PaymentMethod
+from cabinet_sdk.types import Money
+from reference_server import DatabaseRefused, Profile, World
+from reference_server.__main__ import main
+from reference_server.testing import connect
+from tests.conftest import Connect
+from tests.core.sample_area import add_file, sample_world
+from tests.server.raw import Raw, token_for
+
+
+def told(world: World) -> list[tuple[str, str, str | None, str | None]]:
+    """Return action, outcome, for whom and what, of each entry."""
+    return [(each.action, each.outcome, each.profile_id, each.subject) for each in world.audit.entries()]
+
+
+@pytest.mark.feature("AC-16")
+async def test_79_every_change_says_who_what_when_and_from(client: AsyncCabinet, world: World, person: Profile) -> None:
+    """A sign-in and a payment are an entry each, what the clock does too, and reading one's own is none."""
+    charge = world.charges.add(person, Money("10.00"))
+    started = world.clock.now()
+
+    payment = await client.charges.pay(charge.id, method=PaymentMethod.SBP)
+    await client.charges.wait_for_payment(payment.id)
+    await client.charges.get(charge.id)
+
+    assert told(world) == [
+        ("sign_in.token", "done", person.id, None),
+        ("charges.pay", "done", person.id, f"/payments/{payment.id}"),
+        ("clock.payment", "done", person.id, f"/payments/{payment.id}"),
+        ("clock.payment", "done", person.id, f"/payments/{payment.id}"),
+    ]
+    entries = world.audit.entries(person.id)
+    paid = next(request for request in world.requests if request.operation == "charges.pay")
+    assert [entry.number for entry in entries] == [1, 2, 3, 4]
+    assert [entry.actor for entry in entries] == [person.id, person.id, None, None]
+    assert (entries[1].at, entries[1].request_id) == (started, paid.request_id)
+    assert entries[1].at.utcoffset() == dt.timedelta(0)
+    assert world.audit.check() is None
+
+
+async def test_79_a_request_over_the_network_has_its_address(connect: Connect, world: World, mode: str) -> None:
+    """The entry tells the address that a request came from; what a header claims is not believed."""
+    person = world.profiles.add("Петров")
+    client = connect(person).with_options(headers={"X-Forwarded-For": "10.9.8.7"})
+    with pytest.raises(ChargeNotFound):
+        await client.charges.get(ChargeId("chg_none"))
+
+    assert [entry.sender for entry in world.audit.entries()] == ["127.0.0.1" if mode.endswith("http") else None] * 2
+
+
+def test_79_denied_attempts(world: World, person: Profile) -> None:
+    """A wrong secret, a wrong token, a missing right and another's charge are entries, each with its reason."""
+    theirs = world.charges.add(world.profiles.add("Петров"), Money("1.00"))
+    raw = Raw(world, person, scope="charges.read")
+    form = f"grant_type=client_credentials&client_id={person.id}&client_secret=wrong"
+    form_type = {"content-type": "application/x-www-form-urlencoded", "authorization": None}
+    raw.send("POST", "/oauth/token", content=form.encode(), headers=form_type)
+    raw.send("GET", "/charges", headers={"authorization": "Bearer nonsense"})
+    raw.send("GET", "/charges", headers={"authorization": None})
+    raw.send("POST", "/payments", {}, key="k")
+    raw.send("GET", f"/charges/{theirs.id}")
+    raw.send("GET", "/nowhere")
+    raw.send("GET", "/charges?limit=0")
+
+    assert told(world)[1:] == [
+        ("sign_in.token", "invalid_client", person.id, None),
+        ("charges.list", "sign_in.token_invalid", None, "/charges"),
+        ("charges.list", "sign_in.required", None, "/charges"),
+        ("charges.pay_several", "permission.missing", person.id, "/payments"),
+        ("charges.get", "charges.charge_not_found", person.id, f"/charges/{theirs.id}"),
+    ]
+
+
+def test_79_a_download_is_taken_down(world: World) -> None:
+    """What leaves as a file is an entry, and so is the attempt to get one that is not there."""
+    raw = Raw(world, sample_world(world))
+    sample_id = add_file(b"content")
+    raw.send("GET", f"/samples/{sample_id}/content")
+    raw.send("GET", "/samples/none/content")
+
+    assert [(action, outcome, what) for action, outcome, _, what in told(world)[1:]] == [
+        ("samples.download", "done", f"/samples/{sample_id}/content"),
+        ("samples.download", "charges.charge_not_found", "/samples/none/content"),
+    ]
+
+
+async def test_77_one_effect_is_one_entry(client: AsyncCabinet, world: World, person: Profile) -> None:
+    """A repeat that is replayed, a crash before the commit and a refusal by a rule add nothing."""
+    charge = world.charges.add(person, Money("10.00"))
+    world.faults.crash("charges.pay")
+    world.faults.lose_answer("charges.pay")
+
+    await client.charges.pay(charge.id, method=PaymentMethod.SBP)
+    with pytest.raises(NothingDue):
+        await client.charges.pay(charge.id, method=PaymentMethod.SBP)
+
+    assert len([request for request in world.requests if request.operation == "charges.pay"]) == 4
+    assert [entry.action for entry in world.audit.entries()].count("charges.pay") == 1
+
+
+def test_77_fifty_writers_leave_no_gap(tmp_path: Path) -> None:
+    """Fifty threads that pay at once, half of them twice: numbers without gaps, one entry for each payment."""
+    with closing(World(file=tmp_path / "world.db")) as world:
+        person = world.profiles.add("Иванова")
+        charges = [world.charges.add(person, Money("10.00")) for _ in range(50)]
+        raw = Raw(world, person)
+
+        def pay(number: int) -> str | None:
+            path = f"/charges/{charges[number % 50].id}/payments"
+            return raw.send("POST", path, {"method": "sbp"}, key=f"key-{number % 50}").headers.get("location")
+
+        with ThreadPoolExecutor(50) as threads:
+            locations = {where for where in threads.map(pay, range(75)) if where is not None}
+
+        entries = world.audit.entries()
+        paid = [f"/v1{entry.subject}" for entry in entries if entry.action == "charges.pay"]
+        assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
+        assert sorted(paid) == sorted(locations)
+        assert len(paid) == 50
+        assert world.audit.check() is None
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file whose journal has ten entries: a sign-in and nine attempts at what is not there."""
+    return written(tmp_path / "world.db")
+
+
+def written(path: Path) -> Path:
+    """Make a file whose journal has ten entries."""
+    with closing(World(file=path)) as world:
+        person = world.profiles.add("Иванова")
+        with connect(world, person) as cabinet:
+            for number in range(9):
+                with pytest.raises(ChargeNotFound):
+                    cabinet.charges.get(ChargeId(f"chg_{number}"))
+    return path
+
+
+TAMPERED = {
+    "edit": ("UPDATE audit_entries SET subject = '/charges/chg_x' WHERE number = 4", 4),
+    "edit of a moment": ("UPDATE audit_entries SET at = at + 1 WHERE number = 7", 7),
+    "edit of an actor": ("UPDATE audit_entries SET actor = NULL WHERE number = 1", 1),
+    "edit of a personal value": ("UPDATE audit_entries SET personal = x'00' WHERE number = 3", 3),
+    "edit of a hash": ("UPDATE audit_entries SET hash = zeroblob(32) WHERE number = 10", 10),
+    "a value of another type": ("UPDATE audit_entries SET subject = CAST(subject AS BLOB) WHERE number = 5", 5),
+    "delete": ("DELETE FROM audit_entries WHERE number = 5", 5),
+    "delete of the first": ("DELETE FROM audit_entries WHERE number = 1", 1),
+    "delete, the rest moved up": (
+        "DELETE FROM audit_entries WHERE number = 5; UPDATE audit_entries SET number = number - 1 WHERE number > 5",
+        5,
+    ),
+    "reorder": (
+        (
+            "UPDATE audit_entries SET number = 99 WHERE number = 3;"
+            "UPDATE audit_entries SET number = 3 WHERE number = 6;"
+            "UPDATE audit_entries SET number = 6 WHERE number = 99"
+        ),
+        3,
+    ),
+    "insert": (
+        (
+            "UPDATE audit_entries SET number = -number WHERE number > 4;"
+            "UPDATE audit_entries SET number = 1 - number WHERE number < 0;"
+            "INSERT INTO audit_entries SELECT 5, at, action, outcome, actor, profile_id, subject, request_id,"
+            " personal, hash FROM audit_entries WHERE number = 4"
+        ),
+        5,
+    ),
+    "insert before the first": (
+        (
+            "INSERT INTO audit_entries SELECT 0, at, action, outcome, actor, profile_id, subject, request_id,"
+            " personal, hash FROM audit_entries WHERE number = 4"
+        ),
+        1,
+    ),
+    "insert at the end": (
+        (
+            "INSERT INTO audit_entries SELECT 11, at, action, outcome, actor, profile_id, subject, request_id,"
+            " personal, hash FROM audit_entries WHERE number = 10"
+        ),
+        11,
+    ),
+    "cut tail": ("DELETE FROM audit_entries WHERE number > 8", 9),
+    "cut to nothing": ("DELETE FROM audit_entries", 1),
+}
+
+
+def tamper(file: Path, statements: str) -> None:
+    """Do to a journal what nobody may."""
+    with closing(sqlite3.connect(file)) as connection:
+        triggers = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        connection.executescript("".join(f"DROP TRIGGER {name};" for (name,) in triggers) + statements)
+        connection.commit()
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_76_the_verifier_names_the_first_bad_entry(file: Path, capsys: pytest.CaptureFixture[str], how: str) -> None:
+    """Whatever was done to a journal, the command names the first entry that is not as it was written."""
+    statements, first = TAMPERED[how]
+    assert main(["audit", "verify", str(file)]) == 0
+    tamper(file, statements)
+
+    assert main(["audit", "verify", str(file)]) == 1
+    printed = capsys.readouterr().out
+    assert "10 entries, each as it was written" in printed
+    assert f"entry {first} is bad" in printed
+
+
+def test_76_two_files_that_changed_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each of two sound journals in the place of the other is found, and the server starts on neither."""
+    one, other = written(tmp_path / "one.db"), written(tmp_path / "other.db")
+    one.rename(tmp_path / "between")
+    other.rename(one)
+    (tmp_path / "between").rename(other)
+
+    for file in (one, other):
+        assert main(["audit", "verify", str(file)]) == 1
+        assert "entry 1 is bad: the anchor is of another journal" in capsys.readouterr().out
+        with pytest.raises(DatabaseRefused, match="does not hold entry 10"):
+            World(file=file)
+
+
+def test_76_an_anchor_kept_elsewhere(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who cuts the tail and the anchor beside the file is found by one that was out of reach."""
+    assert main(["audit", "anchor", str(file)]) == 0
+    kept = capsys.readouterr().out.strip()
+    tamper(file, "DELETE FROM audit_entries WHERE number > 8")
+    beside = file.with_name("world.db-anchor")
+    main(["audit", "anchor", str(file)])
+    beside.write_text(capsys.readouterr().out)
+
+    assert main(["audit", "verify", str(file)]) == 0
+    assert main(["audit", "verify", str(file), "--anchor", kept]) == 1
+    assert "entry 9 is bad: the entry is missing: the journal had reached 10" in capsys.readouterr().out
+
+
+def test_76_a_chain_that_was_made_anew(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who knows how to hash writes a sound chain; the anchor still names where it differs."""
+    with closing(sqlite3.connect(file)) as connection:
+        identity = connection.execute("SELECT value FROM settings WHERE name = 'audit_journal'").fetchone()[0]
+    forged = tmp_path / "forged.db"
+    World(file=forged).close()
+    with closing(sqlite3.connect(forged)) as connection:
+        connection.execute("UPDATE settings SET value = ? WHERE name = 'audit_journal'", (identity,))
+        connection.commit()
+    forged.with_name("forged.db-anchor").unlink()
+    written(forged)
+    forged.rename(file)
+
+    assert main(["audit", "verify", str(file)]) == 1
+    assert "entry 10 is bad: the entry is not the one that the anchor names" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("statement", ["UPDATE audit_entries SET actor = NULL", "DELETE FROM audit_entries"])
+def test_the_database_itself_refuses_to_change_the_journal(file: Path, statement: str) -> None:
+    """An ordinary statement changes and removes nothing."""
+    with (
+        closing(sqlite3.connect(file)) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="only ever added to"),
+    ):
+        connection.execute(statement)
+
+
+def test_a_journal_that_was_cut_is_not_written_on(file: Path) -> None:
+    """The server does not start where it would move the anchor of a journal that lost its end."""
+    tamper(file, "DELETE FROM audit_entries WHERE number > 8")
+
+    with pytest.raises(DatabaseRefused, match=r"restored from a copy on purpose, remove world\.db-anchor"):
+        World(file=file)
+    file.with_name("world.db-anchor").unlink()
+    World(file=file).close()
+
+
+def test_a_new_file_in_the_place_of_a_removed_one(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A world that was thrown away leaves no anchor that the next one would have to keep."""
+    file.unlink()
+    World(file=file).close()
+
+    assert main(["audit", "verify", str(file)]) == 0
+    assert "0 entries" in capsys.readouterr().out
+
+
+def test_the_verifier_reads_while_the_world_is_open(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A journal is verified up to what was committed, also while its owner writes on."""
+    with closing(World(file=file)) as world:
+        token_for(world, world.profiles.all()[0])
+
+        assert main(["audit", "verify", str(file)]) == 0
+        assert "11 entries" in capsys.readouterr().out
+
+
+def test_what_cannot_be_verified(tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is not there, is no world, has no anchor, or one that cannot be read, ends with a sentence."""
+    text = tmp_path / "notes.txt"
+    text.write_text("нет " * 500)
+    assert main(["audit", "verify", str(tmp_path / "none.db")]) == 1
+    assert main(["audit", "verify", str(text)]) == 1
+    file.with_name("world.db-anchor").write_text("nonsense")
+    assert main(["audit", "verify", str(file)]) == 1
+    file.with_name("world.db-anchor").unlink()
+    assert main(["audit", "verify", str(file)]) == 1
+    with pytest.raises(SystemExit):
+        main(["audit", "verify", str(file), "--anchor", "nonsense"])
+
+    errors = capsys.readouterr().err
+    expected = ("none.db cannot be opened", "not an SQLite", "expected an anchor", "world.db-anchor is missing")
+    assert [part in errors for part in expected] == [True] * 4
+
+
+def test_an_erased_person_is_gone_and_the_chain_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Erasure destroys the key of what is personal, in every file of the world; the entries stay and are sound."""
+    file = tmp_path / "world.db"
+    with closing(World(file=file)) as world:
+        gone, stays = world.profiles.add("Иванова"), world.profiles.add("Петров")
+        for person in (gone, stays):
+            with world.work() as work:
+                work.journal.record(work, "charges.pay", actor=person.id, profile_id=person.id, sender="192.0.2.7")
+        kept = world.database.one("SELECT key FROM audit_keys WHERE person = ?", (gone.id,))
+        assert kept is not None
+
+        world.audit.erase(gone.id)
+
+        senders = [(entry.actor, entry.sender) for entry in world.audit.entries()]
+        assert senders == [(gone.id, None), (stays.id, "192.0.2.7"), (None, None)]
+        assert world.audit.check() is None
+        files = [path for path in tmp_path.iterdir() if path.name in {"world.db", "world.db-wal"}]
+        assert files
+        assert not any(kept["key"] in path.read_bytes() for path in files)
+        assert not any(b"192.0.2.7" in path.read_bytes() for path in files)
+    assert main(["audit", "verify", str(file)]) == 0
+    assert "3 entries" in capsys.readouterr().out

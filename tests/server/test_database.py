@@ -1,0 +1,263 @@
+"""One process owns a file; what stands in its way is told, and nothing is left half done (experiments 66, 69, 72)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from cabinet_sdk.types import Money
+from reference_server import DatabaseRefused, Profile, World
+from reference_server.__main__ import main
+from reference_server.database import cannot_serve
+from tests.server.raw import Raw, document
+
+OLD = Path(__file__).parent / "schemas" / "version_1.sql"
+
+HOLD = """
+import sys
+from pathlib import Path
+from reference_server import World
+world = World(file=Path(sys.argv[1]))
+print("owned", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where a world is to be."""
+    return tmp_path / "world.db"
+
+
+@pytest.fixture
+def kept(file: Path) -> Iterator[World]:
+    """A world in that file."""
+    with closing(World(file=file)) as world:
+        yield world
+
+
+def made_by_version_1(file: Path) -> None:
+    """Make a file as the first version did, with somebody in it."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(OLD.read_text(encoding="utf-8"))
+        connection.executescript(
+            "PRAGMA application_id = 1130455635; PRAGMA user_version = 1; PRAGMA journal_mode = WAL"
+        )
+        connection.execute(
+            "INSERT INTO profiles VALUES ('prf_1', 'person', 'Иванова', '500100732259', NULL, NULL, '', '', '')"
+        )
+        connection.commit()
+
+
+def schema_of(file: Path) -> set[tuple[str, str]]:
+    """Return every table, index and trigger with its statement, blanks aside."""
+    with closing(sqlite3.connect(file)) as connection:
+        rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+    return {(name, " ".join(sql.split())) for name, sql in rows}
+
+
+@pytest.mark.slow
+def test_a_file_has_one_owner_until_it_is_dead(file: Path) -> None:
+    """A second process is refused by name; after `kill -9` of the first it is welcome."""
+    owner = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "owned\n"
+        second = subprocess.run(
+            [sys.executable, "-m", "reference_server", "--port", "0", "--db", str(file)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert second.returncode == 1
+        assert second.stderr.strip() == (
+            f"cabinet-reference-server: {file} is served by another process; stop that one first, or use another file"
+        )
+        os.kill(owner.pid, signal.SIGKILL)
+        owner.wait(timeout=20)
+        World(file=file).close()
+    finally:
+        owner.kill()
+        owner.communicate(timeout=20)
+
+
+def test_a_file_has_one_owner_in_one_process_too(file: Path, kept: World) -> None:
+    """Two worlds of one process do not share a file either; closing the first lets the second in."""
+    with pytest.raises(DatabaseRefused, match="served by another process"):
+        World(file=file)
+    kept.close()
+    World(file=file).close()
+
+
+@contextmanager
+def locked(file: Path) -> Generator[None]:
+    """Have another program lock a file."""
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def test_69_a_locked_file_is_503_until_it_is_free(file: Path, kept: World) -> None:
+    """While another program holds the file, changes are 503 and reads go on; afterwards all is well."""
+    person = kept.profiles.add("Иванова")
+    charge = kept.charges.add(person, Money("10.00"))
+    raw = Raw(kept, person)
+    path = f"/charges/{charge.id}/payments"
+    with locked(file):
+        refused = raw.send("POST", path, {"method": "sbp"}, key="k")
+        read = raw.send("GET", f"/charges/{charge.id}")
+        denied = raw.send("GET", "/charges/none")
+    paid = raw.send("POST", path, {"method": "sbp"}, key="k")
+
+    assert (refused.status, document(refused)["code"]) == (503, "service.unavailable")
+    assert refused.headers["retry-after"] == "1"
+    assert (read.status, denied.status, paid.status) == (200, 404, 201)
+    assert paid.headers.get("idempotency-replayed") is None
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_69_a_locked_file_is_refused_at_the_start(file: Path, capsys: pytest.CaptureFixture[str], exists: bool) -> None:
+    """A server that finds its file locked says who has to let go of it, whether the file is a world or new."""
+    if exists:
+        World(file=file).close()
+    with locked(file):
+        assert main(["--db", str(file)]) == 1
+
+    assert "another program has locked it" in capsys.readouterr().err
+    World(file=file).close()
+
+
+def test_72_a_file_of_the_first_version_is_brought_up_to_date(file: Path, tmp_path: Path) -> None:
+    """An older file gets the tables that a new one has and keeps what is in it."""
+    made_by_version_1(file)
+    World(file=tmp_path / "new.db").close()
+    with closing(World(file=file)) as world:
+        assert [profile.name for profile in world.profiles.all()] == ["Иванова"]
+        assert world.audit.check() is None
+
+    assert schema_of(file) == schema_of(tmp_path / "new.db")
+
+
+def test_72_a_migration_that_is_cut_short_has_not_begun(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails in the middle of a migration leaves the old file, which the next start brings up to date."""
+    made_by_version_1(file)
+    before = schema_of(file)
+    with monkeypatch.context() as patch:
+        patch.setattr("reference_server.world.MIGRATIONS", ("CREATE TABLE one (x);\nCREATE TABLE one (x);\n",))
+        with pytest.raises(DatabaseRefused, match="table one already exists"):
+            World(file=file)
+    assert schema_of(file) == before
+
+    World(file=file).close()
+    assert schema_of(file) > before
+
+
+class FullDisk:
+    """Stands in for a world's connection; from the n-th statement on the disk is full."""
+
+    def __init__(self, world: World, error: sqlite3.OperationalError, statement: str) -> None:
+        self._inner = world.database._connection  # pyright: ignore[reportPrivateUsage]  # where a disk fails
+        self._error = error
+        self._statement = statement
+
+    def execute(self, sql: str, parameters: object = ()) -> sqlite3.Cursor:
+        if sql.startswith(self._statement):
+            raise self._error
+        return self._inner.execute(sql, parameters)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+
+def full(code: int, message: str) -> sqlite3.OperationalError:
+    """Return an error as SQLite raises it."""
+    error = sqlite3.OperationalError(message)
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize("statement", ["INSERT INTO payments", "INSERT INTO audit_entries", "COMMIT", "BEGIN"])
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_READONLY])
+def test_66_a_full_disk_is_503_wherever_it_strikes(
+    world: World, person: Profile, monkeypatch: pytest.MonkeyPatch, statement: str, code: int
+) -> None:
+    """Whichever statement finds the disk full, the change is refused whole, reads go on, and space is all it takes."""
+    charge = world.charges.add(person, Money("10.00"))
+    raw = Raw(world, person)
+    path = f"/charges/{charge.id}/payments"
+    with monkeypatch.context() as patch:
+        broken = FullDisk(world, full(code, "database or disk is full"), statement)
+        patch.setattr(world.database, "_connection", broken)
+        refused = raw.send("POST", path, {"method": "sbp"}, key="k")
+        read = raw.send("GET", f"/charges/{charge.id}")
+
+    assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+    assert read.status == 200
+    assert document(read)["pending"] == "0.00"
+    paid = raw.send("POST", path, {"method": "sbp"}, key="k")
+    assert (paid.status, paid.headers.get("idempotency-replayed")) == (201, None)
+    assert [entry.action for entry in world.audit.entries()] == ["sign_in.token", "charges.pay"]
+    world.charges.check_books()
+
+
+def test_66_reads_go_on_though_the_clock_cannot_act(
+    world: World, person: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the clock has made due waits for the disk; a read is answered as things stand, a change is refused."""
+    charge = world.charges.add(person, Money("10.00"))
+    raw = Raw(world, person)
+    raw.send("POST", f"/charges/{charge.id}/payments", {"method": "sbp"}, key="k")
+    world.clock.sleep(60)
+    with monkeypatch.context() as patch:
+        broken = FullDisk(world, full(sqlite3.SQLITE_FULL, "database or disk is full"), "UPDATE payments")
+        patch.setattr(world.database, "_connection", broken)
+        meanwhile = raw.send("GET", f"/charges/{charge.id}")
+        refused = raw.send("POST", f"/charges/{charge.id}/payments", {"method": "sbp"}, key="k2")
+
+    assert (meanwhile.status, document(meanwhile)["status"], refused.status) == (200, "not_paid", 503)
+    assert document(raw.send("GET", f"/charges/{charge.id}"))["status"] == "paid"
+
+
+def test_a_disk_that_does_not_answer_is_no_refusal() -> None:
+    """Where the disk fails to say whether it has what it was given, nobody knows: that is no 503."""
+    assert cannot_serve(full(sqlite3.SQLITE_FULL, "full"))
+    assert cannot_serve(OSError(errno.ENOSPC, "No space left on device"))
+    assert not cannot_serve(full(sqlite3.SQLITE_IOERR_FSYNC, "disk I/O error"))
+    assert not cannot_serve(full(sqlite3.SQLITE_ERROR, "no such table"))
+    assert not cannot_serve(OSError(errno.EACCES, "Permission denied"))
+    assert not cannot_serve(ValueError("x"))
+
+
+def test_a_thread_that_waits_for_the_file_ends(file: Path, kept: World) -> None:
+    """Twenty changes while the file is locked are all refused within seconds: nobody waits for the others' patience."""
+    person = kept.profiles.add("Иванова")
+    charge = kept.charges.add(person, Money("10.00"))
+    raw = Raw(kept, person)
+    statuses: list[int] = []
+
+    def pay(number: int) -> None:
+        path = f"/charges/{charge.id}/payments"
+        statuses.append(raw.send("POST", path, {"method": "sbp"}, key=f"k{number}").status)
+
+    with locked(file):
+        threads = [threading.Thread(target=pay, args=(number,)) for number in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=25)
+
+    assert statuses == [503] * 20
