@@ -22,8 +22,7 @@ import re
 import secrets
 import sqlite3
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, final
 
@@ -42,11 +41,11 @@ __all__ = [
     "IDENTITY",
     "SCHEMA",
     "Anchor",
-    "AuditControl",
     "AuditEntry",
     "Breach",
     "Journal",
     "check",
+    "entries",
     "latest",
     "of_file",
 ]
@@ -237,43 +236,11 @@ class Journal:
         return nonce + _cipher(key).encrypt(nonce, value.encode(), str(number).encode())
 
 
-@final
-class AuditControl:
-    """
-    A world's audit journal, for tests: `world.audit`.
-
-    Args:
-        work: Opens a unit of work in the world.
-    """
-
-    def __init__(self, work: Callable[[], AbstractContextManager[Work]]) -> None:
-        self._work = work
-
-    def entries(self, profile_id: str | None = None) -> list[AuditEntry]:
-        """Return every entry, the oldest first; of one profile only, where one is named."""
-        with self._work() as work:
-            condition, values = ("", ()) if profile_id is None else (" WHERE profile_id = ?", (profile_id,))
-            rows = work.database.all(f"SELECT * FROM audit_entries{condition} ORDER BY number", values)
-            return [_entry(work.database, row) for row in rows]
-
-    def anchor(self) -> Anchor:
-        """Return how far the journal has come."""
-        with self._work() as work:
-            return work.journal.anchor()
-
-    def check(self, anchor: Anchor | None = None) -> Breach | None:
-        """Return the first entry that is not as it was written, None where all are."""
-        with self._work() as work:
-            return check(work.database, anchor or work.journal.anchor())
-
-    def erase(self, profile_id: str) -> None:
-        """Erase what the journal says about a person; that it was done is an entry too, and the chain holds."""
-        with self._work() as work:
-            work.journal.erase(profile_id)
-            work.journal.record(work, "audit.erase", profile_id=profile_id)
-            database = work.database
-        # The pages with the key are still in the log of the file until it is emptied.
-        database.all("PRAGMA wal_checkpoint(TRUNCATE)")
+def entries(database: Database, profile_id: str | None = None) -> list[AuditEntry]:
+    """Return every entry, the oldest first; of one profile only, where one is named."""
+    condition, values = ("", ()) if profile_id is None else (" WHERE profile_id = ?", (profile_id,))
+    rows = database.all(f"SELECT * FROM audit_entries{condition} ORDER BY number", values)
+    return [_entry(database, row) for row in rows]
 
 
 def of_file(file: Path) -> tuple[Database, Anchor | None]:

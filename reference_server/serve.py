@@ -10,6 +10,7 @@ from typing import final
 import uvicorn
 
 from reference_server.asgi import App
+from reference_server.connections import Connection
 from reference_server.world import World
 
 __all__ = ["WorldServer", "is_loopback", "listen"]
@@ -73,6 +74,8 @@ class WorldServer(uvicorn.Server):
     ) -> None:
         config = uvicorn.Config(
             App(world, sandbox=sandbox),
+            http=Connection,
+            ws="none",
             log_level=log_level,
             # uvicorn's own would show whole addresses, with what personal data stands in them; `respond` logs instead.
             access_log=False,

@@ -24,6 +24,7 @@ from cabinet_sdk._core.wire import Request, Response
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.types import Inn, Kpp, Ogrn, Ogrnip
 from reference_server import audit, charges, idempotency, ids, profiles, respond, signin
+from reference_server.audit import Anchor, AuditEntry, Breach
 from reference_server.clock import Clock, ManualClock, SystemClock
 from reference_server.database import Database
 from reference_server.faults import Faults
@@ -33,7 +34,7 @@ from reference_server.respond import LoggedRequest
 from reference_server.routing import Router
 from reference_server.session import Work
 
-__all__ = ["DEFAULT_START", "SCHEMA", "ProfilesControl", "World"]
+__all__ = ["DEFAULT_START", "MIGRATIONS", "SCHEMA", "AuditControl", "ProfilesControl", "World"]
 
 DEFAULT_START = dt.datetime(2026, 11, 16, 9, 0, tzinfo=dt.UTC)
 """When a world in memory begins, unless a test says otherwise: a Monday noon in Moscow."""
@@ -115,6 +116,38 @@ class ProfilesControl:
 
 
 @final
+class AuditControl:
+    """A world's audit journal: `world.audit`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def entries(self, profile_id: str | None = None) -> list[AuditEntry]:
+        """Return every entry, the oldest first; of one profile only, where one is named."""
+        with self._world.lock:
+            return audit.entries(self._world.database, profile_id)
+
+    def anchor(self) -> Anchor:
+        """Return how far the journal has come."""
+        with self._world.lock:
+            return audit.latest(self._world.database)
+
+    def check(self, anchor: Anchor | None = None) -> Breach | None:
+        """Return the first entry that is not as it was written, None where all are; an earlier anchor tells more."""
+        with self._world.lock:
+            return audit.check(self._world.database, anchor or self.anchor())
+
+    def erase(self, profile_id: str) -> None:
+        """Erase what is personal in a profile's entries; that it was done is an entry too, and the chain holds."""
+        with self._world.work() as work:
+            work.journal.erase(profile_id)
+            work.journal.record(work, "audit.erase", profile_id=profile_id)
+        with self._world.lock:
+            # The pages with the key are still in the log of a file until it is emptied.
+            self._world.database.all("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@final
 class World:
     """
     A world of its own; in memory and empty unless told otherwise.
@@ -162,7 +195,7 @@ class World:
         except BaseException:
             self.database.close()
             raise
-        self.audit = audit.AuditControl(self.work)
+        self.audit = AuditControl(self)
         self.cursor_secret = hashlib.blake2b(b"cursors", key=self._root, digest_size=32).digest()
 
     @classmethod

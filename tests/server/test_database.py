@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sqlite3
@@ -12,14 +13,19 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
+from cabinet_sdk.transports import Response
 from cabinet_sdk.types import Money
 from reference_server import DatabaseRefused, Profile, World
 from reference_server.__main__ import main
 from reference_server.database import cannot_serve
-from tests.server.raw import Raw, document
+from reference_server.testing import serve
+from tests.core.sample_area import sample_world
+from tests.server.raw import Raw, document, token_for
 
 OLD = Path(__file__).parent / "schemas" / "version_1.sql"
 
@@ -212,6 +218,71 @@ def test_66_a_full_disk_is_503_wherever_it_strikes(
     assert (paid.status, paid.headers.get("idempotency-replayed")) == (201, None)
     assert [entry.action for entry in world.audit.entries()] == ["sign_in.token", "charges.pay"]
     world.charges.check_books()
+
+
+def test_66_a_file_that_may_not_grow(file: Path, kept: World) -> None:
+    """SQLite's own word that there is no room: 503 until there is, nothing half done, and no restart."""
+    person = kept.profiles.add("Иванова")
+    charges = [kept.charges.add(person, Money("10.00")) for _ in range(40)]
+    raw = Raw(kept, person)
+    pages = kept.database.one("PRAGMA page_count")
+    assert pages is not None
+    kept.database.all(f"PRAGMA max_page_count = {pages[0]}")
+    statuses = [pay(raw, charge.id).status for charge in charges]
+    read = raw.send("GET", "/charges")
+    kept.database.all("PRAGMA max_page_count = 1000000")
+    after = [pay(raw, charge.id).status for charge in charges]
+
+    assert statuses[-1] == 503
+    assert set(statuses) == {201, 503}
+    assert (read.status, after) == (200, [201] * 40)
+    assert len({entry.subject for entry in kept.audit.entries() if entry.action == "charges.pay"}) == 40
+    assert kept.audit.check() is None
+    kept.charges.check_books()
+    assert file.exists()
+
+
+def pay(raw: Raw, charge_id: str) -> Response:
+    """Pay a charge, always under the same key."""
+    return raw.send("POST", f"/charges/{charge_id}/payments", {"method": "sbp"}, key=charge_id.replace("_", "-"))
+
+
+class FullSpool(io.BytesIO):
+    """A temporary file on a disk without room."""
+
+    def __init__(self, max_size: int) -> None:
+        super().__init__()
+        self._max_size = max_size
+
+    def write(self, data: Any) -> int:  # Any: whatever has bytes
+        if self.tell() + len(data) > self._max_size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)
+
+
+@pytest.mark.parametrize("where", ["asgi", "uploads"])
+def test_66_no_room_for_an_upload(world: World, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """An upload for which the disk has no room is 503, whoever finds it; with room it is taken."""
+    person = sample_world(world)
+    form = (
+        b"--b\r\nContent-Disposition: form-data; name=file; filename=a\r\n\r\n"
+        + bytes(3 * 1024 * 1024)
+        + b"\r\n--b--\r\n"
+    )
+    headers = {
+        "authorization": f"Bearer {token_for(world, person)}",
+        "content-type": "multipart/form-data; boundary=b",
+        "idempotency-key": "k",
+    }
+    with serve(world) as url:
+        with monkeypatch.context() as patch:
+            patch.setattr(f"reference_server.{where}.SpooledTemporaryFile", FullSpool)
+            refused = httpx.post(f"{url}/large-samples", content=form, headers=headers, trust_env=False)
+        taken = httpx.post(f"{url}/large-samples", content=form, headers=headers, trust_env=False)
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "service.unavailable")
+    assert refused.headers["retry-after"] == "1"
+    assert taken.status_code == 200
 
 
 def test_66_reads_go_on_though_the_clock_cannot_act(

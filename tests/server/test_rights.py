@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
 import pytest
 
 from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, ClientCredentials
@@ -11,7 +14,7 @@ from cabinet_sdk.errors import PermissionMissing, RateLimited, SignInRefused, To
 from cabinet_sdk.transports import InProcessTransport
 from cabinet_sdk.types import Money
 from reference_server import Profile, RateLimit, World
-from reference_server.testing import BASE_URL, connect, credentials
+from reference_server.testing import BASE_URL, connect, credentials, serve
 from tests.conftest import Connect
 from tests.server.raw import Raw, document, token_for
 
@@ -130,6 +133,49 @@ def test_limits_are_exact_and_per_client() -> None:
     assert Raw(world, other).send("GET", "/charges").status == 200
     world.clock.sleep(10)
     assert raw.send("GET", "/charges").status == 200
+    world.close()
+
+
+def test_92_limits_are_exact_with_fifty_clients_at_once() -> None:
+    """Fifty connections of one tenant share its quota, none more and none less; another's is untouched."""
+    world = World(rate_limit=RateLimit(quota=100, window=60))
+    busy, calm = world.profiles.add("А"), world.profiles.add("Б")
+    tokens = {profile.id: token_for(world, profile) for profile in (busy, calm)}
+
+    def ask(url: str, profile: Profile, times: int) -> list[httpx.Response]:
+        headers = {"authorization": f"Bearer {tokens[profile.id]}"}
+        with httpx.Client(trust_env=False, headers=headers) as client:
+            return [client.get(f"{url}/charges") for _ in range(times)]
+
+    with serve(world) as url, ThreadPoolExecutor(60) as threads:
+        many = [threads.submit(ask, url, busy, 4) for _ in range(50)]
+        few = [threads.submit(ask, url, calm, 5) for _ in range(10)]
+        answers = [answer for each in many for answer in each.result()]
+        others = [answer for each in few for answer in each.result()]
+
+    good = [answer.headers["ratelimit"] for answer in answers if answer.status_code == 200]
+    refused = [answer.headers for answer in answers if answer.status_code == 429]
+    assert sorted(good) == sorted(f'"default";r={left};t=60' for left in range(100))
+    assert {(each["ratelimit"], each["retry-after"]) for each in refused} == {('"default";r=0;t=60', "60")}
+    assert len(refused) == 100
+    assert {each.headers["ratelimit-policy"] for each in (*answers, *others)} == {'"default";q=100;w=60'}
+    assert [answer.status_code for answer in others] == [200] * 50
+    world.close()
+
+
+def test_strangers_are_counted_by_address() -> None:
+    """Attempts without a good token, and wrong secrets, are limited too; who has a token is not held up by them."""
+    world = World(rate_limit=RateLimit(quota=5, window=60))
+    person = world.profiles.add("А")
+    raw = Raw(world, person)
+    form = f"grant_type=client_credentials&client_id={person.id}&client_secret=wrong".encode()
+    form_type = {"content-type": "application/x-www-form-urlencoded", "authorization": None}
+    guessed = [raw.send("GET", "/charges", headers={"authorization": "Bearer guess"}).status for _ in range(3)]
+    guessed += [raw.send("POST", "/oauth/token", content=form, headers=form_type).status for _ in range(5)]
+
+    assert guessed == [401] * 5 + [429] * 3
+    assert raw.send("GET", "/charges").status == 200
+    assert len(world.audit.entries()) == 6
     world.close()
 
 

@@ -1,0 +1,131 @@
+"""
+Connections that get on: whoever sends or takes bytes too slowly loses the connection, and holds up nobody else.
+
+uvicorn limits only the pause between two requests. Without more, a client that never ends its head, drips its body or
+does not read its answer would keep a socket for ever, and a few thousand of those all sockets that there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+__all__ = ["BYTES_PER_SECOND", "PATIENCE_SECONDS", "Connection"]
+
+PATIENCE_SECONDS = 15.0
+"""How long a head may take to come whole, how long a body may lag behind, how long an answer may lie untaken."""
+
+BYTES_PER_SECOND = 500
+"""How fast a body must come, and an answer be taken, on the average."""
+
+
+@final
+class Connection(HttpToolsProtocol):
+    """A connection with one clock: for the request while it comes, for the answer while it lies in our buffer."""
+
+    _due: float | None = None
+    """Until when the request must be whole; None while none is on its way."""
+    _request_clock: asyncio.TimerHandle | None = None
+    _answer_clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._due = self.loop.time() + PATIENCE_SECONDS
+        self._watch_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a body gains time with each byte."""
+        if self._due is not None:
+            self._due += len(data) / BYTES_PER_SECOND
+        super().data_received(data)
+        self._watch_request()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._due = self.loop.time() + PATIENCE_SECONDS
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Have the head: the body has a time of its own."""
+        self._due = self.loop.time() + PATIENCE_SECONDS
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Have the whole request."""
+        self._due = None
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Have answered; the answer may not be taken yet."""
+        super().on_response_complete()
+        self._watch_answer()
+
+    def pause_writing(self) -> None:
+        """Have more of an answer than is being taken."""
+        super().pause_writing()
+        self._watch_answer()
+
+    def resume_writing(self) -> None:
+        """Have room again: the answer is being taken."""
+        super().resume_writing()
+        self._forget_answer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clocks."""
+        self._due = None
+        self._forget_request()
+        self._forget_answer()
+        super().connection_lost(exc)
+
+    def _watch_request(self) -> None:
+        if self._due is None:
+            self._forget_request()
+            if self._is_idle():
+                # The rest of a body whose request was refused has come: uvicorn has stopped its clock for it.
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+        elif self._request_clock is None:
+            self._request_clock = self.loop.call_at(self._due, self._end_slow_request)
+
+    def _is_idle(self) -> bool:
+        # A request was whole, so that there is an answer to look at.
+        unwatched = self.timeout_keep_alive_task is None and not self.transport.is_closing()
+        return unwatched and self.cycle.response_complete
+
+    def _forget_request(self) -> None:
+        if self._request_clock is not None:
+            self._request_clock.cancel()
+            self._request_clock = None
+
+    def _end_slow_request(self) -> None:
+        self._request_clock = None
+        now = self.loop.time()
+        if self.flow.read_paused:
+            # It is us who are slow: what came is not read yet.
+            self._due = now + PATIENCE_SECONDS
+        if self._due is not None and self._due <= now:
+            self.transport.abort()
+        else:
+            self._watch_request()
+
+    def _watch_answer(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left and self._answer_clock is None:
+            self._answer_clock = self.loop.call_later(PATIENCE_SECONDS, self._end_slow_answer, left)
+
+    def _forget_answer(self) -> None:
+        if self._answer_clock is not None:
+            self._answer_clock.cancel()
+            self._answer_clock = None
+
+    def _end_slow_answer(self, left: int) -> None:
+        self._answer_clock = None
+        still = self.transport.get_write_buffer_size()
+        if still > left - PATIENCE_SECONDS * BYTES_PER_SECOND and still:
+            self.transport.abort()
+        else:
+            self._watch_answer()

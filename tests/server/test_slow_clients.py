@@ -1,0 +1,249 @@
+"""Clients that are slow, vanish or send too much lose their connection and change nothing (experiments 81, 82, 86)."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from cabinet_sdk import Cabinet
+from cabinet_sdk.charges import Charge
+from cabinet_sdk.types import Money
+from reference_server import Profile, World
+from reference_server.testing import credentials, serve
+from tests.core.sample_area import MAX_BYTES, UPLOADED, add_file, sample_world
+from tests.server.raw import token_for
+
+PATIENCE = 0.3
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the server wait for nobody, so that no test has to."""
+    monkeypatch.setattr("reference_server.connections.PATIENCE_SECONDS", PATIENCE)
+
+
+@pytest.fixture
+def charge(world: World, person: Profile) -> Charge:
+    """A charge that somebody would pay."""
+    return world.charges.add(person, Money("1.00"))
+
+
+@pytest.fixture
+def url(world: World) -> Iterator[str]:
+    """The base URL of the world on a socket."""
+    with serve(world) as base:
+        yield base
+
+
+@contextmanager
+def connection_to(url: str, *, window: int | None = None) -> Generator[socket.socket]:
+    """Connect; with a window, take no more than that before reading."""
+    parts = urlsplit(url)
+    with closing(socket.socket()) as connection:
+        if window is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        connection.settimeout(20)
+        connection.connect((parts.hostname, parts.port))
+        yield connection
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """Return what comes until the other side ends it; it may end it hard."""
+    received = bytearray()
+    with suppress(ConnectionResetError):
+        while piece := connection.recv(65536):
+            received += piece
+    return bytes(received)
+
+
+def head(method: str, path: str, token: str, *fields: str) -> bytes:
+    """Return the head of a request."""
+    lines = [f"{method} /v1{path} HTTP/1.1", "Host: x", f"Authorization: Bearer {token}", *fields]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+PAYMENT = ("Content-Type: application/json", "Idempotency-Key: k", "Content-Length: 100")
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /v1/charges HTTP/1.1\r\nHost: x\r\nX-A: ", b"GET / HTTP/1.1\r\nHost: x\r\n"]
+)
+def test_81_a_head_that_never_ends(url: str, sent: bytes) -> None:
+    """A connection that sends nothing, or a head without an end, is ended without an answer."""
+    with connection_to(url) as connection:
+        connection.sendall(sent)
+
+        assert rest_of(connection) == b""
+
+
+def test_81_a_head_that_drips(url: str) -> None:
+    """Each further line of a head buys no more time than it took to send."""
+    stop = threading.Event()
+    with connection_to(url) as connection:
+        connection.sendall(b"GET /v1/charges HTTP/1.1\r\nHost: x\r\n")
+
+        def drip() -> None:
+            with suppress(OSError):
+                while not stop.wait(PATIENCE / 4):
+                    connection.sendall(b"X-A: b\r\n")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        received = rest_of(connection)
+        stop.set()
+        dripping.join()
+
+    assert received == b""
+
+
+def test_81_a_body_that_drips(url: str, world: World, person: Profile, charge: Charge) -> None:
+    """A body that lags is cut off and nothing comes of it; a request beside it is answered."""
+    with connection_to(url) as connection:
+        connection.sendall(head("POST", f"/charges/{charge.id}/payments", token_for(world, person), *PAYMENT))
+        connection.sendall(b'{"method": ')
+        with Cabinet(url, credentials(world, person)) as cabinet:
+            assert cabinet.charges.get(charge.id).pending == Money.ZERO
+        received = rest_of(connection)
+
+    assert received == b""
+    assert [each.status for each in world.requests if each.operation == "charges.pay"] == [None]
+
+
+def test_81_an_answer_that_nobody_takes(world: World, tmp_path: Path) -> None:
+    """Who asks for a large file and does not read it loses the connection; the file is let go of."""
+    person = sample_world(world)
+    large = tmp_path / "large.bin"
+    large.write_bytes(bytes(8 * 1024 * 1024))
+    sample_id = add_file(large)
+    with serve(world) as url, connection_to(url, window=4096) as connection:
+        connection.sendall(head("GET", f"/samples/{sample_id}/content", token_for(world, person)))
+        connection.recv(1)
+        threading.Event().wait(PATIENCE * 8)
+        received = rest_of(connection)
+
+    assert len(received) < 8 * 1024 * 1024
+
+
+def test_a_client_that_is_fast_enough_keeps_its_connection(url: str, world: World, person: Profile) -> None:
+    """Many requests on one connection, each within its time, are answered however long they take together."""
+    request = head("GET", "/charges", token_for(world, person))
+    with connection_to(url) as connection:
+        for _ in range(10):
+            connection.sendall(request[:20])
+            threading.Event().wait(PATIENCE / 6)
+            connection.sendall(request[20:])
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_86_a_client_that_vanishes_with_its_body(url: str, world: World, person: Profile, charge: Charge) -> None:
+    """Whose connection ends before the body is whole has paid nothing, and the key is free for the next attempt."""
+    path = f"/charges/{charge.id}/payments"
+    with connection_to(url) as connection:
+        connection.sendall(head("POST", path, token_for(world, person), *PAYMENT) + b'{"method": "sbp"}')
+    with Cabinet(url, credentials(world, person)) as cabinet:
+        payment = cabinet.with_options(idempotency_key="k").charges.pay(charge.id, method="sbp")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+        assert payment.amount == Money("1.00")
+        assert len(list(cabinet.charges.payments())) == 1
+
+
+@pytest.mark.parametrize(
+    "fields,expected",
+    [
+        (["Content-Length: 1000000000"], "401 sign_in.required"),
+        (["Authorization: Bearer nonsense", "Transfer-Encoding: chunked"], "401 sign_in.token_invalid"),
+        (["Authorization: Bearer {narrow}", "Content-Length: 1000000000"], "403 permission.missing"),
+        (["Authorization: Bearer {token}", "Content-Length: 1000000000"], "415 request.unsupported_media_type"),
+        (
+            ["Authorization: Bearer {token}", "Content-Type: application/json", "Content-Length: 1000000000"],
+            "413 request.too_large",
+        ),
+    ],
+)
+def test_82_the_head_alone_is_judged_first(
+    url: str, world: World, person: Profile, fields: list[str], expected: str
+) -> None:
+    """What the head already forbids is refused before a byte of the body is asked for, and the connection ends."""
+    tokens = {"token": token_for(world, person), "narrow": token_for(world, person, "charges.read")}
+    lines = ["POST /v1/payments HTTP/1.1", "Host: x", "Expect: 100-continue", *fields]
+    with connection_to(url) as connection:
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n").format(**tokens).encode())
+        answer = connection.recv(65536)
+
+    status, code = expected.encode().split()
+    assert answer.startswith(b"HTTP/1.1 " + status)
+    assert code in answer
+    assert b"connection: close" in answer
+
+
+def test_82_a_good_head_is_asked_for_its_body(url: str, world: World, person: Profile, charge: Charge) -> None:
+    """Who asks first is told to go on, and then answered."""
+    body = b'{"method": "sbp"}'
+    fields = ("Content-Type: application/json", "Idempotency-Key: k", f"Content-Length: {len(body)}")
+    with connection_to(url) as connection:
+        request = head(
+            "POST", f"/charges/{charge.id}/payments", token_for(world, person), "Expect: 100-continue", *fields
+        )
+        connection.sendall(request)
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 201")
+
+
+def test_a_refused_request_with_a_small_body_keeps_its_connection(url: str) -> None:
+    """A refusal is no reason to connect anew: what is left of a small body is passed over."""
+    with connection_to(url) as connection:
+        for _ in range(3):
+            connection.sendall(b"POST /v1/payments HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 401")
+            connection.sendall(b"0123456789")
+
+
+def test_82_an_upload_that_lies_about_its_length(world: World, tmp_path: Path) -> None:
+    """A chunked upload is refused once it is longer than the operation takes, long before its end."""
+    person = sample_world(world)
+    before = len(UPLOADED)
+    with serve(world) as url, connection_to(url) as connection:
+        fields = ("Content-Type: multipart/form-data; boundary=b", "Transfer-Encoding: chunked", "Idempotency-Key: k")
+        connection.sendall(head("POST", "/samples", token_for(world, person), *fields))
+        block = b"100000\r\n" + bytes(0x100000) + b"\r\n"
+        with suppress(OSError):
+            for _ in range(MAX_BYTES // 0x100000 + 20):
+                connection.sendall(block)
+        answer = connection.recv(65536)
+
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert len(UPLOADED) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_token_goes_while_the_body_comes(url: str, world: World, person: Profile, charge: Charge) -> None:
+    """Who loses the token between head and body is refused after all."""
+    path = f"/charges/{charge.id}/payments"
+    body = b'{"method": "sbp"}'
+    fields = ("Content-Type: application/json", "Idempotency-Key: k", f"Content-Length: {len(body)}")
+    with connection_to(url) as connection:
+        connection.sendall(head("POST", path, token_for(world, person), "Expect: 100-continue", *fields))
+        assert b"100 Continue" in connection.recv(65536)
+        world.clock.sleep(3601)
+        connection.sendall(body)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401")
+
+
+def test_81_the_journal_and_the_lock_are_free_of_the_slow(url: str, world: World, person: Profile) -> None:
+    """A hundred connections that never end their heads hold up nobody."""
+    with Cabinet(url, credentials(world, person)) as cabinet:
+        slow = [socket.create_connection((urlsplit(url).hostname, urlsplit(url).port)) for _ in range(100)]
+        for connection in slow:
+            connection.sendall(b"GET /v1/charges HTTP/1.1\r\nX-A: ")
+        assert list(cabinet.charges.list()) == []
+        for connection in slow:
+            with closing(connection):
+                connection.settimeout(20)
+                assert rest_of(connection) == b""
