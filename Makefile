@@ -53,6 +53,8 @@ fix: .venv/dev ## Format, and mend what the linter can mend.
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/pip
 	$(PIP) pip
 	$(PIP) --editable '.[server]' --group dev
+	@# sniffpy, which httplint needs, installs its own tests under a name that hides ours.
+	@rm -rf .venv/lib/python3*/site-packages/tests
 	@touch .venv/server $@
 
 .venv/bin/pip:

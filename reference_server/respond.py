@@ -240,14 +240,18 @@ def _steps(world: World, request: Request, sender: str | None) -> _Steps:
         )
         world.log(logged)
         logger.info("%s %s -> %s %s, request id %s", logged.method, logged.url, status, seen.problem or "", request_id)
-    common = (
+    common = [
         ("x-request-id", request_id),
         ("cache-control", "no-store"),
         ("x-content-type-options", "nosniff"),
-    )
+    ]
+    if request.method == "HEAD" and response.status != 304:
+        # What a GET would have brought (RFC 9110 8.6).
+        common.append(("content-length", str(len(response.content))))
+        response = attrs.evolve(response, content=b"")
     names = set(response.headers)
     headers = Headers((*response.headers.pairs(), *(pair for pair in common if pair[0] not in names)))
-    return attrs.evolve(response, headers=headers, content=b"" if request.method == "HEAD" else response.content)
+    return attrs.evolve(response, headers=headers)
 
 
 def _guarded(world: World, request: Request, seen: _Seen) -> _Steps:

@@ -43,7 +43,7 @@ def pages(world: World, *, sandbox: bool) -> Starlette:
         return JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
 
     def openapi(_: Request) -> Response:
-        return JSONResponse(document(CONTRACT))
+        return JSONResponse(document(CONTRACT), headers={"cache-control": "no-store"})
 
     def missing(request: Request, error: Exception) -> Response:
         refusal = error if isinstance(error, HTTPException) else HTTPException(404)
@@ -51,7 +51,8 @@ def pages(world: World, *, sandbox: bool) -> Starlette:
             request,
             "missing.html",
             status=refusal.status_code,
-            method=request.method,
+            # The page that GET would bring, also to HEAD.
+            method="GET" if request.method == "HEAD" else request.method,
             path=request.url.path,
             detail=None if refusal.detail in _PLAIN else refusal.detail,
             near=nearest(ADDRESSES, request.method, request.url.path),

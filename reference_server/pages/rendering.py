@@ -77,7 +77,7 @@ def _style() -> str:
 
 def style(_: Request) -> Response:
     """Answer with the one style sheet."""
-    return Response(_style(), media_type="text/css", headers=SAFE | {"cache-control": "no-cache"})
+    return Response(_style(), media_type="text/css", headers=SAFE | {"cache-control": "no-store"})
 
 
 @final

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import respx
 
-from cabinet_sdk import AsyncCabinet, Cabinet
+from cabinet_sdk import AsyncCabinet, Cabinet, __version__
 from cabinet_sdk.charges import ChargeId, NothingDue, PaymentMethod
 from cabinet_sdk.errors import ConnectionFailed, TimedOut, UsageError
 from tests.core.conftest import Dial, Play
@@ -87,13 +87,14 @@ async def test_a_users_respx_mock_intercepts_both_transports(respx_mock: respx.M
     )
     client = dial(BASE_URL, attempts=2)
 
-    answer = await client.answer(READ, payee_inn="7707083893")
+    answer = await client.with_options(headers={"User-Agent": "mine/1"}).answer(READ, payee_inn="7707083893")
 
     assert (answer.value.name, answer.request_id, answer.attempts) == ("mocked", "r-1", 2)
     calls: Any = route.calls  # Any: respx leaves it untyped
     requests: list[httpx.Request] = [call.request for call in calls]
     assert [request.headers["authorization"] for request in requests] == ["Bearer token-of-tests"] * 2
     assert requests[0].url.params["payee_inn"] == "7707083893"
+    assert requests[0].headers.get_list("user-agent") == ["mine/1"]
 
 
 @respx.mock(base_url=BASE_URL)
@@ -105,6 +106,8 @@ async def test_a_respx_mock_refuses_and_breaks(respx_mock: respx.MockRouter, dia
     )
     with pytest.raises(NothingDue):
         await client.charges.pay(ChargeId("chg_1"), method=PaymentMethod.SBP)
+    calls: Any = respx_mock.calls  # Any: respx leaves it untyped
+    assert calls.last.request.headers["user-agent"] == f"cabinet-sdk/{__version__}"
 
     route = respx_mock.get("/things")
     for error, kind in ((httpx.ConnectError("no"), ConnectionFailed), (httpx.ReadTimeout("slow"), TimedOut)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cabinet_sdk.charges import Charge
+from cabinet_sdk.contract import CONTRACT, Row
 from cabinet_sdk.types import Money
 from reference_server import Profile, World
 from tests.server.raw import Raw, document
@@ -185,6 +187,19 @@ def test_unknown_addresses_and_methods(raw: Raw, method: str, path: str, status:
     assert (response.headers.get("allow") is not None) == (status == 405)
 
 
+@pytest.mark.feature("EX-01")
+@pytest.mark.parametrize("row", list(CONTRACT), ids=lambda row: row.id)
+def test_no_row_takes_an_unknown_parameter(raw: Raw, row: Row) -> None:
+    """The policy: a parameter that nobody declared is refused and named, whatever the row, before anything is done."""
+    path = re.sub(r"\{\w+\}", "id_1", row.path)
+    body = None if row.method in {"GET", "DELETE"} else {"method": "sbp"}
+
+    response = raw.send(row.method, f"{path}?colour=red", body, key="k" if body else None)
+
+    assert response.status == 400
+    assert "colour" in {error["field"] for error in document(response)["errors"]}
+
+
 def test_head_is_get_without_a_body(raw: Raw, world: World, person: Profile) -> None:
     """HEAD answers with the headers of GET and no body."""
     world.charges.add(person, Money("1.00"))
@@ -192,7 +207,8 @@ def test_head_is_get_without_a_body(raw: Raw, world: World, person: Profile) -> 
 
     assert head.content == b""
     assert head.status == got.status
-    assert dict(head.headers).keys() == dict(got.headers).keys()
+    assert head.headers["content-length"] == str(len(got.content))
+    assert {*head.headers} - {"content-length"} == {*got.headers}
 
 
 def test_the_request_id_is_echoed_and_never_trusted(raw: Raw) -> None:

@@ -21,7 +21,7 @@ from cabinet_sdk.transports import ByteStream, InProcessTransport, Request, Resp
 from reference_server import World
 from reference_server.testing import BASE_URL, credentials
 
-__all__ = ["FOLDER", "HOW", "Sample", "path_of", "read", "record", "shown", "write_all"]
+__all__ = ["FOLDER", "HOW", "Sample", "Story", "path_of", "read", "record", "shown", "story_of", "write_all"]
 
 FOLDER = Path(__file__).parent
 HOW = "write it with: .venv/bin/python -m tests.wire.record"
@@ -51,9 +51,14 @@ class _Recorder:
         return response
 
 
+def story_of(area: str) -> Story:
+    """Return an area's story."""
+    story: Story = importlib.import_module(f"tests.wire.{area}.story").story
+    return story
+
+
 def record(area: str) -> dict[str, Sample]:
     """Tell an area's story in a world of its own and return what travelled, by the row's id."""
-    story: Story = importlib.import_module(f"tests.wire.{area}.story").story
     world = World()
     person = world.profiles.add("Иванова Мария Петровна")
     recorder = _Recorder(world)
@@ -61,7 +66,7 @@ def record(area: str) -> dict[str, Sample]:
     samples: dict[str, Sample] = {}
     new_id: Callable[[], str] = lambda: f"00000000-0000-4000-8000-{next(numbers):012}"  # noqa: E731
     with Cabinet(BASE_URL, credentials(world, person), transport=recorder, new_id=new_id) as cabinet:
-        for row in story(world, cabinet):
+        for row in story_of(area)(world, cabinet):
             if recorder.last is not None:
                 samples[row.id] = _sample(*recorder.last)
     world.close()

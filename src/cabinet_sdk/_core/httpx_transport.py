@@ -23,6 +23,7 @@ import attrs
 import httpcore
 import httpx
 
+from cabinet_sdk import __version__
 from cabinet_sdk._core.tls import Proxy, Tls
 from cabinet_sdk._core.wire import Body, Headers, Request, Response, Timeout
 from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, TimedOut, UnreadableAnswer, UsageError
@@ -31,6 +32,7 @@ __all__ = ["AsyncHttpxTransport", "HttpxTransport"]
 
 PoolT = TypeVar("PoolT", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
+_USER_AGENT = f"cabinet-sdk/{__version__}"
 # httpx sends large bodies in quadratic time unless they come in slices.
 _SLICE = 256 * 1024
 _PIECE = 64 * 1024
@@ -272,6 +274,8 @@ def _foreign(request: Request, *, asynchronous: bool) -> httpx.Request:
     content: bytes | Iterator[bytes] | AsyncIterator[bytes]
     # Codings are not undone here, so none may be chosen.
     headers = [*request.headers.pairs(), ("accept-encoding", "identity")]
+    if request.headers.get("user-agent") is None:
+        headers.append(("user-agent", _USER_AGENT))
     if not isinstance(request.content, bytes):
         content = _pieces_in_thread(request.content) if asynchronous else iter(request.content)
         if request.content.length is not None:
