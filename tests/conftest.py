@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 
@@ -19,6 +20,7 @@ from cabinet_sdk.transports import (
     Transport,
 )
 from reference_server import Profile, World
+from reference_server.clock import Clock
 from reference_server.testing import BASE_URL, credentials, serve
 from tests.faces import with_async_face
 
@@ -97,37 +99,38 @@ async def connect(mode: str, world: World) -> AsyncIterator[Connect]:
 def _transport(mode: str, world: World) -> Transport:
     if mode == "sync":
         return InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
-    return OnTheWorldsClock(HttpxTransport(), world)
+    return OnClock(HttpxTransport(), world.clock)
 
 
 def _async_transport(mode: str, world: World) -> AsyncTransport:
     if mode == "async":
         return AsyncInProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
-    return AsyncOnTheWorldsClock(AsyncHttpxTransport(), world)
+    return AsyncOnClock(AsyncHttpxTransport(), world.clock)
 
 
-class OnTheWorldsClock:
-    """Only the wire is real: requests go through a socket, time is the world's."""
+class OnClock:
+    """Only the wire is real: requests go where they did, time is that of a clock which somebody else moves."""
 
-    def __init__(self, inner: Transport, world: World) -> None:
+    def __init__(self, inner: Transport, clock: Clock) -> None:
         self.send = inner.send
         self.close = inner.close
-        self.sleep = world.clock.sleep
-        self.now = world.clock.monotonic
+        self.sleep = clock.sleep
+        self.now = clock.monotonic
 
 
-class AsyncOnTheWorldsClock:
-    """The same for `AsyncCabinet`."""
+class AsyncOnClock:
+    """The same for `AsyncCabinet`; a pause lets other tasks run."""
 
-    def __init__(self, inner: AsyncTransport, world: World) -> None:
+    def __init__(self, inner: AsyncTransport, clock: Clock) -> None:
         self.send = inner.send
         self.aclose = inner.aclose
-        self.now = world.clock.monotonic
-        self._clock = world.clock
+        self.now = clock.monotonic
+        self._clock = clock
 
     async def sleep(self, seconds: float) -> None:
-        """Move the world's clock instead of waiting."""
+        """Move the clock instead of waiting."""
         self._clock.sleep(seconds)
+        await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from cabinet_sdk.types import Money
 from reference_server import Profile, RateLimit, World
 from reference_server.limits import MAX_BODY, RateLimiter
 from reference_server.testing import credentials, serve
-from tests.conftest import OnTheWorldsClock
+from tests.conftest import OnClock
 from tests.core.sample_area import add_file, sample_world
 from tests.server.raw import token_for
 from tests.wire.record import story_of
@@ -34,7 +34,7 @@ class Wire:
     """A transport over HTTP that remembers every exchange."""
 
     def __init__(self, world: World) -> None:
-        self._inner = OnTheWorldsClock(HttpxTransport(environment=False), world)
+        self._inner = OnClock(HttpxTransport(environment=False), world.clock)
         self.sleep, self.now, self.close = self._inner.sleep, self._inner.now, self._inner.close
         self.seen: list[tuple[Request, Response]] = []
 

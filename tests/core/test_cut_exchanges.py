@@ -170,7 +170,7 @@ async def test_no_coding_is_asked_for(dial: Dial) -> None:
     assert "accept-encoding: identity" in [line.lower() for line in lines]
     assert names == {
         *("host", "accept", "accept-encoding", "authorization", "content-length", "content-type"),
-        *("idempotency-key", "x-request-id"),
+        *("idempotency-key", "user-agent", "x-request-id"),
     }
 
 

@@ -113,6 +113,19 @@ async def test_reconciling_may_fail_and_be_repeated(play: Play) -> None:
     assert (await reconciled(caught.value)).name == "a thing"
 
 
+@pytest.mark.parametrize("then", NOT_SETTLING.values(), ids=NOT_SETTLING.keys())
+async def test_reconciling_never_says_that_nothing_was_done(play: Play, then: Step) -> None:
+    """What does not settle it leaves it unknown in `reconcile` too: 503 speaks of this attempt, not of the first."""
+    script = Script(TimedOut("silence"), then)
+    with pytest.raises(OutcomeUnknown) as caught:
+        await play(script, retry=RetryPolicy(attempts=1)).answer(CHANGE)
+
+    with pytest.raises(OutcomeUnknown) as again:
+        await reconciled(caught.value)
+
+    assert again.value.operation_id == caught.value.operation_id
+
+
 def test_reconciling_blocks_in_the_sync_client() -> None:
     """What `reconcile` of a blocking call returns is the result itself."""
     script = Script(*[TimedOut("silence")] * 4, thing())

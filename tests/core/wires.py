@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import attrs
 
 from cabinet_sdk import RetryPolicy
-from cabinet_sdk.errors import ConnectionLost
-from cabinet_sdk.transports import AsyncByteStream, AsyncTransport, ByteStream, Headers, Request, Response, Transport
+from cabinet_sdk.transports import AsyncTransport, Headers, Request, Response, Transport
 from reference_server import Profile
 from tests.conftest import Connect
 from tests.core.sample_area import AsyncSamples, samples_of
+from tests.faults.network import Cut
 
 Change = Callable[[Request, Response], Response]
 
@@ -36,7 +35,7 @@ class Wire:
         if self.change is not None:
             response = self.change(request, response)
         if response.stream is not None and self.cuts:
-            cut = _Cut(response.stream, self.cuts.pop(0))
+            cut = Cut(response.stream, self.cuts.pop(0))
             return attrs.evolve(response, stream=cut)
         return response
 
@@ -65,37 +64,6 @@ class _AsyncBetween:
 
     async def send(self, request: Request) -> Response:
         return self._wire.answer(request, await self._inner.send(request))
-
-
-class _Cut:
-    """A body that breaks off after so many bytes."""
-
-    def __init__(self, inner: ByteStream | AsyncByteStream, after: int) -> None:
-        self._inner = inner
-        self._left = after
-
-    def _cut(self, chunk: bytes) -> bytes:
-        kept = chunk[: self._left]
-        self._left -= len(kept)
-        return kept
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in cast("ByteStream", self._inner):
-            yield self._cut(chunk)
-            if self._left == 0:
-                raise ConnectionLost("cut")
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in cast("AsyncByteStream", self._inner):
-            yield self._cut(chunk)
-            if self._left == 0:
-                raise ConnectionLost("cut")
-
-    def close(self) -> None:
-        cast("ByteStream", self._inner).close()
-
-    async def aclose(self) -> None:
-        await cast("AsyncByteStream", self._inner).aclose()
 
 
 class Rangeless(_Between):

@@ -67,9 +67,9 @@ class Answer(Generic[T]):
         return f"<Answer {self.status} after {self.attempts} attempt(s), request id {self.request_id}>"
 
 
-def call(context: Context, row: Operation[..., Any, T], value: object) -> Flow[T]:
-    """Make one call and return its result."""
-    return (yield from answer(context, row, value)).value
+def call(context: Context, row: Operation[..., Any, T], value: object, *, unknown: bool = False) -> Flow[T]:
+    """Make one call and return its result; `unknown` says that an earlier one under the same key may have happened."""
+    return (yield from answer(context, row, value, unknown=unknown)).value
 
 
 def answer(
@@ -77,9 +77,11 @@ def answer(
     row: Operation[..., Any, T],
     value: object,
     parameters: tuple[tuple[str, str], ...] = (),
+    *,
+    unknown: bool = False,
 ) -> Flow[Answer[T]]:
     """Make one call and return its answer; `parameters` are added to the query by the row's kind."""
-    conversation = Conversation(context, row)
+    conversation = Conversation(context, row, unknown=unknown)
     request = conversation.request(value, parameters)
     if isinstance(request.content, MultipartBody) and request.content.repeatable:
         request = yield from _with_digest(request, request.content)
@@ -133,14 +135,21 @@ def _refuses(status: int) -> bool:
 class Conversation:
     """One call's attempts: their shared ids, their deadline, and what is known of the outcome so far."""
 
-    def __init__(self, context: Context, row: Operation[..., Any, Any], request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        row: Operation[..., Any, Any],
+        request_id: str | None = None,
+        *,
+        unknown: bool = False,
+    ) -> None:
         self._context = context
         self._row = row
         self.request_id = context.new_id() if request_id is None else request_id
         self.key: str | None = None
         self.attempts = 0
         self._value: object = None
-        self._unknown = False
+        self._unknown = unknown
         options = context.options
         self._ends_at = None if options.deadline is None else context.transport.now() + options.deadline
 
@@ -325,7 +334,7 @@ class Conversation:
     def _again(self) -> Any:  # Any: the operation's result, or an awaitable of it
         options = attrs.evolve(self._context.options, key=OneKey(self.key or ""))
         context = attrs.evolve(self._context, options=options)
-        return context.perform(call(context, self._row, self._value))
+        return context.perform(call(context, self._row, self._value, unknown=True))
 
     def _remaining(self) -> float | None:
         return None if self._ends_at is None else self._ends_at - self._context.transport.now()
