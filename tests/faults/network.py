@@ -93,7 +93,7 @@ class Network:
 
     def _befall(self, request: Request, mishap: Mishap) -> Flow[Response]:
         if mishap in _UNSEEN:
-            return self._stop(mishap)
+            return self._stop(request, mishap)
         if mishap is Mishap.REQUEST_LATE:
             yield from self._take_long(request)
         if mishap is Mishap.TWICE and isinstance(request.content, bytes):
@@ -102,7 +102,7 @@ class Network:
         if mishap in {Mishap.ANSWER_LOST, Mishap.LOST_GATEWAY}:
             if response.stream is not None:
                 yield from close(response.stream)
-            return self._stop(mishap)
+            return self._stop(request, mishap)
         if mishap is Mishap.ANSWER_LATE:
             yield from self._take_long(request)
         if mishap is Mishap.DRIPS:
@@ -112,7 +112,7 @@ class Network:
             self._ghosts.append(attrs.evolve(request, stream=False))
         return self._cut(response) if mishap is Mishap.BODY_CUT else response
 
-    def _stop(self, mishap: Mishap) -> Response:
+    def _stop(self, request: Request, mishap: Mishap) -> Response:
         """Answer in the service's place, or break the connection."""
         if mishap is Mishap.REFUSED:
             raise ConnectionFailed("Nobody listens.")
@@ -120,7 +120,10 @@ class Network:
             raise ConnectionLost("The connection broke.")
         page = Headers((("content-type", "text/html"),))
         if mishap is Mishap.PORTAL:
-            return Response(status=200, headers=page, content=b"<html><h1>Sign in to the network</h1></html>")
+            content = b"<html><h1>Sign in to the network</h1></html>"
+            if request.stream:
+                return Response(status=200, headers=page, stream=_Held(content))
+            return Response(status=200, headers=page, content=content)
         if mishap is Mishap.TOO_MANY:
             wait = self._random.choice(("0", "2", "3600", "soon"))
             return Response(status=429, headers=Headers((*page.pairs(), ("retry-after", wait))))
@@ -174,6 +177,26 @@ class _AsyncBetween:
 
     async def send(self, request: Request) -> Response:
         return await perform_async(self._network.carry(request), self._inner)
+
+
+@final
+class _Held:
+    """A body in memory as a stream of either mode."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    async def aclose(self) -> None:
+        """Nothing is held open."""
 
 
 @final

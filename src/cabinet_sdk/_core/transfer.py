@@ -27,6 +27,11 @@ _STRONG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 _PART = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)", re.ASCII | re.IGNORECASE)
 
 
+def _is_page(headers: Headers) -> bool:
+    """Say whether it is what something between answers: a file of that type says that it is one."""
+    return "text/html" in (headers.get("content-type") or "").lower() and headers.get("content-disposition") is None
+
+
 @final
 class Transfer:
     """
@@ -67,7 +72,11 @@ class Transfer:
 
     def open(self) -> Flow[None]:
         """Ask for the file."""
-        yield from self._begin(())
+        try:
+            yield from self._begin(())
+        except UnreadableAnswer:
+            yield from self.close()
+            raise
 
     def next_chunk(self) -> Flow[bytes | None]:
         """
@@ -168,6 +177,8 @@ class Transfer:
 
     def _join(self, response: Response) -> None:
         """Find out how what comes goes with what there is."""
+        if _is_page(response.headers):
+            self._damaged("a page came in its place; check the base URL and what stands between you and the service")
         same = self._etag is not None and response.headers.get("etag") == self._etag
         part = _PART.fullmatch(response.headers.get("content-range") or "")
         self._to_skip = 0

@@ -138,3 +138,30 @@ async def test_a_damaged_file_is_refused(connect: Connect, person: Profile, tmp_
         with pytest.raises(UnreadableAnswer, match="damaged"):
             await file.read()
     assert contents_of(tmp_path) == {}
+
+
+@pytest.mark.parametrize("cuts", [(), (100_000,)], ids=["at once", "in the midst"])
+async def test_a_page_is_no_file(connect: Connect, person: Profile, tmp_path: Path, cuts: tuple[int, ...]) -> None:
+    """A page that something between answers with 200 is not taken for the file, nor for the rest of it."""
+
+    def change(request: Request, response: Response) -> Response:
+        if cuts and "range" not in request.headers:
+            return response
+        return attrs.evolve(response, headers=Headers((("content-type", "text/html; charset=utf-8"),)))
+
+    samples = through(connect, person, Wire(*cuts, change=change))
+
+    with pytest.raises(UnreadableAnswer, match="a page came in its place") as caught:
+        async with await samples.download(add_file(CONTENT)) as file:
+            await file.save(tmp_path)
+
+    assert caught.value.request_id
+    assert contents_of(tmp_path) == {}
+
+
+async def test_a_page_may_be_the_file(connect: Connect, person: Profile) -> None:
+    """A file of HTML that says that it is one is downloaded like any other."""
+    sample_id = add_file(b"<html></html>", "page.html", "text/html")
+
+    async with await through(connect, person, Wire()).download(sample_id) as file:
+        assert await file.read() == b"<html></html>"
