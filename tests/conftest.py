@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet, Cabinet
+from cabinet_sdk import AsyncCabinet, Cabinet, Journal
 from cabinet_sdk._core.context import AroundAttempt, OnDrift
 from cabinet_sdk._core.retry import RetryPolicy
 from cabinet_sdk.transports import (
@@ -65,6 +65,7 @@ async def connect(mode: str, world: World) -> AsyncIterator[Connect]:
             profile: Profile,
             *,
             retry: RetryPolicy | None = None,
+            journal: Journal | None = None,
             around_attempt: AroundAttempt | None = None,
             on_drift: OnDrift | None = None,
             wrap: Callable[[Transport], Transport] = lambda inner: inner,
@@ -77,6 +78,7 @@ async def connect(mode: str, world: World) -> AsyncIterator[Connect]:
                     who,
                     transport=wrap_async(_async_transport(mode, world)),
                     retry=retry,
+                    journal=journal,
                     around_attempt=around_attempt,
                     on_drift=on_drift,
                 )
@@ -87,6 +89,7 @@ async def connect(mode: str, world: World) -> AsyncIterator[Connect]:
                 who,
                 transport=wrap(_transport(mode, world)),
                 retry=retry,
+                journal=journal,
                 around_attempt=around_attempt,
                 on_drift=on_drift,
             )

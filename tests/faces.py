@@ -7,7 +7,7 @@ and awaiting it gives the result or raises the error.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from inspect import isawaitable
 from typing import Any, Self, TypeVar, cast
 
@@ -70,11 +70,18 @@ def _wrap(function: Callable[..., Any]) -> Callable[..., Any]:
             return _Done(None, error)
         if _is(result, Pages):
             return _FacePages(result)
+        if _is(result, Iterator):
+            return _asynchronous(result)
         if isinstance(result, FileStream):
             return _Done(_FaceFile(result), None)
         return _Face(result) if isinstance(result, Cabinet) else _Done(result, None)
 
     return call
+
+
+async def _asynchronous(items: Iterator[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
 
 
 class _Done:
@@ -87,6 +94,10 @@ class _Done:
             raise self._error
         return self._result
         yield
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for item in await self:
+            yield item
 
     def __getattr__(self, name: str) -> Any:
         # Only reached where a call that does not return an awaitable has failed, such as `with_options`.

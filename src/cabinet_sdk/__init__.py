@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from cabinet_sdk._core.calls import Answer
     from cabinet_sdk._core.context import AroundAttempt, Attempt, Drift, OnDrift
     from cabinet_sdk._core.downloads import AsyncFileStream, FileStream
+    from cabinet_sdk._core.journal import Journal, JournalEntry
     from cabinet_sdk._core.paging import AsyncPages, Page, Pages
+    from cabinet_sdk._core.resuming import Resumed
     from cabinet_sdk._core.retry import RetryPolicy
     from cabinet_sdk._core.signin import BearerToken, ClientCredentials, Credentials
+    from cabinet_sdk._core.sqlite_journal import SqliteJournal
     from cabinet_sdk.client import AsyncCabinet, Cabinet
     from cabinet_sdk.errors import CabinetError
 
@@ -35,10 +38,14 @@ __all__ = [
     "Credentials",
     "Drift",
     "FileStream",
+    "Journal",
+    "JournalEntry",
     "OnDrift",
     "Page",
     "Pages",
+    "Resumed",
     "RetryPolicy",
+    "SqliteJournal",
     "__version__",
 ]
 
@@ -59,10 +66,14 @@ _HOMES = {
     "Credentials": "_core.signin",
     "Drift": "_core.context",
     "FileStream": "_core.downloads",
+    "Journal": "_core.journal",
+    "JournalEntry": "_core.journal",
     "OnDrift": "_core.context",
     "Page": "_core.paging",
     "Pages": "_core.paging",
+    "Resumed": "_core.resuming",
     "RetryPolicy": "_core.retry",
+    "SqliteJournal": "_core.sqlite_journal",
 }
 
 

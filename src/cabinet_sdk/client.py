@@ -7,7 +7,7 @@ import random
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, final
@@ -19,6 +19,7 @@ from cabinet_sdk._core.arguments import make_request
 from cabinet_sdk._core.calls import Answer, answer
 from cabinet_sdk._core.context import AroundAttempt, Context, OnDrift, OneKey, Options
 from cabinet_sdk._core.flow import AsyncLock, Lock, perform, perform_async
+from cabinet_sdk._core.journal import Journal
 from cabinet_sdk._core.operation import Operation
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
 from cabinet_sdk._core.signin import BearerToken, ClientCredentials, Credentials, SignIn
@@ -27,6 +28,7 @@ from cabinet_sdk._core.wire import Timeout
 from cabinet_sdk.errors import UsageError
 
 if TYPE_CHECKING:
+    from cabinet_sdk._core.resuming import Resumed, Resuming
     from cabinet_sdk.charges.client import AsyncCharges, Charges
 
 __all__ = ["AsyncCabinet", "Cabinet"]
@@ -96,6 +98,19 @@ class _Client:
         view._context = attrs.evolve(self._context, options=options)
         return view
 
+    def _resuming(self) -> Resuming:
+        from cabinet_sdk._core.resuming import Resuming  # noqa: PLC0415  # only those need it who have a journal
+
+        if self._context.journal is None:
+            msg = f"a {type(self).__name__} resumes what its journal has; give it one: journal=SqliteJournal(path)"
+            raise UsageError(msg)
+        return Resuming(self._context, self._context.journal, self._row_of)
+
+    def _row_of(self, row_id: str) -> Operation[..., Any, Any] | None:  # Any: a row of whatever types
+        from cabinet_sdk._core.area import row_of  # noqa: PLC0415  # an area brings it; none may be loaded yet
+
+        return row_of(getattr(self, row_id.partition(".")[0], None), row_id)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self._context.base_url}>"
 
@@ -108,6 +123,7 @@ def _context(
     perform_flow: Callable[[Any], Any],  # Any: see Context.perform
     lock: Lock | AsyncLock,
     retry: RetryPolicy | None,
+    journal: Journal | None,
     around_attempt: AroundAttempt | None,
     on_drift: OnDrift | None,
     new_id: Callable[[], str] | None,
@@ -126,6 +142,9 @@ def _context(
         given = type(credentials).__name__
         msg = f"credentials are ClientCredentials(client_id, client_secret) or BearerToken(value), not a {given}"
         raise UsageError(msg)
+    if journal is not None and isinstance(credentials, BearerToken) and credentials.client_id is None:
+        msg = "with a journal a token must say whose it is, so that nobody else resumes: BearerToken(value, client_id)"
+        raise UsageError(msg)
     base_url = base_url.rstrip("/")
     retry = retry or RetryPolicy()
     return Context(
@@ -135,6 +154,7 @@ def _context(
         sign_in=SignIn(credentials, f"{base_url}/oauth/token", lock),
         retry=retry,
         budget=RetryBudget(retry.budget),
+        journal=journal,
         around_attempt=around_attempt,
         on_drift=on_drift,
         new_id=new_id or _new_id,
@@ -160,6 +180,8 @@ class Cabinet(_Client):
         transport: Another one than HTTP over httpx; the client closes it.
         deadline: Seconds for a call with all its attempts and pauses; None is without limit.
         retry: How stubborn; the attempts, delays and statuses stand in the guide to errors and retries.
+        journal: Keeps what is filed, signed or paid until its outcome is known, for `resume`; the client does not
+            close it.
         around_attempt: A hook around each attempt.
         on_drift: A hook that is told what answers hold that this version does not know.
         new_id: Makes request ids and idempotency keys; UUIDs unless a test wants others.
@@ -173,6 +195,7 @@ class Cabinet(_Client):
         transport: Transport | None = None,
         deadline: float | None = 60.0,
         retry: RetryPolicy | None = None,
+        journal: Journal | None = None,
         around_attempt: AroundAttempt | None = None,
         on_drift: OnDrift | None = None,
         new_id: Callable[[], str] | None = None,
@@ -189,6 +212,7 @@ class Cabinet(_Client):
             perform_flow=partial(perform, transport=transport),
             lock=threading.Lock(),
             retry=retry,
+            journal=journal,
             around_attempt=around_attempt,
             on_drift=on_drift,
             new_id=new_id,
@@ -209,6 +233,31 @@ class Cabinet(_Client):
         flow = answer(self._context, row, make_request(row, args, kwargs))
         result: Answer[T] = self._context.perform(flow)
         return result
+
+    def resume(self) -> Generator[Resumed]:
+        """
+        Bring what earlier calls of this client left open in its journal to its outcome, one after the other.
+
+        Call it when the program starts, and again while something stays unknown. Each operation is sent under the id
+        that it had, so it cannot happen twice; what another call or process is at is left to it. Each has the deadline
+        of a call. An operation is forgotten when the next one is asked for: if the program ends before, it is told
+        again.
+
+        Raises:
+            JournalFailed: The journal cannot be read.
+            UsageError: The client has no journal.
+        """
+        return self._resume(self._resuming())
+
+    def _resume(self, resuming: Resuming) -> Generator[Resumed]:
+        try:
+            while True:
+                resumed: Resumed | None = self._context.perform(resuming.next())
+                if resumed is None:
+                    return
+                yield resumed
+        finally:
+            self._context.perform(resuming.end())
 
     def close(self) -> None:
         """Close the transport; views are closed with it."""
@@ -240,6 +289,8 @@ class AsyncCabinet(_Client):
         transport: Another one than HTTP over httpx; the client closes it.
         deadline: Seconds for a call with all its attempts and pauses; None is without limit.
         retry: How stubborn; the attempts, delays and statuses stand in the guide to errors and retries.
+        journal: Keeps what is filed, signed or paid until its outcome is known, for `resume`; the client does not
+            close it.
         around_attempt: A hook around each attempt.
         on_drift: A hook that is told what answers hold that this version does not know.
         new_id: Makes request ids and idempotency keys; UUIDs unless a test wants others.
@@ -253,6 +304,7 @@ class AsyncCabinet(_Client):
         transport: AsyncTransport | None = None,
         deadline: float | None = 60.0,
         retry: RetryPolicy | None = None,
+        journal: Journal | None = None,
         around_attempt: AroundAttempt | None = None,
         on_drift: OnDrift | None = None,
         new_id: Callable[[], str] | None = None,
@@ -269,6 +321,7 @@ class AsyncCabinet(_Client):
             perform_flow=partial(perform_async, transport=transport),
             lock=asyncio.Lock(),
             retry=retry,
+            journal=journal,
             around_attempt=around_attempt,
             on_drift=on_drift,
             new_id=new_id,
@@ -289,6 +342,31 @@ class AsyncCabinet(_Client):
         flow = answer(self._context, row, make_request(row, args, kwargs))
         result: Answer[T] = await self._context.perform(flow)
         return result
+
+    def resume(self) -> AsyncGenerator[Resumed]:
+        """
+        Bring what earlier calls of this client left open in its journal to its outcome, one after the other.
+
+        Call it when the program starts, and again while something stays unknown. Each operation is sent under the id
+        that it had, so it cannot happen twice; what another call or process is at is left to it. Each has the deadline
+        of a call. An operation is forgotten when the next one is asked for: if the program ends before, it is told
+        again.
+
+        Raises:
+            JournalFailed: The journal cannot be read.
+            UsageError: The client has no journal.
+        """
+        return self._resume(self._resuming())
+
+    async def _resume(self, resuming: Resuming) -> AsyncGenerator[Resumed]:
+        try:
+            while True:
+                resumed: Resumed | None = await self._context.perform(resuming.next())
+                if resumed is None:
+                    return
+                yield resumed
+        finally:
+            await self._context.perform(resuming.end())
 
     async def close(self) -> None:
         """Close the transport; views are closed with it."""

@@ -18,6 +18,7 @@ Everything that can go wrong, one class a reason, split by who must act.
     │   ├── ConnectionLost
     │   └── TimedOut
     ├── DeadlineExceeded        the time you allowed ran out
+    ├── JournalFailed           the journal cannot keep the operation; nothing was sent
     └── OutcomeUnknown          a change may or may not have happened: reconcile
 
     UsageError                  a mistake in the program, outside the tree (RuntimeError)
@@ -44,6 +45,7 @@ __all__ = [
     "InternalError",
     "InvalidRequest",
     "InvalidValue",
+    "JournalFailed",
     "KeyMissing",
     "KeyReused",
     "MalformedRequest",
@@ -538,6 +540,13 @@ class DeadlineExceeded(CabinetError, TimeoutError):
     """The deadline of the call ran out; a change was either not sent or known not to have happened."""
 
     remedy = "Allow more time with with_options(deadline=…), or try again later."
+
+
+@final
+class JournalFailed(CabinetError):
+    """The client's journal cannot be read or written: a full disk, a missing right, a newer file. Nothing was sent."""
+
+    remedy = "Make room for the journal, or see to the rights and the place of its file, and call again."
 
 
 @final

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, Credentials, RetryPolicy
+from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, Credentials, Journal, RetryPolicy
 from cabinet_sdk._core.context import AroundAttempt, OnDrift
 from cabinet_sdk.transports import AsyncHttpxTransport, HttpxTransport, Proxy, Tls
 from tests.core.scripted import BASE_URL, AsyncScripted, Script, Scripted
@@ -27,6 +27,7 @@ class Play(Protocol):
         *,
         deadline: float | None = 60.0,
         retry: RetryPolicy | None = None,
+        journal: Journal | None = None,
         around_attempt: AroundAttempt | None = None,
         on_drift: OnDrift | None = None,
     ) -> AsyncCabinet: ...
@@ -64,6 +65,7 @@ def play(mode: str) -> Play:
         *,
         deadline: float | None = 60.0,
         retry: RetryPolicy | None = None,
+        journal: Journal | None = None,
         around_attempt: AroundAttempt | None = None,
         on_drift: OnDrift | None = None,
     ) -> AsyncCabinet:
@@ -74,6 +76,7 @@ def play(mode: str) -> Play:
                 transport=AsyncScripted(script),
                 deadline=deadline,
                 retry=retry,
+                journal=journal,
                 around_attempt=around_attempt,
                 on_drift=on_drift,
             )
@@ -84,6 +87,7 @@ def play(mode: str) -> Play:
                 transport=Scripted(script),
                 deadline=deadline,
                 retry=retry,
+                journal=journal,
                 around_attempt=around_attempt,
                 on_drift=on_drift,
             )

@@ -182,7 +182,7 @@ def test_completion_after_the_client_shows_areas_and_verbs() -> None:
     """What a client offers is its areas and the few things that it does itself."""
     for client in clients():
         public = {name for name in dir(client) if not name.startswith("_")}
-        assert public == {"answer", "charges", "close", "with_options"}
+        assert public == {"answer", "charges", "close", "resume", "with_options"}
 
 
 @pytest.fixture

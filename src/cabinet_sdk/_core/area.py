@@ -36,7 +36,7 @@ from cabinet_sdk._core.flow import Flow
 from cabinet_sdk._core.operation import Call, Download, Job, Listing, Operation, Upload
 from cabinet_sdk._core.paging import AsyncPages, Pages
 
-__all__ = ["Area", "Async", "Endpoint", "Row", "Source", "Sync", "is_asynchronous"]
+__all__ = ["Area", "Async", "Endpoint", "Row", "Source", "Sync", "is_asynchronous", "row_of"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -154,6 +154,19 @@ class Endpoint(Generic[P, S_co, A_co]):
         hints = {each.name: each.annotation for each in signature.parameters.values() if each.name != "self"}
         method.__annotations__ = {**hints, "return": signature.return_annotation}
         return method
+
+
+def row_of(area: object, row_id: str) -> Row | None:
+    """Return the row of that id that an area has a method of; None where it has none, or where this is no area."""
+    if not isinstance(area, Area):
+        return None
+    for cls in type(cast("object", area)).__mro__:
+        for endpoint in vars(cls).values():
+            if isinstance(endpoint, Endpoint):
+                source: Source = cast("Endpoint[..., Any, Any]", endpoint).source
+                if _is_row(source) and source.id == row_id:
+                    return source
+    return None
 
 
 def is_asynchronous(owner: type[Area[Any]]) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, ParamSpec, TypeVar, final
 from urllib.parse import urlencode
@@ -10,14 +12,15 @@ from urllib.parse import urlencode
 import attrs
 
 from cabinet_sdk._core.answer_codec import decode_answer, unknown_fields
-from cabinet_sdk._core.context import Attempt, Context, Drift, OneKey
+from cabinet_sdk._core.context import Attempt, Context, Drift
 from cabinet_sdk._core.digests import digest_header
 from cabinet_sdk._core.flow import Flow, exchange, pause, run
+from cabinet_sdk._core.journal import JournalEntry, recorded
 from cabinet_sdk._core.multipart import MultipartBody
 from cabinet_sdk._core.operation import Download, Operation, Repeat
 from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.redaction import shown_url
-from cabinet_sdk._core.request_codec import encode_request
+from cabinet_sdk._core.request_codec import EncodedRequest, encode_request
 from cabinet_sdk._core.retry import LONGEST_WAIT, NOBODY_KNOWS, NOTHING_DONE, may_repeat, retry_after, settles
 from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import (
@@ -31,7 +34,7 @@ from cabinet_sdk.errors import (
     UnreadableAnswer,
 )
 
-__all__ = ["Answer", "Conversation", "answer", "call", "send"]
+__all__ = ["Answer", "Conversation", "answer", "call", "resend", "send"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,9 +70,9 @@ class Answer(Generic[T]):
         return f"<Answer {self.status} after {self.attempts} attempt(s), request id {self.request_id}>"
 
 
-def call(context: Context, row: Operation[..., Any, T], value: object, *, unknown: bool = False) -> Flow[T]:
-    """Make one call and return its result; `unknown` says that an earlier one under the same key may have happened."""
-    return (yield from answer(context, row, value, unknown=unknown)).value
+def call(context: Context, row: Operation[..., Any, T], value: object, *, sent_before: bool = False) -> Flow[T]:
+    """Make one call and return its result; see `answer`."""
+    return (yield from answer(context, row, value, sent_before=sent_before)).value
 
 
 def answer(
@@ -78,14 +81,68 @@ def answer(
     value: object,
     parameters: tuple[tuple[str, str], ...] = (),
     *,
-    unknown: bool = False,
+    sent_before: bool = False,
 ) -> Flow[Answer[T]]:
-    """Make one call and return its answer; `parameters` are added to the query by the row's kind."""
-    conversation = Conversation(context, row, unknown=unknown)
-    request = conversation.request(value, parameters)
+    """
+    Make one call and return its answer.
+
+    Args:
+        context: The client's.
+        row: Which operation.
+        value: Its request.
+        parameters: Added to the query by the row's kind.
+        sent_before: Whether the operation may have been sent already, under the key that is given.
+    """
+    encoded = encode_request(row, value)
+    conversation = Conversation(context, row, again=lambda view: call(view, row, value, sent_before=True))
+    request = conversation.request(encoded, parameters)
     if isinstance(request.content, MultipartBody) and request.content.repeatable:
         request = yield from _with_digest(request, request.content)
-    response = yield from conversation.hold(request)
+    if context.journal is None or not row.durable:
+        return (yield from _answer(context, row, conversation, request, sent_before=sent_before))
+    entry = JournalEntry(
+        base_url=context.base_url,
+        client_id=context.sign_in.client_id,
+        operation_id=conversation.key or "",
+        operation=row.id,
+        path=request.url.removeprefix(context.base_url),
+        body=encoded.body if isinstance(encoded.body, bytes) else b"",
+        created_at=dt.datetime.now(dt.UTC),
+    )
+
+    def hold(begun_before: bool) -> Flow[Answer[T]]:  # noqa: FBT001  # what `recorded` tells
+        return _answer(context, row, conversation, request, sent_before=sent_before or begun_before)
+
+    return (yield from recorded(context.journal, entry, hold, own_id=context.options.key is None))
+
+
+def resend(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -> Flow[Answer[T]]:
+    """Make the call of an entry of the journal again, under its operation id; whether it was sent nobody knows."""
+    view = context.with_key(entry.operation_id)
+    conversation = Conversation(view, row, again=lambda _: _resent(context, row, entry))
+    encoded = EncodedRequest(
+        entry.path, body=entry.body or None, content_type="application/json" if entry.body else None
+    )
+    request = conversation.request(encoded, ())
+    return (yield from _answer(view, row, conversation, request, sent_before=True))
+
+
+def _resent(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -> Flow[T]:
+    flow = resend(context, row, entry)
+    if context.journal is None:
+        return (yield from flow).value
+    return (yield from recorded(context.journal, entry, lambda _: flow, own_id=False)).value
+
+
+def _answer(
+    context: Context,
+    row: Operation[..., Any, T],
+    conversation: Conversation,
+    request: Request,
+    *,
+    sent_before: bool,
+) -> Flow[Answer[T]]:
+    response = yield from conversation.hold(request, sent_before=sent_before)
     try:
         result: T = decode_answer(response, row.response, row.id)
     except UnreadableAnswer as error:
@@ -118,8 +175,8 @@ def send(
     request_id: str,
 ) -> Flow[Response]:
     """Make one call whose answer streams, as part of a longer conversation; return it with its body to come."""
-    conversation = Conversation(context, row, request_id)
-    request = conversation.request(value, (), headers)
+    conversation = Conversation(context, row, request_id=request_id)
+    request = conversation.request(encode_request(row, value), (), headers)
     return (yield from conversation.hold(attrs.evolve(request, stream=True)))
 
 
@@ -133,35 +190,42 @@ def _refuses(status: int) -> bool:
 
 @final
 class Conversation:
-    """One call's attempts: their shared ids, their deadline, and what is known of the outcome so far."""
+    """
+    One call's attempts: their shared ids, their deadline, and what is known of the outcome so far.
+
+    Args:
+        context: The client's.
+        row: Which operation.
+        request_id: Of the longer conversation that this is a part of.
+        again: Makes the call again in a context that has its key.
+    """
 
     def __init__(
         self,
         context: Context,
         row: Operation[..., Any, Any],
-        request_id: str | None = None,
         *,
-        unknown: bool = False,
+        request_id: str | None = None,
+        again: Callable[[Context], Flow[Any]] | None = None,
     ) -> None:
         self._context = context
         self._row = row
         self.request_id = context.new_id() if request_id is None else request_id
         self.key: str | None = None
         self.attempts = 0
-        self._value: object = None
-        self._unknown = unknown
+        self._call_again = again
+        self._unknown = False
         options = context.options
         self._ends_at = None if options.deadline is None else context.transport.now() + options.deadline
 
     def request(
         self,
-        value: object,
+        encoded: EncodedRequest,
         parameters: tuple[tuple[str, str], ...],
         headers: tuple[tuple[str, str], ...] = (),
     ) -> Request:
         """Return the request without what changes from attempt to attempt."""
         context, row = self._context, self._row
-        encoded = encode_request(row, value)
         query = encoded.query + parameters
         url = f"{context.base_url}{encoded.path}" + (f"?{urlencode(query)}" if query else "")
         accepted = "*/*" if isinstance(row, Download) else "application/json"
@@ -173,11 +237,11 @@ class Conversation:
             self.key = given.take() if given is not None else context.new_id()
             # A structured field string, as the draft of the header demands.
             fields.append(("idempotency-key", f'"{self.key}"'))
-        self._value = value
         return Request(method=row.method, url=url, headers=Headers(fields), content=encoded.body or b"")
 
-    def hold(self, request: Request) -> Flow[Response]:
-        """Send with a token until the answer is good or final."""
+    def hold(self, request: Request, *, sent_before: bool = False) -> Flow[Response]:
+        """Send with a token until the answer is good or final; `sent_before`: by an earlier call under this key."""
+        self._unknown = sent_before
         sign_in, now = self._context.sign_in, self._context.transport.now
         renewed = False
         while True:
@@ -314,7 +378,7 @@ class Conversation:
             operation_id=self.key or self.request_id,
             request_id=self.request_id,
             operation=self._row.id,
-            again=None if self.key is None else self._again,
+            again=None if self.key is None or self._call_again is None else self._again,
         )
         unknown.__cause__ = error
         return unknown
@@ -332,9 +396,8 @@ class Conversation:
         return self.unsettled(error)
 
     def _again(self) -> Any:  # Any: the operation's result, or an awaitable of it
-        options = attrs.evolve(self._context.options, key=OneKey(self.key or ""))
-        context = attrs.evolve(self._context, options=options)
-        return context.perform(call(context, self._row, self._value, unknown=True))
+        context = self._context.with_key(self.key or "")
+        return context.perform(self._call_again(context)) if self._call_again else None
 
     def _remaining(self) -> float | None:
         return None if self._ends_at is None else self._ends_at - self._context.transport.now()

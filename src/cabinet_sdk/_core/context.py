@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, final
 import attrs
 
 from cabinet_sdk._core.flow import Flow
+from cabinet_sdk._core.journal import Journal
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
 from cabinet_sdk._core.signin import SignIn
 from cabinet_sdk._core.transport import AsyncTransport, Transport
@@ -130,6 +131,7 @@ class Context:
         sign_in: The token.
         retry: How stubborn.
         budget: What is left of the repeats.
+        journal: Where durable operations are kept, if anywhere.
         around_attempt: The hook, if any.
         on_drift: The hook, if any.
         new_id: Makes request ids and idempotency keys.
@@ -143,8 +145,13 @@ class Context:
     sign_in: SignIn
     retry: RetryPolicy
     budget: RetryBudget
+    journal: Journal | None
     around_attempt: AroundAttempt | None
     on_drift: OnDrift | None
     new_id: Callable[[], str]
     random: Callable[[], float]
     options: Options
+
+    def with_key(self, key: str) -> Context:
+        """Return the same with an idempotency key for one call."""
+        return attrs.evolve(self, options=attrs.evolve(self.options, key=OneKey(key)))

@@ -12,7 +12,7 @@ that retrying is the flow's decision; ``finally`` in a flow runs also when a tas
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from typing import Any, Protocol, TypeAlias, TypeVar, assert_never, cast, final
 
 import attrs
@@ -102,9 +102,16 @@ class Close:
 @final
 @attrs.frozen
 class Run:
-    """Call a function that waits for a disk or computes for long; the result is its own."""
+    """
+    Call a function that waits for a disk or computes for long; the result is its own.
+
+    Attributes:
+        function: What to call.
+        whole: Whether a task that is cancelled meanwhile goes on waiting for the function, and ends only then.
+    """
 
     function: Callable[[], object]
+    whole: bool
 
 
 Effect: TypeAlias = Exchange | Pause | Acquire | ReadChunk | Close | Run
@@ -141,9 +148,9 @@ def close(stream: ByteStream | AsyncByteStream) -> Flow[None]:
     yield Close(stream)
 
 
-def run(function: Callable[[], T]) -> Flow[T]:
+def run(function: Callable[[], T], *, whole: bool = False) -> Flow[T]:
     """Call a function that waits for a disk or computes for long, in async mode in a thread of its own."""
-    result: T = yield Run(function)
+    result: T = yield Run(function, whole)
     return result
 
 
@@ -216,7 +223,18 @@ async def _do_async(effect: Effect, transport: AsyncTransport) -> object:
         case Close():
             await cast("AsyncByteStream", effect.stream).aclose()
         case Run():
-            return await asyncio.to_thread(effect.function)
+            work = asyncio.to_thread(effect.function)
+            return await (_to_its_end(work) if effect.whole else work)
         case _:
             assert_never(effect)
     return None
+
+
+async def _to_its_end(work: Coroutine[Any, Any, object]) -> object:  # Any: what a coroutine has no use for here
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        # Whoever cancels again, as a loop that is being closed does, is not made to wait.
+        await asyncio.wait([task])
+        raise

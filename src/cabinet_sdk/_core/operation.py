@@ -60,6 +60,10 @@ def _repeat_by_method(row: Operation[..., Any, Any]) -> Repeat:
     return Repeat.SAFE if row.method == "GET" else Repeat.KEYED
 
 
+def _durable_by_method(row: Operation[..., Any, Any]) -> bool:
+    return row.method == "POST" and row.repeat is Repeat.KEYED and not isinstance(row, Upload)
+
+
 @attrs.frozen(eq=False, repr=False)
 class Operation(Generic[P, R, T]):
     """
@@ -75,6 +79,9 @@ class Operation(Generic[P, R, T]):
         repeat: How it may be repeated; reads are safe and changes keyed unless the row says otherwise.
         errors: The problems of its own that it may answer, besides those that any operation may.
         created: The row that reads what this one creates: its address is the answer's `Location`.
+        durable: Whether a client with a journal keeps it there until its outcome is known, to be resumed days later:
+            every keyed POST but uploads, unless the row says otherwise. A row that carries a secret says otherwise,
+            and so does one that is worth nothing later. Edits are left out, since a late one would undo others.
     """
 
     id: str
@@ -86,11 +93,15 @@ class Operation(Generic[P, R, T]):
     repeat: Repeat = attrs.field(default=attrs.Factory(_repeat_by_method, takes_self=True), kw_only=True)
     errors: tuple[type[Problem], ...] = attrs.field(default=(), kw_only=True)
     created: Operation[..., Any, Any] | None = attrs.field(default=None, kw_only=True)  # Any: a row of whatever types
+    durable: bool = attrs.field(default=attrs.Factory(_durable_by_method, takes_self=True), kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         missing = [name for name in self.path_fields if name not in attrs.fields_dict(self.request_class)]
         if missing:
             msg = f"{self.id}: the path needs {missing}, which {self.request_class.__name__} does not have"
+            raise TypeError(msg)
+        if self.durable and (self.repeat is not Repeat.KEYED or isinstance(self, Upload)):
+            msg = f"{self.id}: only a keyed row whose request is no file can be durable"
             raise TypeError(msg)
 
     @property

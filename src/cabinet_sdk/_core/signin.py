@@ -64,9 +64,12 @@ class BearerToken:
 
     Attributes:
         value: The token; hidden in every repr.
+        client_id: Whose it is. A client with a journal needs it, since the token itself does not tell and another one
+            will have taken its place by the time that an operation is resumed.
     """
 
     value: str = attrs.field(repr=_masked, validator=_token_form)
+    client_id: str | None = None
 
 
 Credentials: TypeAlias = ClientCredentials | BearerToken
@@ -88,6 +91,11 @@ class SignIn:
         self._expires_at = float("inf")
         if isinstance(credentials, BearerToken):
             self._authorization = f"Bearer {credentials.value}"
+
+    @property
+    def client_id(self) -> str:
+        """Whose token it is; empty without credentials."""
+        return "" if self._credentials is None else self._credentials.client_id or ""
 
     def current(self, now: float) -> str | None:
         """Return the `Authorization` to send, None where a token has to be fetched first."""

@@ -1,0 +1,344 @@
+"""
+The journal as a file: SQLite, on the standard library alone.
+
+Who works at an entry is a *worker*: a journal object of a living process. Each holds a lock of SQLite's on a file of
+its own beside the journal, and the system lets go of it when the process ends, however it ends. So there are neither
+terms to wait out after a crash nor heartbeats, and it is the same on every system.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import glob
+import os
+import sqlite3
+import sys
+import threading
+import time
+import uuid
+import weakref
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Self, final
+
+from cabinet_sdk._core.journal import JournalEntry
+from cabinet_sdk.errors import JournalFailed
+
+__all__ = ["SqliteJournal"]
+
+# Tells our files from any other SQLite file ("CabJ").
+_APPLICATION_ID = 0x4361624A
+_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE entries (
+    number INTEGER PRIMARY KEY,
+    base_url TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    operation_id TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    path TEXT NOT NULL,
+    body BLOB NOT NULL,
+    created_at TEXT NOT NULL,
+    worker TEXT,
+    UNIQUE (base_url, client_id, operation_id)
+)
+"""
+_ENTRY = "base_url, client_id, operation_id, operation, path, body, created_at"
+_THIS = "base_url = ? AND client_id = ? AND operation_id = ?"
+
+
+@final
+class SqliteJournal:
+    """
+    A journal in a file, for any number of clients, threads and processes of one machine.
+
+    Only its owner may read the file. Entries are erased, overwritten, once they are settled; the file is not encrypted.
+    It must not lie on a network drive, where SQLite cannot lock.
+
+    Args:
+        path: The file; it is made where there is none. Files that begin with the same name appear beside it.
+        timeout: Seconds to wait for another process that is writing.
+
+    Raises:
+        JournalFailed: It cannot be opened, is something else, or is of a newer version of the SDK.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0) -> None:
+        self._open = _Open(Path(path).absolute(), timeout)
+        self._lock = threading.Lock()
+        self._closed = False
+        with self._transaction():
+            pass
+        _JOURNALS.add(self)
+        weakref.finalize(self, self._open.close)
+
+    def begin(self, entry: JournalEntry) -> JournalEntry | None:
+        """Keep an entry; return the one that stands under its operation id already."""
+        with self._transaction() as connection:
+            worker = self._open.as_worker()
+            row = connection.execute(f"SELECT {_ENTRY} FROM entries WHERE {_THIS}", _key(entry)).fetchone()
+            if row is None:
+                connection.execute(
+                    f"INSERT INTO entries ({_ENTRY}, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*_key(entry), entry.operation, entry.path, entry.body, entry.created_at.isoformat(), worker),
+                )
+                return None
+            earlier = _entry(row)
+            if earlier == entry:
+                connection.execute(f"UPDATE entries SET worker = ? WHERE {_THIS}", (worker, *_key(entry)))
+            return earlier
+
+    def settle(self, entry: JournalEntry) -> None:
+        """Forget an entry."""
+        with self._transaction() as connection:
+            connection.execute(f"DELETE FROM entries WHERE {_THIS}", _key(entry))
+
+    def release(self, entry: JournalEntry) -> None:
+        """Keep an entry without a worker."""
+        with self._transaction() as connection:
+            connection.execute(f"UPDATE entries SET worker = NULL WHERE {_THIS}", _key(entry))
+
+    def open_entries(self) -> list[JournalEntry]:
+        """Return all entries of all clients, the oldest first."""
+        with self._transaction() as connection:
+            return [_entry(row) for row in connection.execute(f"SELECT {_ENTRY} FROM entries ORDER BY number")]
+
+    def claim(self, entry: JournalEntry) -> bool:
+        """Become the worker of an entry that is still there and has none."""
+        with self._transaction() as connection:
+            mine = self._open.as_worker()
+            row = connection.execute(f"SELECT worker FROM entries WHERE {_THIS}", _key(entry)).fetchone()
+            if row is None or (row[0] is not None and (row[0] == mine or self._open.lives(row[0]))):
+                return False
+            connection.execute(f"UPDATE entries SET worker = ? WHERE {_THIS}", (mine, *_key(entry)))
+            return True
+
+    def close(self) -> None:
+        """Give back the file; its entries stay."""
+        with self._lock:
+            self._closed = True
+            self._open.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<SqliteJournal {self._open.path.name}>"
+
+    @contextmanager
+    def _transaction(self) -> Generator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                if self._closed:
+                    raise JournalFailed("The journal is closed.")
+                connection = self._open.connection()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+            except (sqlite3.Error, OSError) as error:
+                raise JournalFailed(f"The journal {self._open.path.name} failed: {error}.") from error
+
+    def before_fork(self) -> None:
+        """Close the files: what SQLite knows of them must not be shared with another process."""
+        self._lock.acquire()
+        self._worked = self._open.close()
+
+    def after_fork(self, *, child: bool) -> None:
+        """Open them again when they are needed; the child is a worker of its own."""
+        if child:
+            self._lock = threading.Lock()
+            self._open = _Open(self._open.path, self._open.timeout)
+            weakref.finalize(self, self._open.close)
+            return
+        self._lock.release()
+        if self._worked:
+            # At once: what this process is at must not look left alone.
+            with suppress(JournalFailed), self._transaction():
+                self._open.as_worker()
+
+
+@final
+class _Open:
+    """The files that a journal has open: its own, and the lock by which others see that the worker lives."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self.path = path
+        self.timeout = timeout
+        self._process = os.getpid()
+        self._worker = uuid.uuid4().hex
+        self._connection: sqlite3.Connection | None = None
+        self._alive: sqlite3.Connection | None = None
+
+    def connection(self) -> sqlite3.Connection:
+        """Return the connection, made and checked when first needed."""
+        if self._connection is None:
+            _make(self.path)
+            connection = sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None, check_same_thread=False)
+            try:
+                _prepare(connection, self.path)
+                self._use_log(connection)
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA secure_delete = ON")
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _use_log(self, connection: sqlite3.Connection) -> None:
+        ends_at = time.monotonic() + self.timeout
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError:
+                # SQLite itself does not wait here for another process that does the same.
+                if time.monotonic() >= ends_at:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def as_worker(self) -> str:
+        """Return the worker's id, its lock held; inside a transaction, so that nobody clears the lock's file away."""
+        if self._alive is None:
+            for stale in self.path.parent.glob(f"{glob.escape(self._lock_of('').name)}*"):
+                if not _is_locked(stale):
+                    with suppress(OSError):
+                        stale.unlink()
+            path = self._lock_of(self._worker)
+            _make(path)
+            self._alive = _locked(path)
+        return self._worker
+
+    def lives(self, worker: str) -> bool:
+        """Say whether another worker lives; inside a transaction, so that nobody else is asking."""
+        return _is_locked(self._lock_of(worker))
+
+    def _lock_of(self, worker: str) -> Path:
+        return self.path.with_name(f"{self.path.name}-worker-{worker}")
+
+    def close(self) -> bool:
+        """Close the files; say whether there was a worker."""
+        if self._process != os.getpid():
+            # They are the parent's, which has closed them before the fork.
+            return False
+        worked = self._alive is not None
+        if self._alive is not None:
+            self._alive.close()
+            self._alive = None
+            with suppress(OSError):
+                self._lock_of(self._worker).unlink()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        return worked
+
+
+def _make(path: Path) -> None:
+    """Make an empty file for its owner alone. One that exists is not touched: closing it would drop SQLite's locks."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        application: int = connection.execute("PRAGMA application_id").fetchone()[0]
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if not application and not tables:
+            connection.execute(_SCHEMA)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        elif application != _APPLICATION_ID:
+            raise JournalFailed(f"{path.name} is a database of another program and no journal; name another file.")
+        elif version != _VERSION:
+            raise JournalFailed(
+                f"The journal {path.name} is of version {version} and this SDK reads version {_VERSION}: "
+                "use the SDK that wrote it, or a newer one."
+            )
+    finally:
+        connection.execute("COMMIT")
+
+
+def _locked(path: Path) -> sqlite3.Connection:
+    """
+    Return a connection that holds the lock of a file until it is closed or the process ends.
+
+    Raises:
+        sqlite3.OperationalError: Somebody else holds it.
+    """
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        # Nothing is written to it, so there shall be no second file beside it either.
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("BEGIN EXCLUSIVE")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        _locked(path).close()
+    except sqlite3.OperationalError:
+        return True
+    return False
+
+
+def _key(entry: JournalEntry) -> tuple[str, str, str]:
+    return entry.base_url, entry.client_id, entry.operation_id
+
+
+def _entry(row: tuple[str, str, str, str, str, bytes, str]) -> JournalEntry:
+    base_url, client_id, operation_id, operation, path, body, created_at = row
+    return JournalEntry(
+        base_url=base_url,
+        client_id=client_id,
+        operation_id=operation_id,
+        operation=operation,
+        path=path,
+        body=body,
+        created_at=dt.datetime.fromisoformat(created_at),
+    )
+
+
+_JOURNALS: weakref.WeakSet[SqliteJournal] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    for journal in list(_JOURNALS):
+        journal.before_fork()
+
+
+def _after_fork(*, child: bool) -> None:
+    for journal in list(_JOURNALS):
+        journal.after_fork(child=child)
+
+
+if sys.platform != "win32":
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=partial(_after_fork, child=False),
+        after_in_child=partial(_after_fork, child=True),
+    )

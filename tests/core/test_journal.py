@@ -1,0 +1,638 @@
+"""The journal of a client: kept before it is sent, settled by its outcome, resumed after whatever went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import aclosing, nullcontext
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+import pytest
+
+from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, Journal, JournalEntry, Resumed, RetryPolicy, SqliteJournal
+from cabinet_sdk.charges import (
+    ChargeId,
+    ChargeNotFound,
+    ItemToPay,
+    NothingDue,
+    NothingOverpaid,
+    Payment,
+    PaymentMethod,
+    RefundMethod,
+)
+from cabinet_sdk.charges.operations import PAY_CHARGE
+from cabinet_sdk.errors import (
+    ConnectionFailed,
+    InvalidValue,
+    JournalFailed,
+    KeyReused,
+    OutcomeUnknown,
+    PermissionMissing,
+    ServiceUnavailable,
+    UsageError,
+)
+from cabinet_sdk.transports import AsyncInProcessTransport, AsyncTransport, Request, Response, Transport
+from cabinet_sdk.types import Money
+from reference_server import Profile, World
+from reference_server.testing import credentials
+from tests.conftest import Connect
+from tests.core.conftest import Play
+from tests.core.scripted import BASE_URL, CHANGE, Script, Scripted, problem, thing
+from tests.faces import settle
+
+pytestmark = pytest.mark.feature("EX-01", "SE-06", "CH-05")
+
+CARD = PaymentMethod.BANK_CARD
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    """A journal in a file."""
+    return SqliteJournal(tmp_path / "journal.db")
+
+
+@pytest.fixture
+def payer(connect: Connect, person: Profile, journal: Journal) -> AsyncCabinet:
+    """A client with that journal, which repeats without pauses."""
+    return connect(person, journal=journal, retry=RetryPolicy(first_delay=0))
+
+
+def owed(world: World, person: Profile, amount: str = "500.00") -> ChargeId:
+    """Add something to pay."""
+    return world.charges.add(person, Money(amount)).id
+
+
+async def paid(client: AsyncCabinet) -> list[Payment]:
+    """Return all payments of the client's profile."""
+    return [payment async for payment in client.charges.payments()]
+
+
+async def resumed(client: AsyncCabinet) -> list[Resumed]:
+    """Resume all that is open."""
+    return [one async for one in client.resume()]
+
+
+@final
+class Hooked:
+    """A transport of either mode that calls a function before each request, and another after its answer."""
+
+    def __init__(self, inner: Any, before: Callable[[Request], None], after: Callable[[Request], None]) -> None:
+        self._inner, self._before, self._after = inner, before, after  # Any: of either mode
+        self.sleep, self.now = inner.sleep, inner.now
+        self.close = getattr(inner, "close", None)
+        self.aclose = getattr(inner, "aclose", None)
+        self.send = self._send if self.aclose is None else self._send_async
+
+    def _send(self, request: Request) -> Response:
+        self._before(request)
+        response: Response = self._inner.send(request)
+        self._after(request)
+        return response
+
+    async def _send_async(self, request: Request) -> Response:
+        self._before(request)
+        response: Response = await self._inner.send(request)
+        self._after(request)
+        return response
+
+
+def hooked(before: Callable[[Request], None], after: Callable[[Request], None] = lambda _: None) -> dict[str, Any]:
+    """Return the arguments that put a hook under either client."""
+
+    def wrap(inner: Transport | AsyncTransport) -> Any:
+        return Hooked(inner, before, after)
+
+    return {"wrap": wrap, "wrap_async": wrap}
+
+
+async def test_an_operation_stands_in_the_journal_while_it_is_sent(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """Before the first byte is sent the entry is there, with all it takes to send again; the outcome erases it."""
+    seen: list[JournalEntry] = []
+
+    def look(request: Request) -> None:
+        if request.method == "POST" and "oauth" not in request.url:
+            seen.extend(journal.open_entries())
+
+    charge = owed(world, person)
+    started = dt.datetime.now(dt.UTC)
+    client = connect(person, journal=journal, **hooked(look))
+
+    await client.with_options(idempotency_key="invoice-7").charges.pay(charge, method=CARD)
+
+    assert seen == [
+        JournalEntry(
+            base_url=BASE_URL.replace("https", "http"),
+            client_id=person.id,
+            operation_id="invoice-7",
+            operation="charges.pay",
+            path=f"/charges/{charge}/payments",
+            body=b'{"method":"bank_card"}',
+            created_at=started,
+        )
+    ]
+    assert started <= seen[0].created_at <= dt.datetime.now(dt.UTC)
+    assert journal.open_entries() == []
+    assert charge not in repr(seen)
+    assert "bank_card" not in repr(seen)
+
+
+async def test_reads_are_not_kept(payer: AsyncCabinet, world: World, person: Profile, journal: Journal) -> None:
+    """A read needs no journal, even one that fails."""
+    charge = owed(world, person)
+    world.faults.lose_answer("charges.get", times=4)
+
+    with pytest.raises(Exception, match="connection"):
+        await payer.charges.get(charge)
+
+    assert journal.open_entries() == []
+
+
+async def test_a_refusal_settles(payer: AsyncCabinet, world: World, person: Profile, journal: Journal) -> None:
+    """What the service refused, or certainly did not do, is no open operation."""
+    charge = owed(world, person)
+    await payer.charges.pay(charge, method=CARD)
+
+    with pytest.raises(NothingDue):
+        await payer.charges.pay(charge, method=CARD)
+    with pytest.raises(ChargeNotFound):
+        await payer.charges.pay(ChargeId("chg_none"), method=CARD)
+    world.faults.refuse("charges.pay", times=4)
+    with pytest.raises(ServiceUnavailable):
+        await payer.charges.pay(owed(world, person), method=CARD)
+
+    assert journal.open_entries() == []
+    assert await resumed(payer) == []
+    assert len(await paid(payer)) == 1
+
+
+async def test_what_was_never_sent_is_settled(play: Play, journal: Journal) -> None:
+    """A call that got no connection did not happen and is not made later."""
+    client = play(Script(ConnectionFailed("refused")), BearerToken("t", client_id="prf_1"), journal=journal)
+
+    with pytest.raises(ConnectionFailed):
+        await client.answer(CHANGE)
+    with pytest.raises(InvalidValue):
+        await client.charges.pay(ChargeId(""), method=CARD)
+
+    assert journal.open_entries() == []
+
+
+async def test_an_unknown_outcome_is_reconciled(
+    payer: AsyncCabinet, world: World, person: Profile, journal: Journal
+) -> None:
+    """`OutcomeUnknown` leaves the entry open; its `reconcile` settles it."""
+    world.faults.lose_answer("charges.pay", times=4)
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await payer.charges.pay(owed(world, person), method=CARD)
+    assert [entry.operation_id for entry in journal.open_entries()] == [caught.value.operation_id]
+    payment = await settle(caught.value.reconcile())
+
+    assert await paid(payer) == [payment]
+    assert journal.open_entries() == []
+
+
+@pytest.mark.parametrize("days", [0, 2, 400])
+@pytest.mark.parametrize("fault", ["lose_answer", "lose_request", "crash", "garble_answer"])
+async def test_an_unknown_outcome_is_resumed(
+    connect: Connect, world: World, person: Profile, journal: Journal, *, fault: str, days: int
+) -> None:
+    """Experiments 2, 10 and 14: whatever broke, a client that comes up later, or days later, brings one payment."""
+    client = connect(person, journal=journal, retry=RetryPolicy(first_delay=0))
+    charge = owed(world, person)
+    getattr(world.faults, fault)("charges.pay", times=4)
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.charges.pay(charge, method=CARD, amount=Money("100.00"))
+    world.clock.sleep(days * 86400)
+
+    later = connect(person, journal=journal)
+    [one] = await resumed(later)
+
+    assert one.settled
+    assert one.error is None
+    assert (one.operation, one.operation_id) == ("charges.pay", caught.value.operation_id)
+    assert isinstance(one.value, Payment)
+    assert await paid(later) == [await later.charges.payment(one.value.id)]
+    assert one.value.amount == Money("100.00")
+    assert await resumed(later) == []
+    world.charges.check_books()
+
+
+async def test_resuming_goes_on_after_one_that_fails(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """A refusal and one that stays unknown do not keep the rest; what stays unknown stays open, the oldest first."""
+    client = connect(person, journal=journal, retry=RetryPolicy(attempts=1))
+    first, second, third = (owed(world, person) for _ in range(3))
+    for operation in ("charges.pay", "charges.pay_several", "charges.request_refund"):
+        world.faults.lose_request(operation)
+    with pytest.raises(OutcomeUnknown):
+        await client.charges.pay(first, method=CARD)
+    with pytest.raises(OutcomeUnknown):
+        await client.charges.request_refund(second, method=RefundMethod.BANK_CARD)
+    with pytest.raises(OutcomeUnknown):
+        await client.charges.pay_several((ItemToPay(second), ItemToPay(third)), method=CARD)
+    world.faults.refuse("charges.pay")
+
+    unknown, refused, done = await resumed(client)
+
+    assert isinstance(unknown.error, OutcomeUnknown)
+    assert (unknown.settled, unknown.value) == (False, None)
+    assert isinstance(refused.error, NothingOverpaid)
+    assert refused.settled
+    assert (done.error, done.value.amount) == (None, Money("1000.00"))
+    [entry] = journal.open_entries()
+    assert entry.operation_id == unknown.operation_id
+    payment = await settle(unknown.error.reconcile())
+    assert payment.amount == Money("500.00")
+    assert journal.open_entries() == []
+
+
+async def test_a_later_refusal_of_rights_settles_nothing(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """A token that may no longer pay tells nothing of what was sent before it: the entry waits for one that may."""
+    client = connect(person, journal=journal, retry=RetryPolicy(attempts=1))
+    world.faults.lose_answer("charges.pay")
+    with pytest.raises(OutcomeUnknown):
+        await client.charges.pay(owed(world, person), method=CARD)
+    fault = world.faults.refuse("charges.pay")
+    fault.problem = PermissionMissing(members={"permission": "charges.pay"})
+
+    [one] = await resumed(client)
+    [other] = await resumed(client)
+
+    assert isinstance(one.error, OutcomeUnknown)
+    assert isinstance(one.error.__cause__, PermissionMissing)
+    assert other.settled
+    assert len(await paid(client)) == 1
+
+
+async def test_an_outcome_is_told_until_the_next_is_asked_for(
+    payer: AsyncCabinet, world: World, person: Profile, journal: Journal
+) -> None:
+    """A program that dies while it deals with an outcome is told it again; nothing is done again."""
+    for _ in range(2):
+        world.faults.lose_answer("charges.pay", times=4)
+        with pytest.raises(OutcomeUnknown):
+            await payer.charges.pay(owed(world, person), method=CARD)
+
+    async with aclosing(payer.resume()) as outcomes:
+        first = await anext(outcomes)
+    again, second = await resumed(payer)
+
+    assert again == first
+    assert second.operation_id != first.operation_id
+    assert len(await paid(payer)) == 2
+    assert journal.open_entries() == []
+
+
+async def test_clients_resume_their_own(connect: Connect, world: World, person: Profile, journal: Journal) -> None:
+    """One journal serves many profiles and services, and nobody resumes what another began, under one key even."""
+    other = world.profiles.add("Петров Пётр Петрович")
+    charge = owed(world, person)
+    world.faults.lose_answer("charges.pay")
+    client = connect(person, journal=journal, retry=RetryPolicy(attempts=1))
+    with pytest.raises(OutcomeUnknown):
+        await client.with_options(idempotency_key="k-1").charges.pay(charge, method=CARD)
+    foreign = connect(other, journal=journal)
+
+    assert await resumed(foreign) == []
+    elsewhere = Cabinet(f"{BASE_URL}/else", BearerToken("t", person.id), transport=Scripted(Script()), journal=journal)
+    assert list(elsewhere.resume()) == []
+    payment = await foreign.with_options(idempotency_key="k-1").charges.pay(owed(world, other), method=CARD)
+
+    [entry] = journal.open_entries()
+    assert entry.client_id == person.id
+    [one] = await resumed(client)
+    assert one.value.id != payment.id
+
+
+def test_a_token_must_say_whose_it_is(journal: Journal) -> None:
+    """A journal outlives a token, so with one the client wants to know who that is."""
+    with pytest.raises(UsageError, match="BearerToken"):
+        Cabinet(BASE_URL, BearerToken("t"), transport=Scripted(Script()), journal=journal)
+
+
+async def test_without_a_journal_there_is_nothing_to_resume(client: AsyncCabinet) -> None:
+    """Resuming says what is missing."""
+    with pytest.raises(UsageError, match="SqliteJournal"):
+        await resumed(client)
+
+
+async def test_an_operation_of_another_version_is_told_and_kept(
+    payer: AsyncCabinet, world: World, person: Profile, journal: Journal
+) -> None:
+    """An entry whose row this version does not have stays for the version that has it; the others are resumed."""
+    for operation in ("charges.pay_in_gold", "charges.get", "close.now", "charges", "_context.key"):
+        entry = JournalEntry(
+            base_url=BASE_URL.replace("https", "http"),
+            client_id=person.id,
+            operation_id=f"k-{operation.replace('.', '-').replace('_', '-')}",
+            operation=operation,
+            path="/charges/chg_1/gold",
+            body=b"{}",
+            created_at=dt.datetime.now(dt.UTC),
+        )
+        journal.begin(entry)
+        journal.release(entry)
+    world.faults.lose_answer("charges.pay", times=4)
+    with pytest.raises(OutcomeUnknown):
+        await payer.charges.pay(owed(world, person), method=CARD)
+
+    *strangers, own = await resumed(payer)
+
+    assert own.error is None
+    assert [stranger.settled for stranger in strangers] == [False] * 5
+    assert "has no operation charges.pay_in_gold" in str(strangers[0].error)
+    assert len(journal.open_entries()) == 5
+    assert len(world.requests) == len([request for request in world.requests if "gold" not in request.url])
+
+
+async def test_a_key_of_the_journal_is_not_reused(
+    payer: AsyncCabinet, world: World, person: Profile, journal: Journal
+) -> None:
+    """Another request under the key of an open one is refused before it is sent; the same request takes it over."""
+    charge = owed(world, person)
+    world.faults.lose_answer("charges.pay", times=4)
+    view = payer.with_options(idempotency_key="invoice-7")
+    with pytest.raises(OutcomeUnknown):
+        await view.charges.pay(charge, method=CARD, amount=Money("100.00"))
+    before = len(world.requests)
+
+    with pytest.raises(KeyReused, match="invoice-7"):
+        await payer.with_options(idempotency_key="invoice-7").charges.pay(charge, method=CARD, amount=Money("99.00"))
+    assert len(world.requests) == before
+    again = payer.with_options(idempotency_key="invoice-7")
+    payment = await again.charges.pay(charge, method=CARD, amount=Money("100.00"))
+
+    assert await paid(payer) == [payment]
+    assert journal.open_entries() == []
+
+
+async def test_taking_over_does_not_forget_what_was_sent(
+    payer: AsyncCabinet, world: World, person: Profile, journal: Journal
+) -> None:
+    """A repeated call that the service cannot serve now does not claim that the first did not happen."""
+    charge = owed(world, person)
+    world.faults.lose_answer("charges.pay", times=4)
+    with pytest.raises(OutcomeUnknown):
+        await payer.with_options(idempotency_key="invoice-7").charges.pay(charge, method=CARD)
+    world.faults.refuse("charges.pay", times=4)
+
+    with pytest.raises(OutcomeUnknown):
+        await payer.with_options(idempotency_key="invoice-7").charges.pay(charge, method=CARD)
+
+    assert len(journal.open_entries()) == 1
+    assert len(await resumed(payer)) == 1
+    assert len(await paid(payer)) == 1
+
+
+async def test_reconciling_does_not_forget_what_was_sent(play: Play) -> None:
+    """Without a journal too: after an ambiguous call a service that is down does not make it one that never was."""
+    script = Script(problem(500), *[problem(503)] * 7, thing())
+    with pytest.raises(OutcomeUnknown) as caught:
+        await play(script).answer(CHANGE)
+
+    with pytest.raises(OutcomeUnknown) as again:
+        await settle(caught.value.reconcile())
+
+    assert (await settle(again.value.reconcile())).name == "a thing"
+
+
+async def test_what_is_running_is_not_resumed(connect: Connect, world: World, person: Profile, tmp_path: Path) -> None:
+    """While a call is at its operation neither its own client nor another process' journal takes it over."""
+    path = tmp_path / "journal.db"
+    mine, others = SqliteJournal(path), SqliteJournal(path)
+    seen: list[tuple[int, bool, bool]] = []
+
+    def look(request: Request) -> None:
+        if request.url.endswith("/payments"):
+            [entry] = others.open_entries()
+            seen.append((1, mine.claim(entry), others.claim(entry)))
+
+    client = connect(person, journal=mine, **hooked(look, look))
+
+    await client.charges.pay(owed(world, person), method=CARD)
+
+    assert seen == [(1, False, False)] * 2
+
+
+@final
+class Interrupting:
+    """Raises an error at the point of that number: before and after each exchange and each act of the journal."""
+
+    def __init__(self, point: int, error: BaseException) -> None:
+        self.left, self._error = point, error
+
+    def pass_point(self, _: object = None) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise self._error
+
+    def journal(self, inner: Journal) -> Journal:
+        interrupting: Any = _InterruptedJournal(inner, self)  # Any: it answers to every name
+        journal: Journal = interrupting
+        return journal
+
+
+@final
+class _InterruptedJournal:
+    def __init__(self, inner: Journal, points: Interrupting) -> None:
+        self._inner, self._points = inner, points
+
+    def __getattr__(self, name: str) -> Any:
+        def act(*args: object) -> Any:
+            self._points.pass_point()
+            result = getattr(self._inner, name)(*args)
+            self._points.pass_point()
+            return result
+
+        return act
+
+
+@pytest.mark.parametrize("fault", [True, False], ids=["fault", "interrupt"])
+@pytest.mark.parametrize("point", range(1, 9))
+async def test_an_interrupt_leaves_the_operation_open(
+    connect: Connect, world: World, person: Profile, journal: Journal, *, mode: str, point: int, fault: bool
+) -> None:
+    """Wherever a call is interrupted, resuming brings what was begun to its one outcome; what was not, never was."""
+    stopped = KeyboardInterrupt if mode == "sync" else asyncio.CancelledError
+    interrupt: type[BaseException] = ZeroDivisionError if fault else stopped
+    points = Interrupting(point, interrupt())
+    client = connect(person, journal=points.journal(journal), **hooked(points.pass_point, points.pass_point))
+    # Nothing was begun at the first point, and a journal that fails is told before anything is sent.
+    sent = 0 if point == 1 or (fault and point == 2) else 1
+    # A fault while the entry is settled does not hide the outcome; at the last point the entry is gone by then.
+    told = 0 if fault and point == 8 else sent
+    raised = pytest.raises(JournalFailed if point <= 2 and fault else interrupt)
+    with nullcontext() if fault and point >= 7 else raised:
+        await client.charges.pay(owed(world, person), method=CARD, amount=Money("100.00"))
+    points.left = 0
+
+    outcomes = await resumed(connect(person, journal=journal))
+
+    assert [one.error for one in outcomes] == [None] * told
+    assert len(await paid(connect(person))) == sent
+    assert journal.open_entries() == []
+
+
+@pytest.mark.parametrize("point", range(1, 9))
+async def test_a_task_may_be_cancelled_at_every_await(
+    world: World, person: Profile, tmp_path: Path, point: int
+) -> None:
+    """Experiment 118: a real cancellation at every await, also while the journal writes: one payment, no lost entry."""
+    task: asyncio.Task[Payment] | None = None
+    loop = asyncio.get_running_loop()
+    left = point
+
+    def pass_point(_: object = None) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0 and task is not None:
+            loop.call_soon_threadsafe(task.cancel)
+            done.wait(0.02) if threading.current_thread() is not threading.main_thread() else None
+
+    done = threading.Event()
+
+    class Watched:
+        def __init__(self, inner: Journal) -> None:
+            self._inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            def act(*args: object) -> Any:
+                assert threading.current_thread() is not threading.main_thread()
+                pass_point()
+                result = getattr(self._inner, name)(*args)
+                pass_point()
+                return result
+
+            return act
+
+    class Waiting:
+        def __init__(self, inner: AsyncTransport) -> None:
+            self._inner, self.sleep, self.now, self.aclose = inner, inner.sleep, inner.now, inner.aclose
+
+        async def send(self, request: Request) -> Response:
+            pass_point()
+            await asyncio.sleep(0)
+            response = await self._inner.send(request)
+            pass_point()
+            await asyncio.sleep(0)
+            return response
+
+    transport = AsyncInProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+    journal = SqliteJournal(tmp_path / "journal.db")
+    watched: Any = Watched(journal)
+    async with AsyncCabinet(
+        "http://cabinet.example/v1", credentials(world, person), transport=Waiting(transport), journal=watched
+    ) as client:
+        task = asyncio.create_task(client.charges.pay(owed(world, person), method=CARD, amount=Money("100.00")))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(journal.open_entries()) == 1
+        task, left = None, 0
+
+        [one] = [outcome async for outcome in client.resume()]
+
+        assert await paid(client) == [await client.charges.payment(one.value.id)]
+    assert journal.open_entries() == []
+
+
+@final
+@attrs.define
+class Broken:
+    """A journal that fails at some acts."""
+
+    inner: Journal
+    fails: set[str]
+
+    def _act(self, name: str, *args: object) -> Any:
+        if name in self.fails:
+            raise OSError(28, "No space left on device")
+        return getattr(self.inner, name)(*args)
+
+    def begin(self, entry: JournalEntry) -> JournalEntry | None:
+        earlier: JournalEntry | None = self._act("begin", entry)
+        return earlier
+
+    def settle(self, entry: JournalEntry) -> None:
+        self._act("settle", entry)
+
+    def release(self, entry: JournalEntry) -> None:
+        self._act("release", entry)
+
+    def open_entries(self) -> list[JournalEntry]:
+        entries: list[JournalEntry] = self._act("open_entries")
+        return entries
+
+    def claim(self, entry: JournalEntry) -> bool:
+        claimed: bool = self._act("claim", entry)
+        return claimed
+
+
+async def test_nothing_is_sent_that_cannot_be_kept(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """A journal that fails is the error, with the operation and what to do, before anything is sent."""
+    client = connect(person, journal=Broken(journal, {"begin", "open_entries"}))
+
+    with pytest.raises(JournalFailed, match="No space left") as caught:
+        await client.charges.pay(owed(world, person), method=CARD)
+    with pytest.raises(JournalFailed, match="No space left"):
+        await resumed(client)
+
+    assert isinstance(caught.value.__cause__, OSError)
+    assert [request.operation for request in world.requests] == []
+
+
+async def test_a_known_outcome_is_not_lost_by_the_journal(
+    connect: Connect, world: World, person: Profile, journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where an entry cannot be settled its outcome is told all the same, and resuming it does nothing twice."""
+    client = connect(person, journal=Broken(journal, {"settle", "release"}))
+    world.faults.lose_answer("charges.pay_several", times=4)
+    charge = owed(world, person)
+    with caplog.at_level(logging.WARNING, "cabinet_sdk"):
+        payment = await client.charges.pay(charge, method=CARD)
+        with pytest.raises(OutcomeUnknown):
+            await client.charges.pay_several((ItemToPay(owed(world, person)),), method=CARD)
+
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    assert charge not in caplog.text
+    for entry in journal.open_entries():
+        journal.release(entry)
+    one, _ = await resumed(connect(person, journal=journal))
+    assert one.value.id == payment.id
+    assert len(await paid(client)) == 2
+
+
+async def test_views_share_the_journal(payer: AsyncCabinet, world: World, person: Profile, journal: Journal) -> None:
+    """A view keeps and resumes in the journal of its client."""
+    view = payer.with_options(deadline=5.0)
+    world.faults.lose_answer("charges.pay", times=4)
+    with pytest.raises(OutcomeUnknown):
+        await view.charges.pay(owed(world, person), method=CARD)
+
+    assert len(journal.open_entries()) == 1
+    assert [one.settled for one in await resumed(view.with_options(page_size=1))] == [True]
+
+
+async def test_the_whole_answer_is_kept_too(
+    payer: AsyncCabinet, world: World, person: Profile, journal: Journal
+) -> None:
+    """`answer` of a durable row is a call like any other."""
+    world.faults.lose_answer("charges.pay", times=4)
+    with pytest.raises(OutcomeUnknown):
+        await payer.answer(PAY_CHARGE, owed(world, person), method=CARD)
+
+    [one] = await resumed(payer)
+    assert isinstance(one.value, Payment)
+    assert journal.open_entries() == []
