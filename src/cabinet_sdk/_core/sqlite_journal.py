@@ -104,7 +104,8 @@ class SqliteJournal:
 
     def open_entries(self) -> list[JournalEntry]:
         """Return all entries of all clients, the oldest first."""
-        with self._transaction() as connection:
+        # Not to write: a full disk or a file that became read-only can still tell what is open.
+        with self._transaction("BEGIN") as connection:
             return [_entry(row) for row in connection.execute(f"SELECT {_ENTRY} FROM entries ORDER BY number")]
 
     def claim(self, entry: JournalEntry) -> bool:
@@ -138,13 +139,13 @@ class SqliteJournal:
         return f"<SqliteJournal {self._open.path.name}>"
 
     @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
+    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Generator[sqlite3.Connection]:
         with self._lock:
             try:
                 if self._closed:
                     raise JournalFailed("The journal is closed.")
                 connection = self._open.connection()
-                connection.execute("BEGIN IMMEDIATE")
+                connection.execute(begin)
                 try:
                     yield connection
                     connection.execute("COMMIT")

@@ -1,0 +1,165 @@
+"""
+Experiments 1, 2, 10, 11 and 14: a process is killed at any point of a payment, and another one comes up after it.
+
+The world is served in this process, which lives; what is killed are real processes with a real journal in a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from cabinet_sdk.types import Money
+from reference_server import Profile, World
+from reference_server.testing import connect, serve
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.feature("EX-01", "SE-06", "CH-05"),
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork"),
+]
+
+PROGRAM = Path(__file__).with_name("crashing.py")
+
+
+@attrs.frozen
+class Stage:
+    """Where programs pay, are killed and come up again."""
+
+    world: World
+    person: Profile
+    url: str
+    folder: Path
+
+    def charges(self, number: int) -> list[str]:
+        """Add that many charges, of which each is to be paid in part: paying twice would be possible."""
+        return [self.world.charges.add(self.person, Money("500.00")).id for _ in range(number)]
+
+    def run(
+        self,
+        charges: list[str],
+        *,
+        resume: bool,
+        points: list[float] | None = None,
+        own_key: bool = False,
+    ) -> list[dict[str, object]]:
+        """Start one process a charge; tell how each ended."""
+        jobs = [
+            {
+                "url": self.url,
+                "client_id": self.person.id,
+                "client_secret": self.world.client_secret(self.person.id),
+                "folder": str(self.folder),
+                "charge": charge,
+                "key": f"invoice-{number}" if own_key else None,
+                "point": points[number] if points else None,
+                "resume": resume,
+            }
+            for number, charge in enumerate(charges)
+        ]
+        done = subprocess.run(
+            [sys.executable, str(PROGRAM)], input=json.dumps(jobs), capture_output=True, check=False, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        ends: list[dict[str, object]] = json.loads(done.stdout)
+        assert not any(end["failed"] for end in ends), done.stderr
+        return ends
+
+    def payments(self) -> Counter[str]:
+        """Return how many payments there are towards each charge."""
+        with connect(self.world, self.person) as cabinet:
+            self.world.charges.check_books()
+            return Counter(item.charge_id for payment in cabinet.charges.payments() for item in payment.items)
+
+
+@pytest.fixture
+def stage(world: World, person: Profile, tmp_path: Path) -> Iterator[Stage]:
+    """Serve the world."""
+    with serve(world) as url:
+        yield Stage(world, person, url, tmp_path)
+
+
+# Token, journal, payment, journal: a boundary before and after each. With answers that are lost, four payments.
+GOOD, LOSSY = 8, 14
+
+
+@pytest.mark.parametrize("hours", [0, 25])
+@pytest.mark.parametrize("lossy", [False, True], ids=["answers come", "answers are lost"])
+def test_killed_at_every_boundary_and_resumed(stage: Stage, hours: int, lossy: bool) -> None:
+    """Once an operation is in the journal there is exactly one payment in the end; before that there is none."""
+    count = LOSSY if lossy else GOOD
+    charges = stage.charges(count + 1)
+    if lossy:
+        stage.world.faults.lose_answer("charges.pay", times=10_000)
+    points = [float(number) for number in range(1, count + 2)]
+
+    killed = stage.run(charges, resume=False, points=points)
+    stage.world.faults.clear()
+    stage.world.clock.sleep(hours * 3600)
+    resumed = stage.run(charges, resume=True)
+    again = stage.run(charges, resume=True)
+
+    assert [end["killed"] for end in killed] == [True] * count + [False]
+    # Nothing had been begun at the first point, which is that before the journal.
+    assert stage.payments() == dict.fromkeys(charges[1:], 1)
+    assert [end["left"] for end in resumed] == [0] * len(charges)
+    told = [len(outcomes) for end in resumed if isinstance(outcomes := end["outcomes"], list)]
+    # The last two were settled, or are unknown where answers are lost.
+    assert told == [0, *[1] * (count - 2), *([1, 1] if lossy else [0, 0])]
+    assert [end["outcomes"] for end in again] == [[]] * len(charges)
+
+
+@pytest.mark.parametrize("hours", [0, 25])
+def test_killed_at_every_boundary_with_a_key_of_the_program(stage: Stage, hours: int) -> None:
+    """A program that repeats its call under its own key has exactly one payment wherever it was killed."""
+    charges = stage.charges(GOOD + 1)
+    points = [float(number) for number in range(1, GOOD + 2)]
+
+    killed = stage.run(charges, resume=False, points=points, own_key=True)
+    stage.world.clock.sleep(hours * 3600)
+    stage.run(charges, resume=True, own_key=True)
+
+    assert [end["killed"] for end in killed] == [True] * GOOD + [False]
+    assert stage.payments() == dict.fromkeys(charges, 1)
+
+
+def test_killed_while_it_resumes(stage: Stage) -> None:
+    """A process that is killed at any boundary of resuming leaves it to the next one."""
+    count = 10
+    charges = stage.charges(count)
+    stage.world.faults.lose_answer("charges.pay", times=4 * count)
+    stage.run(charges, resume=False)
+
+    killed = stage.run(charges, resume=True, points=[float(number) for number in range(1, count + 1)])
+    stage.run(charges, resume=True)
+
+    assert [end["killed"] for end in killed].count(True) >= 8
+    assert stage.payments() == dict.fromkeys(charges, 1)
+
+
+def test_killed_at_any_moment(stage: Stage) -> None:
+    """Killed from outside, at moments that a printed seed gives: whole or nothing, and never twice."""
+    seed = secrets.randbits(32)
+    sys.stderr.write(f"seed {seed}\n")
+    generator = random.Random(seed)  # noqa: S311  # moments are no secrets
+    charges = stage.charges(30)
+
+    stage.run(charges, resume=False, points=[generator.uniform(0.001, 0.12) for _ in charges], own_key=True)
+    begun = stage.payments()
+    resumed = stage.run(charges, resume=True, own_key=False)
+    assert set(stage.payments().values()) <= {1}
+    assert begun.keys() <= stage.payments().keys()
+    assert [end["left"] for end in resumed] == [0] * len(charges)
+    stage.run(charges, resume=True, own_key=True)
+
+    assert stage.payments() == dict.fromkeys(charges, 1)

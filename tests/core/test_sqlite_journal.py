@@ -1,0 +1,355 @@
+"""The journal in a file: its rights, its versions, its workers, and what it does when it cannot be written."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+
+from cabinet_sdk import JournalEntry, SqliteJournal
+from cabinet_sdk.errors import JournalFailed
+
+pytestmark = pytest.mark.feature("EX-01", "SE-06")
+
+ENTRY = JournalEntry(
+    base_url="https://cabinet.example/v1",
+    client_id="prf_1",
+    operation_id="invoice-1",
+    operation="charges.pay",
+    path="/charges/chg_personal/payments",
+    body=b'{"method":"personal"}',
+    created_at=dt.datetime(2026, 11, 16, 9, 0, tzinfo=dt.UTC),
+)
+
+WORKER = """
+import datetime as dt, sys
+from cabinet_sdk import JournalEntry, SqliteJournal
+journal = SqliteJournal(sys.argv[1])
+entry = journal.open_entries()[0]
+print("claimed" if journal.claim(entry) else "refused", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the journal is."""
+    return tmp_path / "journal.db"
+
+
+@contextmanager
+def worker(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that claims the first entry and then waits."""
+    command = [sys.executable, "-c", WORKER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """Return what a worker says of its claim."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def test_entries_come_back_as_they_were_kept(path: Path) -> None:
+    """What was kept is there for another object and process, the oldest first, until it is settled."""
+    second = attrs.evolve(ENTRY, operation_id="invoice-0", body=bytes(range(256)), path="/п?a=b&c=d")
+    with SqliteJournal(path) as journal:
+        assert journal.begin(ENTRY) is None
+        assert journal.begin(second) is None
+    with SqliteJournal(path) as journal:
+        assert journal.open_entries() == [ENTRY, second]
+        assert [entry.created_at for entry in journal.open_entries()] == [ENTRY.created_at] * 2
+        journal.settle(ENTRY)
+        journal.settle(ENTRY)
+        assert journal.open_entries() == [second]
+
+
+def test_a_key_belongs_to_one_request_of_a_client(path: Path) -> None:
+    """Beginning again returns what stands there, unchanged; other clients and services have keys of their own."""
+    journal = SqliteJournal(path)
+    journal.begin(ENTRY)
+    later = attrs.evolve(ENTRY, created_at=dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
+
+    assert journal.begin(later) == ENTRY
+    assert journal.begin(attrs.evolve(ENTRY, body=b"{}")) == ENTRY
+    assert journal.open_entries()[0].created_at == ENTRY.created_at
+    assert journal.begin(attrs.evolve(ENTRY, client_id="prf_2")) is None
+    assert journal.begin(attrs.evolve(ENTRY, base_url="https://other.example/v1")) is None
+    assert len(journal.open_entries()) == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_only_the_owner_may_read_it(path: Path) -> None:
+    """The journal and the files beside it are for their owner alone, whatever the umask."""
+    before = os.umask(0)
+    try:
+        journal = SqliteJournal(path)
+        journal.begin(ENTRY)
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+
+    assert len(modes) == 4
+    assert set(modes.values()) == {0o600}
+
+
+def test_nothing_personal_stays_behind(path: Path) -> None:
+    """Once an entry is settled and the journal closed, no byte of its request is in the file, and no other file is."""
+    with SqliteJournal(path) as journal:
+        for number in range(50):
+            journal.begin(attrs.evolve(ENTRY, operation_id=f"k-{number}"))
+        for number in range(50):
+            journal.settle(attrs.evolve(ENTRY, operation_id=f"k-{number}"))
+
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    assert b"personal" not in path.read_bytes()
+    assert b"invoice" not in path.read_bytes()
+
+
+def test_a_newer_file_is_refused(path: Path) -> None:
+    """A journal of a version to come is neither read nor touched."""
+    with SqliteJournal(path) as journal:
+        journal.begin(ENTRY)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    before = path.read_bytes()
+
+    with pytest.raises(JournalFailed, match="version 2 and this SDK reads version 1"):
+        SqliteJournal(path)
+
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_something_else_is_refused(path: Path) -> None:
+    """Another program's database, and a file that is none, are neither read nor touched."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (id)")
+    before = path.read_bytes()
+    with pytest.raises(JournalFailed, match="another program"):
+        SqliteJournal(path)
+    assert path.read_bytes() == before
+
+    path.write_bytes(b"a letter to my grandmother, rather long" * 100)
+    with pytest.raises(JournalFailed, match="not a database"):
+        SqliteJournal(path)
+    assert path.read_bytes().startswith(b"a letter")
+
+
+@pytest.mark.parametrize("place", ["missing/journal.db", "."])
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, place: str) -> None:
+    """A folder that is not there, or is one, is told at once."""
+    with pytest.raises(JournalFailed):
+        SqliteJournal(tmp_path / place)
+
+
+def test_a_journal_that_may_not_be_written_says_so(path: Path) -> None:
+    """A file that became read-only refuses a new entry, and can be read all the same."""
+    journal = SqliteJournal(path)
+    journal.begin(ENTRY)
+    journal._open.connection().execute("PRAGMA query_only = ON")
+
+    with pytest.raises(JournalFailed, match="readonly"):
+        journal.begin(attrs.evolve(ENTRY, operation_id="k-2"))
+
+    assert journal.open_entries() == [ENTRY]
+
+
+def test_another_process_that_writes_is_waited_for_and_not_for_ever(path: Path) -> None:
+    """Within the timeout a lock of somebody else is waited for; after it the call fails."""
+    journal = SqliteJournal(path, timeout=0.05)
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalFailed, match="locked"):
+            journal.begin(ENTRY)
+        other.execute("COMMIT")
+        patient = SqliteJournal(path, timeout=10)
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.05, other.execute, ["COMMIT"])
+        release.start()
+        assert patient.begin(ENTRY) is None
+        release.join()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_a_full_disk_is_told_before_anything_is_sent() -> None:
+    """A real write that fails for want of room: the call is refused, nothing is sent, and it works with room again."""
+    program = """
+import json, resource, sys, tempfile
+from pathlib import Path
+from cabinet_sdk import Cabinet, RetryPolicy, SqliteJournal
+from cabinet_sdk.charges import PaymentMethod
+from cabinet_sdk.errors import JournalFailed
+from cabinet_sdk.transports import InProcessTransport
+from cabinet_sdk.types import Money
+from reference_server import World
+from reference_server.testing import BASE_URL, credentials
+
+world = World()
+person = world.profiles.add("Иванова Мария Петровна")
+charge = world.charges.add(person, Money("10.00"))
+with tempfile.TemporaryDirectory() as folder:
+    journal = SqliteJournal(Path(folder) / "journal.db")
+    transport = InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+    cabinet = Cabinet(BASE_URL, credentials(world, person), transport=transport, journal=journal)
+    was = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, was[1]))
+    try:
+        cabinet.charges.pay(charge.id, method=PaymentMethod.BANK_CARD)
+    except JournalFailed as error:
+        told = str(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, was)
+    requests = len(world.requests)
+    payment = cabinet.charges.pay(charge.id, method=PaymentMethod.BANK_CARD)
+    left = len(journal.open_entries())
+    journal.close()
+print(json.dumps({"told": told, "requests": requests, "paid": str(payment.amount), "left": left}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "dev", "-c", program], capture_output=True, check=True, text=True
+    )
+
+    result = json.loads(done.stdout)
+    assert "Make room" in result["told"]
+    assert (result["requests"], result["paid"], result["left"]) == (0, "10.00", 0)
+
+
+def test_a_closed_journal_says_so(path: Path) -> None:
+    """Nothing is kept by a journal that was closed; closing twice is no mistake."""
+    journal = SqliteJournal(path)
+    journal.close()
+    journal.close()
+
+    with pytest.raises(JournalFailed, match="closed"):
+        journal.begin(ENTRY)
+    assert repr(journal) == "<SqliteJournal journal.db>"
+
+
+def test_an_entry_has_one_worker(path: Path) -> None:
+    """Of many threads with journals of their own that claim an entry at once, one gets it; a release gives it back."""
+    journals = [SqliteJournal(path) for _ in range(8)]
+    journals[0].begin(ENTRY)
+    assert [journal.claim(ENTRY) for journal in journals] == [False] * 8
+    journals[0].release(ENTRY)
+    together = threading.Barrier(8)
+
+    def claim(journal: SqliteJournal) -> bool:
+        together.wait(10)
+        return journal.claim(ENTRY)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(claim, journals)) == [False] * 7 + [True]
+    assert not journals[0].claim(attrs.evolve(ENTRY, operation_id="never begun"))
+
+
+def test_a_live_process_keeps_its_entry_and_a_dead_one_does_not(path: Path) -> None:
+    """While the process of a worker lives nobody takes over; killed, it leaves the entry to the next at once."""
+    journal = SqliteJournal(path)
+    journal.begin(ENTRY)
+    journal.release(ENTRY)
+    with worker(path) as first, worker(path) as second:
+        claims = {said(first), said(second)}
+        assert claims == {"claimed", "refused"}
+        assert not journal.claim(ENTRY)
+        first.kill()
+        second.kill()
+        first.wait(10)
+        second.wait(10)
+
+        assert journal.claim(ENTRY)
+    assert SqliteJournal(path).open_entries() == [ENTRY]
+
+
+def test_the_files_of_dead_workers_are_cleared_away(path: Path) -> None:
+    """What killed processes leave beside the journal goes with the next worker; that of living ones stays."""
+    journal = SqliteJournal(path)
+    journal.begin(ENTRY)
+    journal.release(ENTRY)
+    for _ in range(2):
+        with worker(path) as process:
+            assert said(process) == "claimed"
+    assert len(list(path.parent.glob("*-worker-*"))) == 2
+
+    fresh = SqliteJournal(path)
+    fresh.begin(attrs.evolve(ENTRY, operation_id="k-2"))
+
+    assert len(list(path.parent.glob("*-worker-*"))) == 2
+    assert not journal.claim(attrs.evolve(ENTRY, operation_id="k-2"))
+
+
+@pytest.mark.slow
+def test_many_processes_may_make_it_at_once(path: Path) -> None:
+    """Processes that start together on a file that is not there yet all get the one journal."""
+    program = """
+import sys, datetime as dt
+from cabinet_sdk import JournalEntry, SqliteJournal
+sys.stdin.readline()
+journal = SqliteJournal(sys.argv[1], timeout=30)
+for number in range(5):
+    journal.begin(JournalEntry(base_url="https://c.example", client_id=sys.argv[2], operation_id=str(number),
+        operation="charges.pay", path="/", body=b"{}", created_at=dt.datetime.now(dt.UTC)))
+"""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, str(path), str(number)], stdin=subprocess.PIPE)
+        for number in range(6)
+    ]
+    for process in processes:
+        process.communicate(b"go\n", timeout=60)
+
+    assert [process.returncode for process in processes] == [0] * 6
+    assert len(SqliteJournal(path).open_entries()) == 30
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_makes_two_workers(path: Path) -> None:
+    """Experiment 118: after a fork both processes use the journal, and neither takes what the other is at."""
+    program = """
+import os, sys, datetime as dt
+from cabinet_sdk import JournalEntry, SqliteJournal
+
+def entry(name):
+    return JournalEntry(base_url="https://c.example", client_id="c", operation_id=name, operation="charges.pay",
+        path="/", body=b"{}", created_at=dt.datetime.now(dt.UTC))
+
+journal = SqliteJournal(sys.argv[1])
+journal.begin(entry("parent"))
+child = os.fork()
+if child == 0:
+    assert not journal.claim(entry("parent"))
+    journal.begin(entry("child"))
+    grandchild = os.fork()
+    if grandchild == 0:
+        journal.begin(entry("grandchild"))
+        assert not journal.claim(entry("child"))
+        sys.exit(0)
+    assert os.waitpid(grandchild, 0)[1] == 0
+    assert journal.claim(entry("grandchild"))
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert journal.claim(entry("child"))
+assert not journal.claim(entry("parent"))
+journal.settle(entry("parent"))
+assert len(journal.open_entries()) == 2
+journal.close()
+"""
+    command = [sys.executable, "-W", "error", "-X", "dev", "-c", program, str(path)]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
