@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from cabinet_sdk._core.allowance import Allowance
 from cabinet_sdk._core.arguments import make_request
 from cabinet_sdk._core.calls import Answer, answer
 from cabinet_sdk._core.context import AroundAttempt, Context, OnDrift, OneKey, Options
@@ -74,7 +75,9 @@ class _Client:
         page_size: int | None = None,
     ) -> Self:
         """
-        Return a view of this client with other options; transport, token, retry budget and hooks stay shared.
+        Return a view of this client with other options; all else stays shared.
+
+        That is the transport, the token, the retry budget, what the service still allows, the journal and the hooks.
 
         Args:
             deadline: Seconds for a call with all its attempts and pauses; None is without limit.
@@ -154,6 +157,7 @@ def _context(
         sign_in=SignIn(credentials, f"{base_url}/oauth/token", lock),
         retry=retry,
         budget=RetryBudget(retry.budget),
+        allowance=Allowance(),
         journal=journal,
         around_attempt=around_attempt,
         on_drift=on_drift,

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -50,7 +50,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def worker(path: Path) -> Iterator[subprocess.Popen[str]]:
+def worker(path: Path) -> Generator[subprocess.Popen[str]]:
     """Start a process that claims the first entry and then waits."""
     command = [sys.executable, "-c", WORKER, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -162,7 +162,7 @@ def test_a_journal_that_may_not_be_written_says_so(path: Path) -> None:
     """A file that became read-only refuses a new entry, and can be read all the same."""
     journal = SqliteJournal(path)
     journal.begin(ENTRY)
-    journal._open.connection().execute("PRAGMA query_only = ON")
+    journal._open.connection().execute("PRAGMA query_only = ON")  # pyright: ignore[reportPrivateUsage]  # what the system would do
 
     with pytest.raises(JournalFailed, match="readonly"):
         journal.begin(attrs.evolve(ENTRY, operation_id="k-2"))

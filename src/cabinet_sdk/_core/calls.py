@@ -22,13 +22,14 @@ from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk._core.request_codec import EncodedRequest, encode_request
 from cabinet_sdk._core.retry import LONGEST_WAIT, NOBODY_KNOWS, NOTHING_DONE, may_repeat, retry_after, settles
-from cabinet_sdk._core.wire import Headers, Request, Response
+from cabinet_sdk._core.wire import Headers, Request, Response, Timeout
 from cabinet_sdk.errors import (
     CabinetError,
     DeadlineExceeded,
     NetworkError,
     OutcomeUnknown,
     Problem,
+    RateLimited,
     StillRunning,
     TokenInvalid,
     UnreadableAnswer,
@@ -276,12 +277,8 @@ class Conversation:
         number = 0
         while True:
             number += 1
-            remaining = self._remaining()
-            if remaining is not None and remaining <= 0:
-                raise self.unsettled(self._too_late())
-            # A file on its way takes as long as it takes: its idle limit bounds it.
-            total = remaining if isinstance(request.content, bytes) else None
-            timeout = attrs.evolve(context.options.timeout, total=total)
+            # Tokens are not counted against the allowance.
+            timeout = yield from self._begin(request, counted=not accept_refusal)
             outcome = yield from self._attempt(attrs.evolve(request, timeout=timeout), operation, number, repeat)
             if isinstance(outcome, Response) and (
                 outcome.status < 300 or (accept_refusal and _refuses(outcome.status))
@@ -301,6 +298,25 @@ class Conversation:
                 raise self.unsettled(error)
             if delay > 0:
                 yield from pause(delay)
+
+    def _begin(self, request: Request, *, counted: bool) -> Flow[Timeout]:
+        """Wait until the service allows an attempt; return how long it may take."""
+        options, allowance, now = self._context.options, self._context.allowance, self._context.transport.now
+        remaining = self._remaining()
+        while counted and (seconds := allowance.take(now())) > 0:
+            if remaining is not None and seconds >= remaining:
+                message = f"The service allows the next request in {seconds:.3g} s; this one was not sent."
+                raise self.unsettled(RateLimited(message, retry_after=seconds, operation=self._row.id))
+            before = now()
+            yield from pause(seconds)
+            remaining = self._remaining()
+            if now() <= before:
+                # A fake that neither waits nor moves its clock: let the service decide.
+                break
+        if remaining is not None and remaining <= 0:
+            raise self.unsettled(self._too_late())
+        # A file on its way takes as long as it takes: its idle limit bounds it.
+        return attrs.evolve(options.timeout, total=remaining if isinstance(request.content, bytes) else None)
 
     def _judged(
         self, outcome: Response | NetworkError, operation: str, repeat: Repeat
@@ -343,6 +359,8 @@ class Conversation:
             try:
                 outcome = yield from exchange(request)
                 attempt.status = outcome.status
+                if operation == self._row.id:
+                    context.allowance.learn(outcome.headers, context.transport.now())
             except NetworkError as error:
                 error.request_id, error.operation = self.request_id, operation
                 attempt.error = outcome = error

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, final
 
 import attrs
 
+from cabinet_sdk._core.allowance import Allowance
 from cabinet_sdk._core.flow import Flow
 from cabinet_sdk._core.journal import Journal
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
@@ -131,6 +132,7 @@ class Context:
         sign_in: The token.
         retry: How stubborn.
         budget: What is left of the repeats.
+        allowance: What the service still allows.
         journal: Where durable operations are kept, if anywhere.
         around_attempt: The hook, if any.
         on_drift: The hook, if any.
@@ -145,6 +147,7 @@ class Context:
     sign_in: SignIn
     retry: RetryPolicy
     budget: RetryBudget
+    allowance: Allowance
     journal: Journal | None
     around_attempt: AroundAttempt | None
     on_drift: OnDrift | None

@@ -36,6 +36,7 @@ __all__ = [
     "NOTHING_DONE",
     "RetryBudget",
     "RetryPolicy",
+    "limits_of",
     "may_repeat",
     "retry_after",
     "settles",
@@ -52,7 +53,9 @@ LONGEST_WAIT = 86400.0
 # A number of any length is right; from here on the clocks of some machines would overflow.
 _FOREVER = 1e9
 _DELAY_SECONDS = re.compile(r"[0-9]+", re.ASCII)
-_RATE_LIMIT_RESET = re.compile(r'^"[^"]*";r=0;t=([0-9]{1,10})$', re.ASCII)
+_LIMIT = re.compile(r'\s*"([^"\\]{0,64})"((?:\s*;\s*[a-z][a-z0-9_-]{0,16}=[^,;]{1,64})*)\s*', re.ASCII)
+_NUMBER = re.compile(r";\s*([a-z]+)=([0-9]{1,15})(?=\s*(?:;|$))", re.ASCII)
+_MOST_LIMITS = 16
 
 
 @final
@@ -135,8 +138,10 @@ def retry_after(headers: Headers) -> float | None:
     """
     value = headers.get("retry-after")
     if value is None:
-        reset = _RATE_LIMIT_RESET.match(headers.get("ratelimit") or "")
-        return float(reset.group(1)) if reset else None
+        limits = limits_of(headers.get("ratelimit") or "")
+        return max(
+            (float(limit["t"]) for limit in limits.values() if limit.get("r") == 0 and "t" in limit), default=None
+        )
     if _DELAY_SECONDS.fullmatch(value.strip()):
         return min(float(value), _FOREVER)
     try:
@@ -144,3 +149,18 @@ def retry_after(headers: Headers) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, wait.total_seconds())
+
+
+def limits_of(value: str) -> dict[str, dict[str, int]]:
+    """
+    Return what a `RateLimit` or `RateLimit-Policy` tells: the whole numbers of each limit, by its name.
+
+    As in the draft of the IETF: ``"default";r=50;t=30``. A list that breaks its grammar tells nothing.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for item in value.split(",") if value else ():
+        match = _LIMIT.fullmatch(item)
+        if match is None or len(found) == _MOST_LIMITS:
+            return {}
+        found[match[1]] = {name: int(number) for name, number in _NUMBER.findall(match[2])}
+    return found

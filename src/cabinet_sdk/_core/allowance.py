@@ -1,0 +1,96 @@
+"""What the service still allows: its `RateLimit` headers, obeyed before it refuses."""
+
+from __future__ import annotations
+
+import threading
+from typing import final
+
+import attrs
+
+from cabinet_sdk._core.retry import LONGEST_WAIT, limits_of, retry_after
+from cabinet_sdk._core.wire import Headers
+
+__all__ = ["Allowance"]
+
+# Two answers that name the end of their window to the second are of the same window if they differ by no more.
+_ROUNDING = 1.0
+# A clock may have moved by a fraction less than it was asked to.
+_SOON = 1e-3
+
+
+@final
+@attrs.define
+class _Window:
+    """
+    The window of one limit.
+
+    Attributes:
+        left: How many requests fit in.
+        ends_at: When it ends.
+        quota: How many will fit into the next one, as far as the policy tells.
+        seconds: How long that one will be.
+    """
+
+    left: int
+    ends_at: float
+    quota: int = 0
+    seconds: int = 0
+
+
+@final
+class Allowance:
+    """What a service allows a client, limit by limit; shared by its views, threads and tasks."""
+
+    def __init__(self) -> None:
+        self._windows: dict[str, _Window] = {}
+        self._lock = threading.Lock()
+
+    def take(self, now: float) -> float:
+        """Take one request and return 0, or take none and return the seconds until there may be one."""
+        # A service that tells of no limits costs nothing.
+        if not self._windows:
+            return 0.0
+        with self._lock:
+            for name, window in list(self._windows.items()):
+                if now < window.ends_at - _SOON:
+                    continue
+                if window.quota and 0 < window.seconds <= LONGEST_WAIT:
+                    window.left, window.ends_at = window.quota, now + window.seconds
+                else:
+                    # Nobody knows what the next window allows before the next answer.
+                    del self._windows[name]
+            wait = max((window.ends_at - now for window in self._windows.values() if window.left <= 0), default=0.0)
+            if wait <= 0:
+                for window in self._windows.values():
+                    window.left -= 1
+            return wait
+
+    def learn(self, headers: Headers, now: float) -> None:
+        """Read what an answer tells; `Retry-After` counts more, as the draft wants."""
+        value = headers.get("ratelimit")
+        if value is None:
+            return
+        limits, policies = limits_of(value), limits_of(headers.get("ratelimit-policy") or "")
+        asked = retry_after(headers)
+        with self._lock:
+            known, self._windows = self._windows, {}
+            for name, limit in limits.items():
+                left, seconds = limit.get("r"), limit.get("t")
+                if left is None or seconds is None:
+                    continue
+                # Nobody is kept waiting longer than that by a header.
+                ends_at = now + min(seconds if left or asked is None else asked, LONGEST_WAIT)
+                policy = policies.get(name, {})
+                told = _Window(left, ends_at, policy.get("q", 0), policy.get("w", 0))
+                self._windows[name] = _joined(known.get(name), told, now)
+
+
+def _joined(known: _Window | None, told: _Window, now: float) -> _Window:
+    """Return what is known after an answer. Answers overtake each other, and other requests are on their way."""
+    if known is None or now >= known.ends_at or told.ends_at > known.ends_at + _ROUNDING:
+        return told
+    if told.left and told.ends_at < known.ends_at - _ROUNDING:
+        # It is of a window that has ended meanwhile.
+        return known
+    told.left = min(told.left, known.left)
+    return told
