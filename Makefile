@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check features docs fix build sbom
+.PHONY: help setup demo test check features docs bench fix build sbom
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ docs: .venv/dev ## Build the documentation into build/docs; a warning is an erro
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -E -b html -d build/doctrees docs build/docs
 	@echo "Open build/docs/index.html"
 
+bench: .venv/bench ## Measure it all and write docs/benchmarks.md, or see WHAT="page --quick"; takes minutes.
+	@$(BIN)/python -m benchmarks $(or $(WHAT),--write)
+
 fix: .venv/dev ## Format, and mend what the linter can mend.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -56,6 +59,10 @@ fix: .venv/dev ## Format, and mend what the linter can mend.
 	@# sniffpy, which httplint needs, installs its own tests under a name that hides ours.
 	@rm -rf .venv/lib/python3*/site-packages/tests
 	@touch .venv/server $@
+
+.venv/bench: .venv/dev
+	$(PIP) --group bench
+	@touch $@
 
 .venv/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
