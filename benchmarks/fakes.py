@@ -21,7 +21,7 @@ __all__: list[str] = []
 @row("fake", "Reading one charge from the fake in memory, over bare httpx on a mock", goal=1.2)
 def fake() -> Figure:
     """Read one charge, rights, rules, SQL and all."""
-    world, person = full_world()
+    world, (person,) = full_world()
     cabinet = connect(world, person)
     charges = cabinet.charges
     charge = next(iter(charges.list()))

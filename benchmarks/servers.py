@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from benchmarks.samples import full_world, one_charge
+from benchmarks.samples import charges_one_by_one, full_world
 from reference_server.serve import WorldServer, listen
 from reference_server.testing import connect, credentials
 
@@ -70,7 +70,7 @@ def _say(port: int, **others: str) -> None:
 
 
 def _world() -> None:
-    world, person = full_world()
+    world, (person,) = full_world()
     listener = listen("127.0.0.1", 0)
     charge = next(iter(connect(world, person).charges.list()))
     secret = credentials(world, person).client_secret
@@ -80,7 +80,7 @@ def _world() -> None:
 
 
 def _starlette() -> None:
-    document = json.loads(one_charge())
+    document = json.loads(charges_one_by_one()[0])
 
     async def charge(_: Request) -> JSONResponse:
         return JSONResponse(document)
@@ -111,7 +111,7 @@ class _Canned(asyncio.Protocol):
 
 
 async def _canned() -> None:
-    content = one_charge()
+    content = charges_one_by_one()[0]
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Canned(head.encode() + content), "127.0.0.1", 0, backlog=1024)

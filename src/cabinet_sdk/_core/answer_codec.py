@@ -32,6 +32,11 @@ def _decode_text(kind: type[Any], value: object) -> object:  # Any: each class b
     return kind.parse(value) if kind is Period else kind.trusted(value)
 
 
+# A page of a hundred charges holds 1500 such values, and some 250 different ones. None can change, so that equal ones
+# may be one object. The cache is C, which counts here; a larger one finds little more and costs more by itself.
+_shared_text = lru_cache(maxsize=1024)(_decode_text)
+
+
 def _encode_text(value: object) -> str:
     if isinstance(value, Identifier | Code):
         return str.__str__(value)
@@ -46,7 +51,7 @@ _ENCODER = msgspec.json.Encoder(enc_hook=_encode_text)
 
 @lru_cache(maxsize=1024)
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: a type expression, and whatever it describes
-    return msgspec.json.Decoder(kind, dec_hook=_decode_text)
+    return msgspec.json.Decoder(kind, dec_hook=_shared_text)
 
 
 def encode_answer(value: object) -> bytes:
@@ -58,6 +63,14 @@ def decode_value(content: bytes, kind: type[T]) -> T:
     """Read what `encode_answer` wrote, as the server does with what it keeps."""
     value: T = _decoder(cast("Any", kind)).decode(content)  # Any: see _decoder
     return value
+
+
+def _decoded(content: bytes, kind: Any) -> Any:  # Any: as above
+    try:
+        return _decoder(kind).decode(content)
+    except msgspec.ValidationError:
+        # Of a list or an object in a text's place it says that no list can be looked up; this says what was expected.
+        return msgspec.json.decode(content, type=kind, dec_hook=_decode_text)
 
 
 def decode_answer(response: Response, kind: Any, operation: str) -> Any:  # Any: as above; the caller knows the type
@@ -77,7 +90,7 @@ def decode_answer(response: Response, kind: Any, operation: str) -> Any:  # Any:
     if media_type != MEDIA_TYPE:
         raise _unreadable(response, operation, f"Expected {MEDIA_TYPE}, got {media_type or 'no content type'}.")
     try:
-        return _decoder(kind).decode(response.content)
+        return _decoded(response.content, kind)
     except msgspec.ValidationError as error:
         # The text holds types and a path, no values. A message of our own classes is masked already.
         reason, _, path = str(error).partition(" - at ")

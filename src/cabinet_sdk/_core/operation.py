@@ -12,6 +12,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, final, get_args, get_type_hints
 
 import attrs
@@ -62,6 +63,11 @@ def _repeat_by_method(row: Operation[..., Any, Any]) -> Repeat:
 
 def _durable_by_method(row: Operation[..., Any, Any]) -> bool:
     return row.method == "POST" and row.repeat is Repeat.KEYED and not isinstance(row, Upload)
+
+
+@lru_cache(maxsize=1024)
+def _names_in(template: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"{(\w+)}", template))
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -120,7 +126,7 @@ class Operation(Generic[P, R, T]):
     @property
     def path_fields(self) -> tuple[str, ...]:
         """The names in the path template, in their order."""
-        return tuple(re.findall(r"{(\w+)}", self.path))
+        return _names_in(self.path)
 
     @property
     def summary(self) -> str:
