@@ -1,9 +1,10 @@
 """
-See what is due and pay it, in full, in part, and through a network that loses an answer.
+See what is due, pay it, in full, in part, and through a network that loses an answer, and take the papers along.
 
-Needs a reference server with its made-up people; `make demo` starts one and runs this against it. By hand:
+Needs a reference server with its made-up people; `make demo` starts one and runs this against it. By hand, with the
+folder for the papers:
 
-    python examples/quickstart.py http://127.0.0.1:8080
+    python examples/quickstart.py http://127.0.0.1:8080 .
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ import re
 import sys
 import urllib.request
 from collections.abc import Iterable
+from pathlib import Path
 
 from cabinet_sdk import Cabinet, ClientCredentials
-from cabinet_sdk.charges import Charge, ChargeId, Payment, PaymentMethod
+from cabinet_sdk.charges import Charge, ChargeId, ExportFormat, Payment, PaymentMethod
 from cabinet_sdk.transports import HttpxTransport
 from cabinet_sdk.types import Money
 from examples.losing_transport import LosingTransport
+from examples.progress_bar import ProgressBar
 
 PERSON = "Смирнова Анна Сергеевна"
 
 
-def main(server: str) -> None:
-    """Sign in, look, pay in full and in part, lose an answer, look again."""
+def main(server: str, folder: Path) -> None:
+    """Sign in, look, pay in full and in part, lose an answer, look again, save the papers."""
     print(f"The reference server at {server} plays the cabinet; everybody in it is made up.")
     transport = LosingTransport(HttpxTransport())
     with Cabinet(f"{server}/v1", credentials_of(PERSON, server), transport=transport) as cabinet:
@@ -53,6 +56,12 @@ def main(server: str) -> None:
 
         print("\nThe same charges now:\n")
         show(cabinet.charges.get(charge.id) for charge in debts)
+
+        print(f"\n4. Take the papers along, to {folder}.")
+        with cabinet.charges.receipt(payment.id) as file:
+            file.save(folder / "receipt.pdf", progress=ProgressBar("   receipt.pdf "))
+        with cabinet.charges.export(ExportFormat.XLSX) as file:
+            file.save(folder / "charges.xlsx", progress=ProgressBar("   charges.xlsx"))
 
 
 def follow(cabinet: Cabinet, payment: Payment) -> None:
@@ -88,6 +97,6 @@ def credentials_of(name: str, server: str) -> ClientCredentials:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         sys.exit(__doc__)
-    main(sys.argv[1].rstrip("/"))
+    main(sys.argv[1].rstrip("/"), Path(sys.argv[2]))

@@ -1,7 +1,8 @@
 """
 Run the quickstart against a reference server of its own, over real HTTP.
 
-The server is a separate process on a free port of this machine, with its data in memory; nothing of it stays.
+The server is a separate process on a free port of this machine, with its data in memory; nothing of it stays but the
+papers in build/demo.
 """
 
 import os
@@ -30,7 +31,9 @@ def main() -> int:
             )
         try:
             url = wait_until_ready(server, log)
-            quickstart = [sys.executable, str(ROOT / "examples" / "quickstart.py"), url]
+            papers = ROOT / "build" / "demo"
+            papers.mkdir(parents=True, exist_ok=True)
+            quickstart = [sys.executable, str(ROOT / "examples" / "quickstart.py"), url, str(papers.relative_to(ROOT))]
             return subprocess.run(quickstart, cwd=ROOT, env=without_proxy(), check=False).returncode
         except TimeoutError as error:
             print(error, log.read_text(encoding="utf-8", errors="replace"), sep="\n", file=sys.stderr)

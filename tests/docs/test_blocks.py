@@ -87,7 +87,7 @@ def project() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("block", IN_MEMORY, ids=str)
-def test_block_runs_in_memory(block: Block) -> None:
+def test_block_runs_in_memory(block: Block, tmp_path: Path) -> None:
     """A block without a mark runs by itself, or with a client of a made-up world."""
     world = World.seeded()
     person = person_of(world)
@@ -96,6 +96,7 @@ def test_block_runs_in_memory(block: Block) -> None:
         "profile": person,
         "cabinet": connect(world, person),
         "async_cabinet": connect_async(world, person),
+        "folder": tmp_path,
     }
 
     execute(block, block.text, names)

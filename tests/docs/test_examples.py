@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from cabinet_sdk.transports import AsyncTransport, Transport
 from cabinet_sdk.types import Money
 from examples import quickstart
 from examples.losing_transport import AsyncLosingTransport, LosingTransport
+from examples.progress_bar import ProgressBar
 from reference_server import Profile, World
 from tests.conftest import Connect
 from tests.docs.blocks import ROOT
@@ -19,24 +22,27 @@ from tests.docs.blocks import ROOT
 
 @pytest.mark.feature("CH-01", "CH-05")
 def test_quickstart_pays_and_loses_nothing(
-    seeded_world: World, served_url: str, capsys: pytest.CaptureFixture[str]
+    seeded_world: World, served_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """It shows the debts as a table, pays in full and in part, and the lost answer makes one payment."""
-    quickstart.main(served_url)
+    """It shows the debts as a table, pays in full and in part, the lost answer makes one payment, papers are saved."""
+    quickstart.main(served_url, tmp_path)
 
     printed = capsys.readouterr().out
     assert "Answers lost: 1. Payments made: 1. Overpaid: 0,00" in printed
     assert "Nothing was paid twice." in printed
     assert printed.count("зачислен, платёжное поручение №") == 3
+    assert "charges.xlsx ██████████████████████████████ 100 %" in printed
+    assert (tmp_path / "receipt.pdf").read_bytes().startswith(b"%PDF-")
+    assert (tmp_path / "charges.xlsx").exists()
     seeded_world.charges.check_books()
     pays = [request for request in seeded_world.requests if request.operation == "charges.pay"]
     assert [request.replayed for request in pays] == [False, False, False, True]
     assert pays[2].idempotency_key == pays[3].idempotency_key
 
 
-def test_quickstart_aligns_its_table(served_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quickstart_aligns_its_table(served_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Every row of a table has its purpose in the same column."""
-    quickstart.main(served_url)
+    quickstart.main(served_url, tmp_path)
 
     head, *rows = capsys.readouterr().out.partition("Срок")[2].partition("\n\n")[0].splitlines()
     start = len("Срок") + head.index("За что")
@@ -60,7 +66,29 @@ def test_quickstart_without_an_address_says_how_it_is_used() -> None:
     )
 
     assert run.returncode == 1
-    assert "python examples/quickstart.py http://127.0.0.1:8080" in run.stderr
+    assert "python examples/quickstart.py http://127.0.0.1:8080 ." in run.stderr
+
+
+def test_a_progress_bar_draws_on_one_line() -> None:
+    """In a terminal it is drawn over itself; elsewhere its end alone is printed; an unknown length is no share."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal, file = Terminal(), io.StringIO()
+    for output in (terminal, file):
+        bar = ProgressBar("list.csv", output)
+        bar(512, None)
+        bar(1024, 4096)
+        bar(4096, 4096)
+
+    assert terminal.getvalue().split("\r")[1:] == [
+        "list.csv ······························       0 KiB",
+        "list.csv ███████·······················  25 % 1 KiB",
+        "list.csv ██████████████████████████████ 100 % 4 KiB\n",
+    ]
+    assert file.getvalue() == "list.csv ██████████████████████████████ 100 % 4 KiB\n"
 
 
 async def test_losing_transport_works_in_both_modes(connect: Connect, world: World, person: Profile) -> None:
