@@ -102,6 +102,9 @@ class Faults:
             known = ", ".join(row.id for row in self._contract)
             msg = f"there is no operation {fault.operation!r}; there are {known}"
             raise ValueError(msg)
+        if type(fault.times) is not int or fault.times < 1:
+            msg = f"a fault strikes once or more often, not {fault.times!r} times"
+            raise ValueError(msg)
         self._faults.append(fault)
         return fault
 

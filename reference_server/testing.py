@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials
+from cabinet_sdk._core.arguments import checking
 from cabinet_sdk.transports import AsyncInProcessTransport, InProcessTransport
 from reference_server.profiles import Profile
 from reference_server.world import World
@@ -25,17 +26,20 @@ BASE_URL = "http://cabinet.example/v1"
 """Under which a world in process is addressed; nothing is ever sent there."""
 
 
+@checking("credentials()")
 def credentials(world: World, profile: Profile) -> ClientCredentials:
     """Return what a client signs in with to act as a profile."""
     return ClientCredentials(profile.id, world.client_secret(profile.id))
 
 
+@checking("connect()")
 def connect(world: World, profile: Profile) -> Cabinet:
     """Return a client straight into a world, signed in as a profile; its pauses move the world's clock."""
     transport = InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
     return Cabinet(BASE_URL, credentials(world, profile), transport=transport)
 
 
+@checking("connect_async()")
 def connect_async(world: World, profile: Profile) -> AsyncCabinet:
     """Return an async client straight into a world, signed in as a profile; its pauses move the world's clock."""
     transport = AsyncInProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)

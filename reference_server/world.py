@@ -86,11 +86,17 @@ class ProfilesControl:
             registration: ОГРН or ОГРНИП.
             permissions: Codes of what it may do; everything where it is left out.
             linked: Payment methods that have something linked to pay from.
+
+        Raises:
+            ValueError: Somebody has the ИНН already.
         """
         with self._world.work() as work:
             if inn is None:
                 organisation = kind == ProfileKind.ORGANISATION
                 inn = Inn.with_check_digits("77" + work.ids.digits(7 if organisation else 8))
+            elif profiles.profile_by_inn(work.database, inn) is not None:
+                msg = f"the world has somebody with the ИНН {inn!r} already"
+                raise ValueError(msg)
             profile = Profile(
                 id=work.ids.new("prf"),
                 kind=kind,

@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 import attrs
 
 from cabinet_sdk._core.allowance import Allowance
-from cabinet_sdk._core.arguments import make_request
+from cabinet_sdk._core.arguments import check_fields, checking, make_request
 from cabinet_sdk._core.calls import Answer, answer
 from cabinet_sdk._core.context import AroundAttempt, Context, OnDrift, OneKey, Options
 from cabinet_sdk._core.flow import AsyncLock, Lock, perform, perform_async
 from cabinet_sdk._core.journal import Journal
 from cabinet_sdk._core.operation import Operation
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
-from cabinet_sdk._core.signin import BearerToken, ClientCredentials, Credentials, SignIn
+from cabinet_sdk._core.signin import BearerToken, Credentials, SignIn
 from cabinet_sdk._core.transport import AsyncTransport, Transport, check_transport
 from cabinet_sdk._core.wire import Timeout
 from cabinet_sdk.errors import UsageError
@@ -53,8 +53,11 @@ _SAME = _Same()
 
 
 def _checked(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    # For callers without a type checker.
+    if not isinstance(headers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"headers are a mapping of names to values, not a {type(headers).__name__}")
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+        if not _HEADER_NAME.fullmatch(name) or type(value) is not str or not (value.isascii() and value.isprintable()):
             msg = f"{name!r} is no header name (RFC 9110 5.6.2), or its value is not printable ASCII"
             raise UsageError(msg)
         yield name, value
@@ -97,6 +100,7 @@ class _Client:
             options = attrs.evolve(options, key=OneKey(idempotency_key))
         if page_size is not None:
             options = attrs.evolve(options, page_size=page_size)
+        check_fields("with_options()", options)
         view = object.__new__(type(self))
         view._context = attrs.evolve(self._context, options=options)
         return view
@@ -139,11 +143,6 @@ def _context(
         raise UsageError(f"the base URL cannot be read: {error}") from error
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment or parts.username:
         msg = f"a base URL is https://host/v1, without user, query and fragment; got one with scheme {parts.scheme!r}"
-        raise UsageError(msg)
-    # A check for callers without a type checker: a pair of texts is what people try first.
-    if credentials is not None and not isinstance(credentials, ClientCredentials | BearerToken):  # pyright: ignore[reportUnnecessaryIsInstance]
-        given = type(credentials).__name__
-        msg = f"credentials are ClientCredentials(client_id, client_secret) or BearerToken(value), not a {given}"
         raise UsageError(msg)
     if journal is not None and isinstance(credentials, BearerToken) and credentials.client_id is None:
         msg = "with a journal a token must say whose it is, so that nobody else resumes: BearerToken(value, client_id)"
@@ -191,6 +190,7 @@ class Cabinet(_Client):
         new_id: Makes request ids and idempotency keys; UUIDs unless a test wants others.
     """
 
+    @checking("Cabinet()", bound=True)
     def __init__(
         self,
         base_url: str,
@@ -300,6 +300,7 @@ class AsyncCabinet(_Client):
         new_id: Makes request ids and idempotency keys; UUIDs unless a test wants others.
     """
 
+    @checking("AsyncCabinet()", bound=True)
     def __init__(
         self,
         base_url: str,

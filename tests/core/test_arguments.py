@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet
+from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials
 from cabinet_sdk.charges import ChargeId, ChargeStatus, ItemToPay, PaymentMethod, PaymentStatus
 from cabinet_sdk.charges.operations import LIST_CHARGES, PAY_CHARGE
 from cabinet_sdk.errors import UsageError
+from cabinet_sdk.transports import Timeout
 from cabinet_sdk.types import Inn, Money, OrganisationInn, Period, Uin
 from reference_server import Profile, World
 from tests.core.sample_area import sample_world, samples_of
@@ -173,6 +174,76 @@ async def test_a_wrong_name_is_refused_by_the_name_of_the_method(
 
     assert str(caught.value) == message
     assert world.requests == ()
+
+
+OPTIONS: dict[str, tuple[Mistake, str]] = {
+    "text for seconds": (
+        lambda cabinet: cabinet.with_options(deadline="5"),
+        "with_options(): deadline: expected float, got str '…'",
+    ),
+    "seconds for a timeout": (
+        lambda cabinet: cabinet.with_options(timeout=5),
+        "with_options(): timeout: expected Timeout, got int",
+    ),
+    "text inside a timeout": (
+        lambda cabinet: cabinet.with_options(timeout=Timeout(idle="5")),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        "with_options(): timeout.idle: expected float, got str '…'",
+    ),
+    "text for a number": (
+        lambda cabinet: cabinet.with_options(page_size="5"),
+        "with_options(): page_size: expected int, got str '…'",
+    ),
+    "a number for a key": (
+        lambda cabinet: cabinet.with_options(idempotency_key=5),
+        "an idempotency key is 1 to 255 Latin letters, digits and hyphens",
+    ),
+    "pairs for headers": (
+        lambda cabinet: cabinet.with_options(headers=[("x-a", "b")]),
+        "headers are a mapping of names to values, not a list",
+    ),
+    "a number in a header": (
+        lambda cabinet: cabinet.with_options(headers={"x-a": 5}),
+        "'x-a' is no header name (RFC 9110 5.6.2), or its value is not printable ASCII",
+    ),
+}
+
+
+@pytest.mark.parametrize("call, message", OPTIONS.values(), ids=OPTIONS.keys())
+async def test_a_wrong_option_is_refused_where_it_is_given(client: AsyncCabinet, call: Mistake, message: str) -> None:
+    """A view with an option of a wrong kind is not made."""
+    with pytest.raises(UsageError) as caught:
+        await outcome(call, client)
+
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("kind", [Cabinet, AsyncCabinet])
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"base_url": None}, "base_url: expected str, got None"),
+        ({"deadline": "60"}, "deadline: expected float, got str '…'"),
+        ({"retry": 3}, "retry: expected RetryPolicy, got int"),
+        ({"around_attempt": "hook"}, "around_attempt: expected a callable, got str 'h…k'"),
+        ({"credentials": ("id", "secret")}, "credentials: expected ClientCredentials or BearerToken, got tuple"),
+        ({"credentials": ClientCredentials("id", 5)}, "credentials.client_secret: expected str, got int"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    ],
+)
+def test_a_client_says_what_it_takes(kind: Any, wrong: dict[str, object], message: str) -> None:
+    """Each argument of a client is looked at before anything is made of it."""
+    with pytest.raises(UsageError) as caught:
+        kind(**{"base_url": "http://cabinet.example/v1", **wrong})
+
+    assert str(caught.value) == f"{kind.__name__}(): {message}"
+
+
+def test_a_client_names_itself() -> None:
+    """An unknown argument of a client is named with what was meant."""
+    client: Any = Cabinet
+    with pytest.raises(TypeError, match=r"^Cabinet\(\) got an .* 'token'; there are base_url, credentials, "):
+        client("http://cabinet.example/v1", token="secret")
+    with pytest.raises(TypeError, match=r"^Cabinet\(\) missing required argument\(s\): 'base_url'$"):
+        client()
 
 
 async def test_what_is_right_goes_through(client: AsyncCabinet, world: World, person: Profile) -> None:

@@ -9,7 +9,8 @@ import pytest
 from cabinet_sdk import AsyncCabinet, Cabinet
 from cabinet_sdk.errors import UsageError
 from cabinet_sdk.transports import AsyncHttpxTransport, HttpxTransport
-from tests.core.scripted import BASE_URL, AsyncScripted, Script, Scripted, thing
+from tests.core.conftest import Play
+from tests.core.scripted import BASE_URL, READ, AsyncScripted, Script, Scripted, thing
 
 CLIENTS: dict[str, Any] = {"sync": Cabinet, "async": AsyncCabinet}  # Any: wrong transports are given on purpose
 KINDS = {"sync": Scripted, "async": AsyncScripted}
@@ -61,3 +62,20 @@ def test_a_class_is_no_transport(mode: str) -> None:
     """Forgotten parentheses are found."""
     with pytest.raises(UsageError, match=r"not its class: write \w*Scripted\(…\)$"):
         CLIENTS[mode](BASE_URL, transport=KINDS[mode])
+
+
+async def test_an_answer_is_a_response(play: Play) -> None:
+    """A transport that gives back something else, such as nothing, is a mistake of the program."""
+    nothing: Any = None
+
+    with pytest.raises(UsageError, match=r"^send\(\) of a transport returns a Response, not NoneType$"):
+        await play(Script(lambda _: nothing)).answer(READ)
+
+
+async def test_an_async_client_awaits_its_transport() -> None:
+    """A blocking `send` under the right names is found at the first call."""
+    blocking = type("Blocking", (Scripted,), {"aclose": AsyncScripted.aclose})
+    cabinet: AsyncCabinet = CLIENTS["async"](BASE_URL, transport=blocking(Script(thing())))
+
+    with pytest.raises(UsageError, match=r"^send\(\) of an AsyncCabinet's transport is an async def$"):
+        await cabinet.answer(READ)

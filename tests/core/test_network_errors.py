@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cabinet_sdk.errors import CallerError, ConnectionFailed, ConnectionLost, NetworkError, TimedOut
+from cabinet_sdk import AsyncCabinet, BearerToken
+from cabinet_sdk.errors import CallerError, ConnectionFailed, ConnectionLost, NetworkError, TimedOut, UsageError
 from cabinet_sdk.transports import Proxy, Timeout
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http, json_answer
@@ -91,6 +93,20 @@ async def test_a_broken_answer_is_no_sign_of_tls(dial: Dial) -> None:
         await dial(server.url).answer(READ)
 
     assert "TLS" not in lost.value.message
+
+
+def test_an_async_client_serves_one_event_loop() -> None:
+    """In another loop its connections would be dead; the error says what to do."""
+    answer = json_answer(b'{"name":"a thing"}', "Connection: close")
+    with RawServer.answering(answer) as server:
+        client = AsyncCabinet(server.url, BearerToken("a-token"))
+
+        async def ask() -> str:
+            return (await client.answer(READ)).value.name
+
+        assert asyncio.run(ask()) == "a thing"
+        with pytest.raises(UsageError, match=r"serves one event loop: make another one inside each asyncio\.run\(\)$"):
+            asyncio.run(ask())
 
 
 async def test_a_timeout_names_host_and_port(dial: Dial) -> None:

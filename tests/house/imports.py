@@ -135,6 +135,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "reference_server.testing": (
         "cabinet_sdk",
         "cabinet_sdk.transports",
+        "cabinet_sdk._core.arguments",
         *SERVER_HEART,
         "reference_server.serve",
     ),

@@ -11,6 +11,7 @@ from cabinet_sdk.charges import ChargeKind
 from cabinet_sdk.errors import UsageError
 from cabinet_sdk.types import Money
 from reference_server import Outcome, Profile, World
+from reference_server.testing import connect, connect_async, credentials
 
 # Any: the arguments are wrong, and type checkers say so of each.
 MISTAKES: list[tuple[Callable[[Any, Profile], object], str]] = [
@@ -71,6 +72,29 @@ def test_a_wrong_name_is_refused(world: World, person: Profile) -> None:
 
     with pytest.raises(TypeError, match=r"^world\.charges\.add\(\) got an .* 'due_to'; did you mean 'due_on'\?$"):
         add(person, Money(500), due_to=None)
+
+
+def test_a_number_is_nobodys_twice(world: World, person: Profile) -> None:
+    """Two profiles of one ИНН are refused in words, masked."""
+    with pytest.raises(ValueError, match=r"somebody with the ИНН Inn\('77…\d\d'\) already"):
+        world.profiles.add("Орлова Вера", person.inn)
+
+
+@pytest.mark.parametrize("times", [0, -1, True, "1"])
+def test_a_fault_strikes_at_least_once(world: World, times: Any) -> None:
+    """A fault that never strikes would let a test pass that tests nothing."""
+    with pytest.raises(ValueError, match="strikes once or more often"):
+        world.faults.lose_answer("charges.pay", times=times)
+
+
+@pytest.mark.parametrize("function", [connect, connect_async, credentials])
+def test_clients_for_a_world_say_what_they_take(world: World, person: Profile, function: Any) -> None:
+    """World and profile in the wrong order, or an id for a profile, are named."""
+    name = function.__name__
+    with pytest.raises(UsageError, match=rf"^{name}\(\): world: expected World, got Profile$"):
+        function(person, world)
+    with pytest.raises(UsageError, match=rf"^{name}\(\): profile: expected Profile, got str 'pr"):
+        function(world, person.id)
 
 
 def test_a_profile_is_found_by_its_id(world: World, person: Profile) -> None:

@@ -78,7 +78,7 @@ def test_takes_dates_only(value: object) -> None:
     """A moment is no day, nor is a text; the error says how to get a day."""
     day = cast("Any", value)  # Any: what the types forbid
 
-    with pytest.raises(TypeError, match=r"Period\.first is a date.*moscow_date"):
+    with pytest.raises(TypeError, match=r"Period\.first is a date, not \w+: (moscow_date|date)\("):
         Period(day, date(2026, 1, 1))
     with pytest.raises(TypeError, match=r"Period\.last is a date"):
         Period(date(2026, 1, 1), day)

@@ -16,7 +16,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from types import NoneType
-from typing import Any, NewType, TypeAlias, TypeVar, cast, final
+from typing import Any, NewType, ParamSpec, TypeAlias, TypeVar, cast, final
 
 import attrs
 
@@ -24,8 +24,9 @@ from cabinet_sdk._core.operation import Operation
 from cabinet_sdk.errors import UsageError, mask
 from cabinet_sdk.types import Code, File, Identifier, Money, Period
 
-__all__ = ["check_call", "checked", "make_request"]
+__all__ = ["check_call", "check_fields", "checked", "checking", "make_request"]
 
+P = ParamSpec("P")
 R = TypeVar("R")
 ClassT = TypeVar("ClassT", bound=type)
 
@@ -75,16 +76,23 @@ def make_request(row: Operation[..., R, Any], args: tuple[Any, ...], kwargs: Map
         raise UsageError(f"answer() takes a row of the contract, such as LIST_CHARGES, not {_shown(row)}")
     try:
         value = row.request(*args, **kwargs)
-    except TypeError:
-        mistake = _mistake(f"{row.id}()", inspect.signature(row.request_class), args, kwargs)
-        if mistake is None:
-            raise
-        raise mistake from None
+    except TypeError as error:
+        raise _mistake(f"{row.id}()", inspect.signature(row.request_class), args, kwargs, error) from None
+    check_fields(f"{row.id}()", value)
+    return value
+
+
+def check_fields(name: str, value: object) -> None:
+    """
+    Check the fields of an attrs value by their annotations; `name` is what was called with them.
+
+    Raises:
+        UsageError: A field of another kind.
+    """
     try:
         _look_at_fields(value, "")
     except _WrongKindError as wrong:
-        raise _refusal(f"{row.id}()", wrong) from None
-    return value
+        raise _refusal(name, wrong) from None
 
 
 def check_call(name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -95,11 +103,12 @@ def check_call(name: str, signature: inspect.Signature, args: tuple[Any, ...], k
         TypeError: An argument that the signature does not have, or one that is missing.
         UsageError: An argument of another kind.
     """
-    mistake = _mistake(name, signature, args, kwargs)
-    if mistake is not None:
-        raise mistake
     try:
-        for each, value in signature.bind(*args, **kwargs).arguments.items():
+        given = signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        raise _mistake(name, signature, args, kwargs, error) from None
+    try:
+        for each, value in given.items():
             parameter = signature.parameters[each]
             if parameter.kind is parameter.VAR_POSITIONAL:
                 for index, entry in enumerate(value):
@@ -116,49 +125,51 @@ def checked(place: str) -> Callable[[ClassT], ClassT]:
     def decorate(cls: ClassT) -> ClassT:
         for name, member in list(vars(cls).items()):
             if isinstance(member, types.FunctionType) and not name.startswith("_"):
-                setattr(cls, name, _checked(f"{place}.{name}()", member))
+                setattr(cls, name, checking(f"{place}.{name}()", bound=True)(member))
         return cls
 
     return decorate
 
 
-def _checked(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    signature: inspect.Signature | None = None
+def checking(name: str, *, bound: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Have a function check its arguments; of a method, which is `bound`, all but the first."""
 
-    @wraps(method)
-    def check_and_call(self: object, /, *args: Any, **kwargs: Any) -> Any:
-        nonlocal signature
-        if signature is None:
-            whole = inspect.signature(method, eval_str=True)
-            signature = whole.replace(parameters=list(whole.parameters.values())[1:])
-        check_call(name, signature, args, kwargs)
-        return method(self, *args, **kwargs)
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        signature: inspect.Signature | None = None
 
-    return check_and_call
+        @wraps(function)
+        def check_and_call(*args: P.args, **kwargs: P.kwargs) -> R:
+            nonlocal signature
+            if signature is None:
+                whole = inspect.signature(function, eval_str=True)
+                signature = whole.replace(parameters=list(whole.parameters.values())[bound:])
+            check_call(name, signature, args[bound:], kwargs)
+            return function(*args, **kwargs)
+
+        return check_and_call
+
+    return decorate
 
 
 def _mistake(
-    name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> TypeError | None:
-    """Return what is wrong with the number and the names of the arguments, if anything is."""
+    name: str, signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any], error: TypeError
+) -> TypeError:
+    """Return in the words of the method what is wrong with the number and the names of the arguments."""
     parameters = signature.parameters
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        unknown = next((each for each in kwargs if each not in parameters), None)
-        if unknown is not None:
-            return TypeError(f"{name} got an unexpected keyword argument {unknown!r}{_near(unknown, list(parameters))}")
-        by_place = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
-        if len(args) > len(by_place):
-            by_name = ", ".join(f"{each}=…" for each in parameters if each not in by_place)
-            others = f"; by name go {by_name}" if by_name else ""
-            return TypeError(f"{name} takes {len(by_place)} positional argument(s), got {len(args)}{others}")
-        given = {*by_place[: len(args)], *kwargs}
-        missing = [each.name for each in parameters.values() if each.default is each.empty and each.name not in given]
-        if missing:
-            return TypeError(f"{name} missing required argument(s): {', '.join(map(repr, missing))}")
-        return TypeError(f"{name} got {error}")
-    return None
+    unknown = next((each for each in kwargs if each not in parameters), None)
+    if unknown is not None:
+        return TypeError(f"{name} got an unexpected keyword argument {unknown!r}{_near(unknown, list(parameters))}")
+    by_place = [each.name for each in parameters.values() if each.kind is not each.KEYWORD_ONLY]
+    if len(args) > len(by_place):
+        by_name = ", ".join(f"{each}=…" for each in parameters if each not in by_place)
+        others = f"; by name go {by_name}" if by_name else ""
+        return TypeError(f"{name} takes {len(by_place)} positional argument(s), got {len(args)}{others}")
+    twice = next((each for each in by_place[: len(args)] if each in kwargs), None)
+    if twice is not None:
+        return TypeError(f"{name} got multiple values for argument {twice!r}")
+    given = {*by_place[: len(args)], *kwargs}
+    missing = [each.name for each in parameters.values() if each.default is each.empty and each.name not in given]
+    return TypeError(f"{name} missing required argument(s): {', '.join(map(repr, missing))}") if missing else error
 
 
 def _near(unknown: str, known: list[str]) -> str:
@@ -193,18 +204,36 @@ def _kind(kind: Any) -> _Kind:
     origin = typing.get_origin(kind)
     if origin in {types.UnionType, typing.Union}:
         return _union(kind)
-    if origin in {tuple, list, set, frozenset}:
-        return _several(kind, (tuple, list) if origin in {tuple, list} else (set, frozenset))
+    if origin is not None:
+        return _generic(kind, origin)
     if kind in _BUT:
         return _instance(kind, (float, int) if kind is float else (kind,), but=_BUT[kind])
     if isinstance(kind, NewType):
         # They are text too, and none is anybody's id.
         return _instance(kind, (cast("type", kind.__supertype__),), but=(Identifier, Code))
-    if isinstance(kind, type):
+    if isinstance(kind, type) and not getattr(kind, "_is_protocol", False):
         cls = cast("type[Any]", kind)
         return _described(cls) if attrs.has(cls) and cls is not File else _instance(cls, (cls,))
-    # What else an annotation may be, such as a protocol's: whoever needs it finds out.
-    return _Kind(frozenset(), lambda _, __: None)
+    return _ANYTHING
+
+
+def _generic(kind: Any, origin: Any) -> _Kind:
+    if origin in {tuple, list}:
+        return _several(kind, (tuple, list))
+    if origin in {set, frozenset}:
+        return _several(kind, (set, frozenset))
+    if origin is Callable:
+
+        def look(given: Any, path: str) -> None:
+            if not callable(given):
+                raise _WrongKindError(path, kind, given)
+
+        return _Kind(frozenset(), look)
+    return _ANYTHING
+
+
+# What else an annotation may be, such as a protocol: whoever needs it finds out.
+_ANYTHING = _Kind(frozenset(), lambda _, __: None)
 
 
 def _instance(kind: Any, classes: tuple[type, ...], but: tuple[type, ...] = ()) -> _Kind:
@@ -271,8 +300,10 @@ def _refusal(method: str, wrong: _WrongKindError) -> UsageError:
 def _name(kind: Any) -> str:
     if isinstance(kind, NewType):
         return f"{kind.__name__} ({_name(kind.__supertype__)})"
-    arguments = [_name(option) for option in typing.get_args(kind) if option not in {NoneType, ...}]
     origin = typing.get_origin(kind)
+    if origin is Callable:
+        return "a callable"
+    arguments = [_name(option) for option in typing.get_args(kind) if option not in {NoneType, ...}]
     if origin in {types.UnionType, typing.Union}:
         return " or ".join(arguments)
     if origin is not None:

@@ -82,7 +82,8 @@ class OneKey:
     """An idempotency key given by the caller: it serves one keyed call."""
 
     def __init__(self, value: str) -> None:
-        if not (0 < len(value) <= 255 and value.isascii() and value.replace("-", "").isalnum()):
+        text = value if type(value) is str else ""  # For callers without a type checker: a number is none.
+        if not (0 < len(text) <= 255 and text.isascii() and text.replace("-", "").isalnum()):
             msg = "an idempotency key is 1 to 255 Latin letters, digits and hyphens"
             raise UsageError(msg)
         self._value: str | None = value

@@ -19,6 +19,7 @@ import attrs
 
 from cabinet_sdk._core.transport import AsyncTransport, Transport
 from cabinet_sdk._core.wire import AsyncByteStream, ByteStream, Request, Response
+from cabinet_sdk.errors import UsageError
 
 __all__ = [
     "Acquire",
@@ -121,9 +122,16 @@ Flow: TypeAlias = Generator[Effect, Any, T]
 
 
 def exchange(request: Request) -> Flow[Response]:
-    """Send the request and return the answer."""
-    response: Response = yield Exchange(request)
-    return response
+    """
+    Send the request and return the answer.
+
+    Raises:
+        UsageError: The transport, which may be anybody's, gave back something else.
+    """
+    response: Any = yield Exchange(request)
+    if isinstance(response, Response):
+        return response
+    raise UsageError(f"send() of a transport returns a Response, not {type(response).__name__}")
 
 
 def pause(seconds: float) -> Flow[None]:
@@ -209,7 +217,10 @@ def _do(effect: Effect, transport: Transport) -> object:
 async def _do_async(effect: Effect, transport: AsyncTransport) -> object:
     match effect:
         case Exchange():
-            return await transport.send(effect.request)
+            sending: Any = transport.send(effect.request)
+            if isinstance(sending, Response):
+                raise UsageError("send() of an AsyncCabinet's transport is an async def")
+            return await sending
         case Pause():
             await transport.sleep(effect.seconds)
         case Acquire():

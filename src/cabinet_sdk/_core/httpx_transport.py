@@ -460,9 +460,16 @@ class AsyncHttpxTransport:
         environment: bool = True,
     ) -> None:
         self._pools = _Pools(httpx.AsyncHTTPTransport, tls or Tls(), proxy, connections, environment=environment)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, request: Request) -> Response:
         """Send one request; see `AsyncTransport.send`."""
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            # Its connections belong to the loop that made them.
+            raise UsageError("an AsyncCabinet serves one event loop: make another one inside each asyncio.run()")
         try:
             async with asyncio.timeout(None if (total := request.timeout.total) is None else total + _GRACE):
                 return await self._send(request)

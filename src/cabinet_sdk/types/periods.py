@@ -44,7 +44,10 @@ def moscow_date(moment: datetime) -> date:
 
 def _demand_day(value: object, what: str) -> None:
     if isinstance(value, datetime) or not isinstance(value, date):
-        msg = f"{what} is a date, not {type(value).__name__}: moscow_date() gives the day of a moment"
+        advice = (
+            "moscow_date() gives the day of a moment" if isinstance(value, datetime) else "date(2026, 3, 31) makes one"
+        )
+        msg = f"{what} is a date, not {type(value).__name__}: {advice}"
         raise TypeError(msg)
 
 
