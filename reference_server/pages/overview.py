@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import final
 
 from starlette.requests import Request
@@ -71,7 +70,7 @@ class Overview:
                 registration=_registration(kind),
                 linked=_LINKED if form.raw("linked") else frozenset(),
             )
-        except sqlite3.IntegrityError:
+        except ValueError:
             form.refuse("inn", "Another profile has this ИНН.")
             return self._show(request, form, status=422)
         return see_other(f"/profiles/{profile.id}", "profile")
