@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check features docs bench fix build sbom
+.PHONY: help setup demo test check features docs bench fix build sbom nightly
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,13 @@ check: .venv/dev ## Check format, style and types.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright --project .
+
+nightly: .venv/dev ## Run the trials that take an hour, on Linux; strace, slowhttptest and root for all of them.
+	$(BIN)/python tools/kill_sweep.py
+	$(BIN)/python tools/server_trials.py stops
+	$(BIN)/python tools/server_trials.py full
+	$(BIN)/python tools/server_trials.py slow
+	$(BIN)/python tools/server_trials.py soak
 
 features: .venv/dev ## Show each feature with the passing tests behind it.
 	@$(BIN)/python -m pytest -n 2 -q --features

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -70,31 +70,25 @@ class StoredFile:
     What the handler of a `Download` returns.
 
     Attributes:
-        content: The bytes, where they are, or what was made for this answer; a path is read while it is sent, and must
-            not change meanwhile.
+        content: The bytes, where they are, or what makes them. A path is read while it is sent, and must not change
+            meanwhile. What takes a while to make is made by a function: it is called without the world's lock, so that
+            it holds up nobody, and must not touch the world.
         name: For the caller; it is made safe.
         media_type: What it is.
     """
 
-    content: bytes | Path | Spool
+    content: bytes | Path | Callable[[], bytes | Spool]
     name: str = attrs.field(converter=safe_name)
     media_type: str = "application/octet-stream"
 
-    @property
-    def length(self) -> int:
-        """In bytes."""
-        if isinstance(self.content, Spool):
-            return self.content.length
-        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
 
-    def sha256(self) -> bytes:
-        """Return the digest of the content."""
-        if isinstance(self.content, bytes):
-            return hashlib.sha256(self.content).digest()
-        if isinstance(self.content, Spool):
-            return self.content.sha256()
-        status = self.content.stat()
-        return _sha256(self.content, status.st_size, status.st_mtime_ns)
+def _length_and_digest(content: bytes | Path | Spool) -> tuple[int, bytes]:
+    if isinstance(content, bytes):
+        return len(content), hashlib.sha256(content).digest()
+    if isinstance(content, Spool):
+        return content.length, content.sha256()
+    status = content.stat()
+    return status.st_size, _sha256(content, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=256)
@@ -138,7 +132,8 @@ def answer_file(stored: StoredFile, request: Request) -> Response:
     Raises:
         RangeNotSatisfiable: It has no such part, or too many parts are asked for.
     """
-    length, digest = stored.length, stored.sha256()
+    content = stored.content() if callable(stored.content) else stored.content
+    length, digest = _length_and_digest(content)
     etag = f'"{digest.hex()[:32]}"'
     headers = [("etag", etag), ("accept-ranges", "bytes")]
     if _known(request.headers.get("if-none-match"), etag):
@@ -156,9 +151,9 @@ def answer_file(stored: StoredFile, request: Request) -> Response:
     ]
     if request.method == "HEAD":
         return Response(status=status, headers=Headers(headers))
-    if isinstance(stored.content, bytes):
-        return Response(status=status, headers=Headers(headers), content=stored.content[start:end])
-    return Response(status=status, headers=Headers(headers), stream=_Slice(stored.content, start, end))
+    if isinstance(content, bytes):
+        return Response(status=status, headers=Headers(headers), content=content[start:end])
+    return Response(status=status, headers=Headers(headers), stream=_Slice(content, start, end))
 
 
 def _known(header: str | None, etag: str) -> bool:

@@ -6,22 +6,26 @@ import base64
 import hashlib
 import hmac
 import json
+import marshal
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar, cast, final
+from tempfile import SpooledTemporaryFile
+from typing import Any, BinaryIO, Generic, TypeVar, cast, final
 
 import attrs
 
 from cabinet_sdk.errors import FieldError, InvalidRequest
 from reference_server.database import Database, Value
 
-__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "Selection", "Window", "count", "page", "walk"]
+__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "Selection", "Snapshot", "Window", "count", "page"]
 
 T = TypeVar("T")
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 _AT_ONCE = 200
+_IN_MEMORY = 1024 * 1024
 
 
 @final
@@ -78,18 +82,40 @@ def page(
         InvalidRequest: The cursor is none of ours, or of another list.
     """
     after = None if window.cursor is None else _open(window.cursor, secret, scope)
-    items, last = _select(database, selection, window.limit, after)
-    return items, None if last is None else _seal(last, secret, scope)
+    rows, last = _select(database, selection, window.limit, after)
+    return selection.read(rows), None if last is None else _seal(last, secret, scope)
 
 
-def walk(database: Database, selection: Selection[T]) -> Iterator[T]:
-    """Iterate over all items, with no more than a few of them in memory."""
-    after: list[Value] | None = None
-    while True:
-        items, after = _select(database, selection, _AT_ONCE, after)
-        yield from items
-        if after is None:
-            return
+@final
+class Snapshot(Generic[T]):
+    """
+    All items as they are now, read later, without the world's lock; a few are in memory, the rest wait on the disk.
+
+    Args:
+        database: Read now, and not when the items are.
+        selection: Its `read` must not need the database.
+    """
+
+    def __init__(self, database: Database, selection: Selection[T]) -> None:
+        self._read = selection.read
+        self._file: BinaryIO = cast("BinaryIO", SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
+        # Whoever the items were for may never read them.
+        weakref.finalize(self, self._file.close)
+        after: list[Value] | None = None
+        while True:
+            rows, after = _select(database, selection, _AT_ONCE, after)
+            marshal.dump([(row.keys(), tuple(row)) for row in rows], self._file)
+            if after is None:
+                return
+
+    def __iter__(self) -> Iterator[T]:
+        end = self._file.tell()
+        self._file.seek(0)
+        while self._file.tell() < end:
+            kept: list[tuple[list[str], tuple[Value, ...]]] = marshal.load(self._file)  # noqa: S302  # written above
+            # Rows are read by the names of their columns, and nothing else is asked of them.
+            rows = cast("list[sqlite3.Row]", [dict(zip(names, values, strict=True)) for names, values in kept])
+            yield from self._read(rows)
 
 
 def count(database: Database, selection: Selection[T], at_most: int) -> int:
@@ -103,9 +129,9 @@ def count(database: Database, selection: Selection[T], at_most: int) -> int:
 
 
 def _select(
-    database: Database, selection: Selection[T], limit: int, after: list[Value] | None
-) -> tuple[list[T], list[Value] | None]:
-    """Return the items after the one with these keys, and the keys of the last of them if more would follow."""
+    database: Database, selection: Selection[Any], limit: int, after: list[Value] | None
+) -> tuple[list[sqlite3.Row], list[Value] | None]:  # Any: of whatever items
+    """Return the rows after the one with these keys, and the keys of the last of them if more would follow."""
     conditions = list(selection.conditions)
     if after is not None:
         marks = ", ".join("?" * len(selection.keys))
@@ -124,7 +150,7 @@ def _select(
     if len(rows) > limit:
         rows = rows[:limit]
         last = [rows[-1][f"key_{number}"] for number in range(len(selection.keys))]
-    return selection.read(rows), last
+    return rows, last
 
 
 def _where(conditions: Sequence[tuple[str, Sequence[Value]]]) -> tuple[str, list[Value]]:

@@ -1,8 +1,8 @@
 """
 Papers for people: documents as PDF, lists as CSV, XLSX and PDF.
 
-An area says what stands in them; here they are made. The same content makes the same bytes, so that a download that
-broke is resumed. What PDF and XLSX take is in the extra `server`, and is loaded with the first of them.
+An area says what stands in them; here they are made, without the world's lock. The same content makes the same bytes,
+so that a download that broke is resumed. What PDF and XLSX take is in the extra `server`, and is loaded with the first of them.
 """
 
 from __future__ import annotations
@@ -119,39 +119,58 @@ class Sheet(Generic[T]):
 
 def print_document(document: Document) -> StoredFile:
     """Return a document as PDF."""
-    content: bytes = _pdf().document(document)
-    return StoredFile(content=content, name=f"{document.title}.pdf", media_type="application/pdf")
-
-
-def as_pdf(sheet: Sheet[T], items: Iterable[T]) -> StoredFile:
-    """Return a list as a table on paper, with its sums."""
-    spool = Spool()
-    _pdf().table(sheet, items, spool.file)
-    return StoredFile(content=spool, name=f"{sheet.name}.pdf", media_type="application/pdf")
+    return StoredFile(
+        content=lambda: _pdf().document(document), name=f"{document.title}.pdf", media_type="application/pdf"
+    )
 
 
 def as_csv(sheet: Sheet[T], items: Iterable[T]) -> StoredFile:
     """Return a list as a Russian Excel opens it by itself: byte order mark, semicolons, decimal commas."""
-    spool = Spool()
-    text = io.TextIOWrapper(spool.file, encoding="utf-8-sig", newline="", write_through=True)
-    writer = csv.writer(text, delimiter=";")
-    writer.writerow(column.title for column in sheet.columns)
-    for item in items:
-        writer.writerow(_plain(column.read(item)) for column in sheet.columns)
-    text.detach()
-    return StoredFile(content=spool, name=f"{sheet.name}.csv", media_type="text/csv; charset=utf-8")
+    return _made(_write_csv, sheet, items, "csv", "text/csv; charset=utf-8")
 
 
 def as_xlsx(sheet: Sheet[T], items: Iterable[T]) -> StoredFile:
     """Return a list as a workbook of one sheet: amounts are numbers, days are dates."""
-    spool = Spool()
-    _write_xlsx(sheet, items, spool.file)
-    return StoredFile(content=spool, name=f"{sheet.name}.xlsx", media_type=_XLSX_TYPE)
+    return _made(_write_xlsx, sheet, items, "xlsx", _XLSX_TYPE)
+
+
+def as_pdf(sheet: Sheet[T], items: Iterable[T]) -> StoredFile:
+    """Return a list as a table on paper, with its sums."""
+    return _made(_write_pdf, sheet, items, "pdf", "application/pdf")
+
+
+def _made(
+    write: Callable[[Sheet[T], Iterable[T], BinaryIO], None],
+    sheet: Sheet[T],
+    items: Iterable[T],
+    suffix: str,
+    media_type: str,
+) -> StoredFile:
+    def make() -> Spool:
+        spool = Spool()
+        write(sheet, items, spool.file)
+        return spool
+
+    return StoredFile(content=make, name=f"{sheet.name}.{suffix}", media_type=media_type)
 
 
 def safe_cell(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula: a single quote stands before what could be one."""
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _write_csv(sheet: Sheet[T], items: Iterable[T], file: BinaryIO) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="", write_through=True)
+    writer = csv.writer(text, delimiter=";")
+    writer.writerow(column.title for column in sheet.columns)
+    for item in items:
+        writer.writerow(_plain(column.read(item)) for column in sheet.columns)
+    # The file goes on when the writer is gone.
+    text.detach()
+
+
+def _write_pdf(sheet: Sheet[T], items: Iterable[T], file: BinaryIO) -> None:
+    _pdf().table(sheet, items, file)
 
 
 def _plain(cell: Cell) -> str:

@@ -49,7 +49,7 @@ from cabinet_sdk.errors import (
 from reference_server import idempotency, signin
 from reference_server.database import cannot_serve
 from reference_server.faults import Fault, FaultKind, lost
-from reference_server.files import answer_file
+from reference_server.files import StoredFile, answer_file
 from reference_server.limits import MAX_BODY, read_json, whole
 from reference_server.paging import DEFAULT_LIMIT, MAX_LIMIT, Selection, Window, page
 from reference_server.routing import Handler, Match
@@ -298,7 +298,8 @@ def _answered(world: World, request: Request, parts: SplitResult, seen: _Seen) -
         # Nobody waits for us while we wait for the body.
         content = yield admitted
         with world.lock:
-            return exchange.answer(content)
+            answered = exchange.answer(content)
+        return exchange.finish(answered)
 
 
 def _count_stranger(world: World, seen: _Seen) -> None:
@@ -388,8 +389,8 @@ class _RowExchange:
             return Admitted(self._row.max_bytes + MAX_BODY, slow=False)
         return _DOWNLOAD_ADMITTED if isinstance(self._row, Download) else _JSON_ADMITTED
 
-    def answer(self, content: bytes | Body) -> Response:
-        """Do the rest, under the world's lock."""
+    def answer(self, content: bytes | Body) -> Response | StoredFile:
+        """Do the rest, under the world's lock; a file may still have to be made or read."""
         world, row = self._world, self._row
         now = world.clock.now()
         if self._takes_body:
@@ -405,13 +406,17 @@ class _RowExchange:
         with self._body(content) as body:
             value = decode_request(row, self._path, query, body)
             if row.repeat is not Repeat.SAFE:
-                response = self._change(session, value)
-            elif isinstance(row, Download):
+                return self._change(session, value)
+            if isinstance(row, Download):
                 with world.database.transaction():
-                    response = self._response(self._handler(session, value), session, value, window)
+                    stored: StoredFile = self._handler(session, value)
                     self._take_down(session, self._address)
-            else:
-                response = self._response(self._handler(session, value), session, value, window)
+                return stored
+            return self._response(self._handler(session, value), session, value, window)
+
+    def finish(self, answered: Response | StoredFile) -> Response:
+        """Make a file an answer, for which the world is not needed; then the faults strike that come after the commit."""
+        response = answer_file(answered, self._request) if isinstance(answered, StoredFile) else answered
         fault = self._strike(FaultKind.LOSE_ANSWER, FaultKind.GARBLE_ANSWER)
         if fault is not None:
             return Response(status=502, headers=Headers((("content-type", "text/html"),)), content=_BAD_GATEWAY)
@@ -497,8 +502,6 @@ class _RowExchange:
         self, result: Any, session: Session, value: object, window: Window | None
     ) -> Response:  # Any: the row's
         row = self._row
-        if isinstance(row, Download):
-            return answer_file(result, self._request)
         if window is not None:
             selection = cast("Selection[object]", result)
             scope = b"\n".join((session.profile.id.encode(), fingerprint(row, value)))
@@ -565,7 +568,8 @@ class _RowExchange:
         return rest, Window(int(limit), given.get("cursor"))
 
     def _strike(self, *kinds: FaultKind) -> Fault | None:
-        fault = self._world.faults.strike(self._row.id, kinds)
+        with self._world.lock:
+            fault = self._world.faults.strike(self._row.id, kinds)
         if fault is None:
             return None
         if fault.problem is not None:

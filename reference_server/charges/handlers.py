@@ -72,7 +72,7 @@ from reference_server.charges import (
 from reference_server.clock import to_micros
 from reference_server.database import Value
 from reference_server.files import StoredFile
-from reference_server.paging import Selection, count, walk
+from reference_server.paging import Selection, Snapshot, count
 from reference_server.papers import as_csv, as_pdf, as_xlsx, print_document
 from reference_server.routing import handles
 from reference_server.session import Session
@@ -154,7 +154,7 @@ def export_charges(session: Session, request: ExportCharges) -> StoredFile:
     if count(database, charges, _LONGEST_EXPORT + 1) > _LONGEST_EXPORT:
         raise ExportTooLarge
     sheet = papers.charge_sheet(session.profile, request, session.work.today)
-    return _EXPORTS[request.format](sheet, walk(database, charges))
+    return _EXPORTS[request.format](sheet, Snapshot(database, charges))
 
 
 @handles(GET_CHARGE)

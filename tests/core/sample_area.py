@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NewType, TypeVar, final
 
@@ -147,7 +148,9 @@ FILES: dict[str, StoredFile] = {}
 UPLOADED: list[UploadSample | UploadLarge] = []
 
 
-def add_file(content: bytes | Path, name: str = "file.bin", media_type: str = "application/octet-stream") -> SampleId:
+def add_file(
+    content: bytes | Path | Callable[[], bytes], name: str = "file.bin", media_type: str = "application/octet-stream"
+) -> SampleId:
     """Store a file to be downloaded."""
     sample_id = SampleId(f"smp_{len(FILES)}")
     FILES[sample_id] = StoredFile(content=content, name=name, media_type=media_type)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,7 @@ from reference_server import Profile, World
 from reference_server.__main__ import main
 from reference_server.serve import is_loopback
 from reference_server.testing import credentials, serve
+from tests.core.sample_area import add_file, sample_world
 from tests.server.raw import token_for
 
 
@@ -273,3 +275,38 @@ def test_a_file_in_no_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     """A file that cannot be opened is named in one line."""
     assert main(["--db", str(tmp_path / "nowhere" / "world.db")]) == 1
     assert "world.db cannot be opened" in capsys.readouterr().err
+
+
+def test_a_slow_file_holds_up_nobody(world: World) -> None:
+    """While a file is being made, others are answered, also by a world in memory."""
+    person = sample_world(world)
+    charge = world.charges.add(reader := world.profiles.add("Читатель"), Money("1.00"))
+    going_on, asked = threading.Event(), threading.Event()
+
+    def make() -> bytes:
+        going_on.set()
+        assert asked.wait(20)
+        return b"made"
+
+    sample_id = add_file(make)
+    headers = {"authorization": f"Bearer {token_for(world, person)}"}
+    with serve(world) as url, ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(
+            httpx.get, f"{url}/samples/{sample_id}/content", headers=headers, trust_env=False, timeout=30
+        )
+        assert going_on.wait(20)
+        with Cabinet(url, credentials(world, reader)) as cabinet:
+            assert cabinet.charges.get(charge.id) == charge
+        asked.set()
+        assert slow.result().content == b"made"
+
+
+def test_who_waits_for_the_world_does_not_hold_the_loop(world: World, person: Profile) -> None:
+    """While a test has the world in its hands, the server still answers what needs no world."""
+    with serve(world) as url, ThreadPoolExecutor(1) as threads:
+        with world.lock:
+            waiting = threads.submit(get, f"{url}/charges")
+            refused = get(f"{url.removesuffix('/v1')}/style.css")
+        assert waiting.result().status_code == 401
+    assert refused.status_code == 200
+    assert person.id
