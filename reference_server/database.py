@@ -202,8 +202,10 @@ def _own(file: Path) -> sqlite3.Connection:
     SQLite knows how to lock on every system. The file stays, since removing it would let two processes own one world.
     """
     owner = _open(file.with_name(f"{file.name}-owner"))
-    owner.execute("PRAGMA busy_timeout = 0")
     try:
+        owner.execute("PRAGMA busy_timeout = 0")
+        # Nothing is ever written, so no journal is to lie beside it.
+        owner.execute("PRAGMA journal_mode = MEMORY")
         owner.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as error:
         owner.close()

@@ -415,7 +415,7 @@ class _RowExchange:
             return self._response(self._handler(session, value), session, value, window)
 
     def finish(self, answered: Response | StoredFile) -> Response:
-        """Make a file an answer, for which the world is not needed; then the faults strike that come after the commit."""
+        """Make a file an answer, which takes no world; then the faults strike that come after the commit."""
         response = answer_file(answered, self._request) if isinstance(answered, StoredFile) else answered
         fault = self._strike(FaultKind.LOSE_ANSWER, FaultKind.GARBLE_ANSWER)
         if fault is not None:

@@ -111,12 +111,10 @@ def _answered(error: BaseException | None) -> str:
 
 
 def _serve(file: Path) -> None:
-    """Serve a file without a rate limit, with one profile that pays."""
+    """Serve a file without a rate limit."""
+    # Like the command itself: being told to stop is a good end.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     with closing(World(file=file)) as world:
-        if not world.profiles.all():
-            person = world.profiles.add("Иванова")
-            for _ in range(100):
-                world.charges.add(person, Money("100000.00"))
         server = WorldServer(world, listen("127.0.0.1", 0), ready=lambda url: print(f"Serving on {url}", flush=True))
         server.serve_forever()
 
@@ -174,7 +172,8 @@ def _soak(requests: int, folder: Path) -> str:
     log = max(each[4] for each in samples)
     expect(slope < 1024, f"resident memory grows by {slope:.0f} KB in 10 000 requests: {samples}")
     expect(len({each[2] for each in half}) <= 2, f"descriptors: {samples}")
-    expect(len({each[3] for each in half}) == 1, f"threads: {samples}")
+    # The workers of the event loop: they are made as they are needed, up to as many.
+    expect(max(each[3] for each in samples) <= (os.cpu_count() or 1) + 6, f"threads: {samples}")
     expect(log < 64 * 1024 * 1024, f"the log of the file has {log} bytes")
     seconds = time.monotonic() - started
     return (

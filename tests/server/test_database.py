@@ -102,6 +102,8 @@ def test_a_file_has_one_owner_until_it_is_dead(file: Path) -> None:
 
 def test_a_file_has_one_owner_in_one_process_too(file: Path, kept: World) -> None:
     """Two worlds of one process do not share a file either; closing the first lets the second in."""
+    beside = {path.name.removeprefix("world.db") for path in file.parent.iterdir()}
+    assert beside == {"", "-wal", "-shm", "-owner", "-anchor"}
     with pytest.raises(DatabaseRefused, match="served by another process"):
         World(file=file)
     kept.close()
