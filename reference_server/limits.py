@@ -16,6 +16,9 @@ __all__ = ["MAX_BODY", "MAX_DEPTH", "MAX_KEYS", "RateLimit", "RateLimiter", "rea
 MAX_BODY = 1024 * 1024
 """Bytes of a JSON body; more is 413."""
 
+# How many clients are remembered before those are looked for whose window is over.
+_MANY_WINDOWS = 1000
+
 MAX_DEPTH = 32
 MAX_KEYS = 10_000
 
@@ -47,6 +50,7 @@ class RateLimiter:
     def __init__(self, limit: RateLimit | None) -> None:
         self._limit = limit
         self._windows: dict[str, tuple[dt.datetime, int]] = {}
+        self._many = _MANY_WINDOWS
 
     def admit(self, client: str, now: dt.datetime) -> tuple[tuple[str, str], ...]:
         """
@@ -66,7 +70,15 @@ class RateLimiter:
             error = RateLimited(retry_after=reset)
             raise error
         self._windows[client] = start, count + 1
+        if len(self._windows) > self._many:
+            self._forget(now)
         return self._headers(self._limit.quota - count - 1, reset)
+
+    def _forget(self, now: dt.datetime) -> None:
+        """Forget the windows that are over; done as often as there are twice as many, so that it costs nothing."""
+        length = dt.timedelta(seconds=0 if self._limit is None else self._limit.window)
+        self._windows = {client: each for client, each in self._windows.items() if now - each[0] < length}
+        self._many = max(_MANY_WINDOWS, 2 * len(self._windows))
 
     def exhausted(self, retry_after: float) -> tuple[tuple[str, str], ...]:
         """Return the headers of a refusal."""

@@ -7,15 +7,18 @@ test could not. Every page works without a script, and none is allowed.
 
 from __future__ import annotations
 
+import sqlite3
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from cabinet_sdk._core.openapi import document
 from cabinet_sdk.contract import CONTRACT
+from reference_server.database import cannot_serve
 from reference_server.pages.charge import ChargePages
 from reference_server.pages.guard import Guard
 from reference_server.pages.machinery import ADDRESSES, MachineryPages
@@ -24,7 +27,7 @@ from reference_server.pages.overview import Overview
 from reference_server.pages.payer import PayerPages
 from reference_server.pages.problems import ProblemPages
 from reference_server.pages.profile import ProfilePages
-from reference_server.pages.rendering import Renderer, style
+from reference_server.pages.rendering import SAFE, Renderer, style
 from reference_server.world import World
 
 __all__ = ["pages"]
@@ -60,6 +63,13 @@ def pages(world: World, *, sandbox: bool) -> Starlette:
         response.headers.update(refusal.headers or {})
         return response
 
+    def unavailable(_: Request, error: Exception) -> Response:
+        if not cannot_serve(error):
+            raise error
+        headers = {**SAFE, "retry-after": "1"}
+        text = "The disk is full or the file locked by another program; nothing was done."
+        return PlainTextResponse(text, status_code=503, headers=headers)
+
     routes = [
         *Overview(world, renderer).routes(),
         Route("/style.css", style),
@@ -77,5 +87,5 @@ def pages(world: World, *, sandbox: bool) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[Middleware(Guard)] if sandbox else [],
-        exception_handlers={404: missing, 405: missing},
+        exception_handlers={404: missing, 405: missing, sqlite3.OperationalError: unavailable},
     )

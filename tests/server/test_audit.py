@@ -26,7 +26,6 @@ def told(world: World) -> list[tuple[str, str, str | None, str | None]]:
     return [(each.action, each.outcome, each.profile_id, each.subject) for each in world.audit.entries()]
 
 
-@pytest.mark.feature("AC-16")
 async def test_79_every_change_says_who_what_when_and_from(client: AsyncCabinet, world: World, person: Profile) -> None:
     """A sign-in and a payment are an entry each, what the clock does too, and reading one's own is none."""
     charge = world.charges.add(person, Money("10.00"))

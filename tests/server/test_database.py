@@ -137,6 +137,22 @@ def test_69_a_locked_file_is_503_until_it_is_free(file: Path, kept: World) -> No
     assert paid.headers.get("idempotency-replayed") is None
 
 
+def test_69_the_console_of_a_locked_file(file: Path, kept: World) -> None:
+    """A form of the console is refused as any change is, with a sentence, and taken once the file is free."""
+    person = kept.profiles.add("Иванова")
+    charge = kept.charges.add(person, Money("10.00"))
+    with serve(kept) as url:
+        payment = document(pay(Raw(kept, person), charge.id))["id"]
+        page = f"{url.removesuffix('/v1')}/pay/{payment}"
+        with locked(file):
+            refused = httpx.post(f"{page}/confirm", trust_env=False)
+        taken = httpx.post(f"{page}/confirm", trust_env=False)
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert "locked" in refused.text
+    assert taken.status_code == 303
+
+
 @pytest.mark.parametrize("exists", [True, False])
 def test_69_a_locked_file_is_refused_at_the_start(file: Path, capsys: pytest.CaptureFixture[str], exists: bool) -> None:
     """A server that finds its file locked says who has to let go of it, whether the file is a world or new."""

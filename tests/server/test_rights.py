@@ -13,8 +13,10 @@ from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.errors import PermissionMissing, RateLimited, SignInRefused, TokenInvalid
 from cabinet_sdk.transports import InProcessTransport
 from cabinet_sdk.types import Money
-from reference_server import Profile, RateLimit, World
+from reference_server import ManualClock, Profile, RateLimit, World
+from reference_server.limits import RateLimiter
 from reference_server.testing import BASE_URL, connect, credentials, serve
+from reference_server.world import DEFAULT_START
 from tests.conftest import Connect
 from tests.server.raw import Raw, document, token_for
 
@@ -177,6 +179,18 @@ def test_strangers_are_counted_by_address() -> None:
     assert raw.send("GET", "/charges").status == 200
     assert len(world.audit.entries()) == 6
     world.close()
+
+
+def test_a_limiter_forgets_whose_window_is_over() -> None:
+    """Ten thousand addresses that try once leave nothing behind, and those whose window goes on are still counted."""
+    limiter, clock = RateLimiter(RateLimit(quota=1, window=10)), ManualClock(DEFAULT_START)
+    for number in range(10_000):
+        clock.sleep(0.01)
+        limiter.admit(f"address {number}", clock.now())
+
+    assert len(limiter._windows) <= 2002  # pyright: ignore[reportPrivateUsage]  # what it costs is nowhere else
+    with pytest.raises(RateLimited):
+        limiter.admit("address 9999", clock.now())
 
 
 def test_the_client_waits_as_long_as_it_is_told() -> None:
