@@ -2,7 +2,8 @@
 Papers for people: documents as PDF, lists as CSV, XLSX and PDF.
 
 An area says what stands in them; here they are made, without the world's lock. The same content makes the same bytes,
-so that a download that broke is resumed. What PDF and XLSX take is in the extra `server`, and is loaded with the first of them.
+so that a download that broke is resumed. What PDF and XLSX take is in the extra `server`, and is loaded with the first
+of them.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from cabinet_sdk.errors import (
     DeadlineExceeded,
     FieldError,
     InvalidValue,
+    JournalFailed,
     Member,
     NetworkError,
     NotFound,
@@ -42,7 +43,7 @@ from cabinet_sdk.types import Money
 pytestmark = pytest.mark.feature("SE-06")
 
 KNOWN = (CallerError, NotFound, RightsError, StateError, ServiceError, Problem, *catalogue())
-NETWORK = (NetworkError, ConnectionFailed, ConnectionLost, TimedOut, DeadlineExceeded, CabinetError)
+NETWORK = (NetworkError, ConnectionFailed, ConnectionLost, TimedOut, DeadlineExceeded, JournalFailed, CabinetError)
 
 
 def of_class(kind: type[CabinetError]) -> CabinetError:

@@ -8,6 +8,7 @@ Rule: the only module that imports httpx; none of its types or exceptions gets o
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import ssl
 import time
@@ -114,7 +115,11 @@ def _ssl_context(tls: Tls, *, environment: bool) -> ssl.SSLContext:
 
 @final
 class _Pools(Generic[PoolT]):
-    """The pools of one transport: one for each scheme and proxy, made when first needed."""
+    """
+    The pools of one transport: one for each scheme and proxy, made when first needed.
+
+    A process has pools of its own: after a fork both would write into the same connections.
+    """
 
     def __init__(
         self, kind: type[PoolT], tls: Tls, proxy: Proxy | None, connections: int, *, environment: bool
@@ -124,7 +129,7 @@ class _Pools(Generic[PoolT]):
         self._proxy = proxy
         self._connections = connections
         self._environment = environment
-        self._pools: dict[tuple[str, str | None], PoolT] = {}
+        self._pools: dict[tuple[int, str, str | None], PoolT] = {}
         self._proxies: dict[tuple[str, str], str | None] = {}
         self.closed = False
 
@@ -133,9 +138,10 @@ class _Pools(Generic[PoolT]):
             msg = "the client is closed; make a new one"
             raise UsageError(msg)
         scheme, proxy_url = self._way(url)
-        pool = self._pools.get((scheme, proxy_url))
+        key = os.getpid(), scheme, proxy_url
+        pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools.setdefault((scheme, proxy_url), self._make(scheme, proxy_url))
+            pool = self._pools.setdefault(key, self._make(scheme, proxy_url))
         return pool
 
     def place(self, url: str) -> str:
@@ -151,9 +157,8 @@ class _Pools(Generic[PoolT]):
 
     def close(self) -> list[PoolT]:
         self.closed = True
-        pools = list(self._pools.values())
-        self._pools.clear()
-        return pools
+        # Those of the parent are not this process' to close, and a thread that held their locks is not here.
+        return [self._pools.pop(key) for key in list(self._pools) if key[0] == os.getpid()]
 
     def _proxy_of(self, scheme: str, host: str, place: str) -> str | None:
         if not self._environment:
