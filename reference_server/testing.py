@@ -11,7 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials
+from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials, Journal
 from cabinet_sdk._core.arguments import checking
 from cabinet_sdk.transports import AsyncInProcessTransport, InProcessTransport
 from reference_server.profiles import Profile
@@ -33,17 +33,17 @@ def credentials(world: World, profile: Profile) -> ClientCredentials:
 
 
 @checking("connect()")
-def connect(world: World, profile: Profile) -> Cabinet:
+def connect(world: World, profile: Profile, *, journal: Journal | None = None) -> Cabinet:
     """Return a client straight into a world, signed in as a profile; its pauses move the world's clock."""
     transport = InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
-    return Cabinet(BASE_URL, credentials(world, profile), transport=transport)
+    return Cabinet(BASE_URL, credentials(world, profile), transport=transport, journal=journal)
 
 
 @checking("connect_async()")
-def connect_async(world: World, profile: Profile) -> AsyncCabinet:
+def connect_async(world: World, profile: Profile, *, journal: Journal | None = None) -> AsyncCabinet:
     """Return an async client straight into a world, signed in as a profile; its pauses move the world's clock."""
     transport = AsyncInProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
-    return AsyncCabinet(BASE_URL, credentials(world, profile), transport=transport)
+    return AsyncCabinet(BASE_URL, credentials(world, profile), transport=transport, journal=journal)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ class Job(TypedDict):
     client_id: str
     client_secret: str
     folder: str
+    journal: str
     charge: str
     key: str | None
     point: float | None
@@ -103,7 +104,7 @@ class MortalJournal:
 def live(job: Job) -> dict[str, object]:
     """Pay, or resume what is open and pay what the program's own key tells it to."""
     mortal = Mortal(job["point"])
-    inner = SqliteJournal(Path(job["folder"]) / f"{job['charge']}.db")
+    inner = SqliteJournal(Path(job["folder"]) / f"{job['journal']}.db")
     journal: Any = MortalJournal(inner, mortal)  # Any: it answers to every name
     credentials = ClientCredentials(job["client_id"], job["client_secret"])
     transport = MortalTransport(HttpxTransport(), mortal)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypedDict
 
@@ -62,6 +63,7 @@ class Stage:
         resume: bool,
         points: list[float] | None = None,
         own_key: bool = False,
+        journal: str | None = None,
     ) -> list[End]:
         """Start one process a charge; tell how each ended."""
         jobs = [
@@ -70,6 +72,7 @@ class Stage:
                 "client_id": self.person.id,
                 "client_secret": self.world.client_secret(self.person.id),
                 "folder": str(self.folder),
+                "journal": journal or charge,
                 "charge": charge,
                 "key": f"invoice-{number}" if own_key else None,
                 "point": points[number] if points else None,
@@ -173,3 +176,21 @@ def test_killed_at_any_moment(stage: Stage) -> None:
     stage.run(charges, resume=True, own_key=True)
 
     assert stage.payments() == dict.fromkeys(charges, 1)
+
+
+def test_processes_that_resume_at_once_share_the_work(stage: Stage) -> None:
+    """Several processes with one journal bring each operation to its outcome once, none of them twice."""
+    charges = stage.charges(12)
+    stage.world.faults.lose_answer("charges.pay", times=4 * len(charges))
+    stage.run(charges, resume=False, journal="shared")
+    before = len(stage.world.requests)
+
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(stage.run, ["any"], resume=True, journal="shared") for _ in range(4)]
+        told = [outcome for run in runs for outcome in run.result()[0]["outcomes"]]
+
+    assert len(told) == len(set(told)) == len(charges)
+    assert stage.payments() == dict.fromkeys(charges, 1)
+    sent = [request for request in stage.world.requests[before:] if request.operation == "charges.pay"]
+    assert len(sent) == len(charges)
+    assert all(request.replayed for request in sent)

@@ -15,6 +15,7 @@ import attrs
 import pytest
 
 from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, Journal, JournalEntry, Resumed, RetryPolicy, SqliteJournal
+from cabinet_sdk._core.operation import Call
 from cabinet_sdk.charges import (
     ChargeId,
     ChargeNotFound,
@@ -42,7 +43,19 @@ from reference_server import Profile, World
 from reference_server.testing import credentials
 from tests.conftest import Connect
 from tests.core.conftest import Play
-from tests.core.scripted import BASE_URL, CHANGE, Script, Scripted, problem, thing
+from tests.core.sample_area import UPLOAD
+from tests.core.scripted import (
+    BASE_URL,
+    CHANGE,
+    CHANGE_ONCE,
+    READ,
+    Ask,
+    Script,
+    Scripted,
+    Thing,
+    problem,
+    thing,
+)
 from tests.faces import settle
 
 pytestmark = pytest.mark.feature("EX-01", "SE-06", "CH-05")
@@ -636,3 +649,20 @@ async def test_the_whole_answer_is_kept_too(
     [one] = await resumed(payer)
     assert isinstance(one.value, Payment)
     assert journal.open_entries() == []
+
+
+def test_which_rows_are_durable() -> None:
+    """A keyed POST is, unless its row says otherwise; reads, edits, uploads and what is never repeated are not."""
+    permission = CHANGE.permission
+    made: dict[str, bool] = {
+        "post": CHANGE.durable,
+        "read": READ.durable,
+        "never": CHANGE_ONCE.durable,
+        "edit": Call("t.edit", "PATCH", "/t", Ask, Thing, permission=permission).durable,
+        "secret": Call("t.secret", "POST", "/t", Ask, Thing, permission=permission, durable=False).durable,
+        "delete": Call("t.delete", "DELETE", "/t", Ask, Thing, permission=permission, durable=True).durable,
+        "upload": UPLOAD.durable,
+    }
+    assert {name for name, durable in made.items() if durable} == {"post", "delete"}
+    with pytest.raises(TypeError, match="keyed"):
+        Call("t.read", "GET", "/t", Ask, Thing, permission=permission, durable=True)

@@ -87,8 +87,9 @@ def project() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("block", IN_MEMORY, ids=str)
-def test_block_runs_in_memory(block: Block, tmp_path: Path) -> None:
-    """A block without a mark runs by itself, or with a client of a made-up world."""
+def test_block_runs_in_memory(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block without a mark runs by itself, or with a client of a made-up world, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
     world = World.seeded()
     person = person_of(world)
     names = {

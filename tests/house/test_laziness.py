@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-HEAVY = frozenset({"attr", "attrs", "cattrs", "httpx", "msgspec", "ssl", "asyncio", "cabinet_sdk.charges"})
+HEAVY = frozenset({"attr", "attrs", "cattrs", "httpx", "msgspec", "sqlite3", "ssl", "asyncio", "cabinet_sdk.charges"})
 """Modules that cost, by what `import cabinet_sdk` alone must not load."""
 
 NOT_FOR_A_FAKE = frozenset(
@@ -60,7 +60,9 @@ def test_the_root_costs_next_to_nothing() -> None:
     assert {name for name in loaded if name.startswith("cabinet_sdk.")} == set()
 
 
-@pytest.mark.parametrize("program", ["import httpx", "import cattrs", "import cabinet_sdk.charges"])
+@pytest.mark.parametrize(
+    "program", ["import httpx", "import cattrs", "import cabinet_sdk.charges", "cabinet_sdk.SqliteJournal"]
+)
 def test_what_is_loaded_is_seen(program: str) -> None:
     """The test before this one sees what a program loads."""
     assert loaded_by(f"import cabinet_sdk\n{program}") & HEAVY != set()
@@ -77,8 +79,8 @@ def test_what_is_loaded_is_seen(program: str) -> None:
     ],
 )
 def test_the_clients_alone_load_no_area_and_no_http_library(program: str) -> None:
-    """An area is loaded with its first use, httpx with the first client that has no other transport."""
-    assert loaded_by(program) & {"httpx", "cabinet_sdk.charges"} == set()
+    """An area is loaded with its first use, httpx with the first client that has no transport, SQLite by a journal."""
+    assert loaded_by(program) & {"httpx", "sqlite3", "cabinet_sdk.charges"} == set()
 
 
 @pytest.mark.slow

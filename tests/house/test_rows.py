@@ -279,3 +279,13 @@ def test_every_error_of_a_row_has_a_code_and_a_remedy() -> None:
 
     assert declared <= set(catalogue())
     assert [error for error in own_problems() if not (error.__doc__ and error.title and error.remedy)] == []
+
+
+def test_every_durable_row_can_be_resumed() -> None:
+    """Both clients find each durable row again by the id that stands in a journal, and no other name leads anywhere."""
+    durable = [row for row in CONTRACT if row.durable]
+    assert durable
+    for client in (Cabinet("https://cabinet.example"), AsyncCabinet("https://cabinet.example")):
+        assert [client._row_of(row.id) for row in durable] == durable  # pyright: ignore[reportPrivateUsage]  # resume asks it
+        for name in ("", "charges", "charges.pay_in_gold", "close.pay", "_context.pay", "charges.wait_for_payment"):
+            assert client._row_of(name) is None  # pyright: ignore[reportPrivateUsage]  # the same

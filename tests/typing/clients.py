@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from decimal import Decimal
 from typing import assert_type
@@ -15,8 +15,12 @@ from cabinet_sdk import (
     BearerToken,
     Cabinet,
     ClientCredentials,
+    Journal,
+    JournalEntry,
     Pages,
+    Resumed,
     RetryPolicy,
+    SqliteJournal,
 )
 from cabinet_sdk.charges import Charge, ChargeNotFound, ChargeStatus, NothingDue, PaymentMethod
 from cabinet_sdk.errors import (
@@ -65,6 +69,22 @@ async def async_client(url: str) -> None:
     view = assert_type(cabinet.with_options(deadline=1.0), AsyncCabinet)
     assert_type(view.charges.list(), AsyncPages[Charge])
     assert_type(await cabinet.close(), None)
+
+
+def journals(url: str) -> list[Journal]:
+    """A client resumes what its journal has, in its own mode; the journal that comes along is one of the protocol."""
+    journal = assert_type(SqliteJournal("journal.db", timeout=1.0), SqliteJournal)
+    assert_type(journal.open_entries(), list[JournalEntry])
+    for one in assert_type(Cabinet(url, journal=journal).resume(), Generator[Resumed]):
+        assert_type(one.error, CabinetError | None)
+        assert_type(one.settled, bool)
+    return [journal]
+
+
+async def async_journals(url: str, journal: Journal) -> None:
+    """The same, async."""
+    async for one in assert_type(AsyncCabinet(url, journal=journal).resume(), AsyncGenerator[Resumed]):
+        assert_type(one.operation_id, str)
 
 
 def lazy_names() -> None:
