@@ -286,6 +286,6 @@ def test_every_durable_row_can_be_resumed() -> None:
     durable = [row for row in CONTRACT if row.durable]
     assert durable
     for client in (Cabinet("https://cabinet.example"), AsyncCabinet("https://cabinet.example")):
-        assert [client._row_of(row.id) for row in durable] == durable  # pyright: ignore[reportPrivateUsage]  # resume asks it
+        assert [client._row_of(row.id) for row in durable] == durable  # pyright: ignore[reportPrivateUsage]  # as resume
         for name in ("", "charges", "charges.pay_in_gold", "close.pay", "_context.pay", "charges.wait_for_payment"):
             assert client._row_of(name) is None  # pyright: ignore[reportPrivateUsage]  # the same

@@ -45,11 +45,13 @@ class Allowance:
         self._windows: dict[str, _Window] = {}
         self._lock = threading.Lock()
 
+    @property
+    def limited(self) -> bool:
+        """Whether the service has told of a limit: one that does not costs nothing."""
+        return bool(self._windows)
+
     def take(self, now: float) -> float:
         """Take one request and return 0, or take none and return the seconds until there may be one."""
-        # A service that tells of no limits costs nothing.
-        if not self._windows:
-            return 0.0
         with self._lock:
             for name, window in list(self._windows.items()):
                 if now < window.ends_at - _SOON:
@@ -67,10 +69,7 @@ class Allowance:
 
     def learn(self, headers: Headers, now: float) -> None:
         """Read what an answer tells; `Retry-After` counts more, as the draft wants."""
-        value = headers.get("ratelimit")
-        if value is None:
-            return
-        limits, policies = limits_of(value), limits_of(headers.get("ratelimit-policy") or "")
+        limits, policies = limits_of(headers.get("ratelimit") or ""), limits_of(headers.get("ratelimit-policy") or "")
         asked = retry_after(headers)
         with self._lock:
             known, self._windows = self._windows, {}

@@ -97,10 +97,10 @@ def answer(
     encoded = encode_request(row, value)
     conversation = Conversation(context, row, again=lambda view: call(view, row, value, sent_before=True))
     request = conversation.request(encoded, parameters)
-    if isinstance(request.content, MultipartBody) and request.content.repeatable:
-        request = yield from _with_digest(request, request.content)
-    if context.journal is None or not row.durable:
-        return (yield from _answer(context, row, conversation, request, sent_before=sent_before))
+    journal = context.journal
+    # Not a generator itself: each would cost every call something.
+    if journal is None or not row.durable:
+        return _answer(context, row, conversation, request, sent_before)
     entry = JournalEntry(
         base_url=context.base_url,
         client_id=context.sign_in.client_id,
@@ -112,9 +112,9 @@ def answer(
     )
 
     def hold(begun_before: bool) -> Flow[Answer[T]]:  # noqa: FBT001  # what `recorded` tells
-        return _answer(context, row, conversation, request, sent_before=sent_before or begun_before)
+        return _answer(context, row, conversation, request, sent_before or begun_before)
 
-    return (yield from recorded(context.journal, entry, hold, own_id=context.options.key is None))
+    return recorded(journal, entry, hold, own_id=context.options.key is None)
 
 
 def resend(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -> Flow[Answer[T]]:
@@ -125,7 +125,7 @@ def resend(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -
         entry.path, body=entry.body or None, content_type="application/json" if entry.body else None
     )
     request = conversation.request(encoded, ())
-    return (yield from _answer(view, row, conversation, request, sent_before=True))
+    return _answer(view, row, conversation, request, True)  # noqa: FBT003  # see there
 
 
 def _resent(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -> Flow[T]:
@@ -140,9 +140,10 @@ def _answer(
     row: Operation[..., Any, T],
     conversation: Conversation,
     request: Request,
-    *,
-    sent_before: bool,
+    sent_before: bool,  # noqa: FBT001  # whether it may have been sent already, under this key
 ) -> Flow[Answer[T]]:
+    if isinstance(request.content, MultipartBody) and request.content.repeatable:
+        request = yield from _with_digest(request, request.content)
     response = yield from conversation.hold(request, sent_before=sent_before)
     try:
         result: T = decode_answer(response, row.response, row.id)
@@ -255,9 +256,8 @@ class Conversation:
                     raise failure from failure.__cause__
                 renewed = True
             fields = () if authorization is None else (("authorization", authorization),)
-            signed = attrs.evolve(request, headers=Headers((*request.headers.pairs(), *fields)))
             try:
-                return (yield from self._attempts(signed, self._row.id, self._row.repeat))
+                return (yield from self._attempts(request, fields, self._row.id, self._row.repeat))
             except TokenInvalid as error:
                 if authorization is not None:
                     sign_in.refused(authorization)
@@ -267,19 +267,26 @@ class Conversation:
 
     def _send_for_token(self, request: Request) -> Flow[Response]:
         """Send without a token, within the same deadline: fetching a token may be repeated."""
-        signed = attrs.evolve(request, headers=Headers((*request.headers.pairs(), ("x-request-id", self.request_id))))
-        return (yield from self._attempts(signed, "sign_in.token", Repeat.SAFE, accept_refusal=True))
+        fields = (("x-request-id", self.request_id),)
+        return (yield from self._attempts(request, fields, "sign_in.token", Repeat.SAFE, accept_refusal=True))
 
     def _attempts(
-        self, request: Request, operation: str, repeat: Repeat, *, accept_refusal: bool = False
+        self,
+        request: Request,
+        fields: tuple[tuple[str, str], ...],
+        operation: str,
+        repeat: Repeat,
+        *,
+        accept_refusal: bool = False,
     ) -> Flow[Response]:
         context = self._context
         number = 0
         while True:
             number += 1
-            # Tokens are not counted against the allowance.
-            timeout = yield from self._begin(request, counted=not accept_refusal)
-            outcome = yield from self._attempt(attrs.evolve(request, timeout=timeout), operation, number, repeat)
+            # Tokens are not counted against it.
+            if context.allowance.limited and not accept_refusal:
+                yield from self._wait_for_room()
+            outcome = yield from self._attempt(self._complete(request, fields), operation, number, repeat)
             if isinstance(outcome, Response) and (
                 outcome.status < 300 or (accept_refusal and _refuses(outcome.status))
             ):
@@ -299,24 +306,31 @@ class Conversation:
             if delay > 0:
                 yield from pause(delay)
 
-    def _begin(self, request: Request, *, counted: bool) -> Flow[Timeout]:
-        """Wait until the service allows an attempt; return how long it may take."""
-        options, allowance, now = self._context.options, self._context.allowance, self._context.transport.now
-        remaining = self._remaining()
-        while counted and (seconds := allowance.take(now())) > 0:
+    def _wait_for_room(self) -> Flow[None]:
+        """Wait until the service's allowance has room for an attempt; fail at once where that is too late."""
+        allowance, now = self._context.allowance, self._context.transport.now
+        while (seconds := allowance.take(now())) > 0:
+            remaining = self._remaining()
             if remaining is not None and seconds >= remaining:
                 message = f"The service allows the next request in {seconds:.3g} s; this one was not sent."
                 raise self.unsettled(RateLimited(message, retry_after=seconds, operation=self._row.id))
             before = now()
             yield from pause(seconds)
-            remaining = self._remaining()
             if now() <= before:
                 # A fake that neither waits nor moves its clock: let the service decide.
-                break
+                return
+
+    def _complete(self, request: Request, fields: tuple[tuple[str, str], ...]) -> Request:
+        """Return the request with further headers and with what remains of the deadline."""
+        remaining = self._remaining()
         if remaining is not None and remaining <= 0:
             raise self.unsettled(self._too_late())
         # A file on its way takes as long as it takes: its idle limit bounds it.
-        return attrs.evolve(options.timeout, total=remaining if isinstance(request.content, bytes) else None)
+        total = remaining if isinstance(request.content, bytes) else None
+        limits = self._context.options.timeout
+        # Each attempt makes one, and `evolve` takes four times as long.
+        timeout = Timeout(connect=limits.connect, idle=limits.idle, total=total)
+        return attrs.evolve(request, headers=Headers((*request.headers.pairs(), *fields)), timeout=timeout)
 
     def _judged(
         self, outcome: Response | NetworkError, operation: str, repeat: Repeat
@@ -359,7 +373,7 @@ class Conversation:
             try:
                 outcome = yield from exchange(request)
                 attempt.status = outcome.status
-                if operation == self._row.id:
+                if "ratelimit" in outcome.headers and operation == self._row.id:
                     context.allowance.learn(outcome.headers, context.transport.now())
             except NetworkError as error:
                 error.request_id, error.operation = self.request_id, operation

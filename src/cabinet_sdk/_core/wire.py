@@ -46,6 +46,13 @@ class Headers(Mapping[str, str]):
             return default
         return found[0] if len(found) == 1 else ", ".join(found)
 
+    # For the same reason: it is asked for fields that are seldom there.
+    def __contains__(self, name: object) -> bool:
+        for key, _ in self._pairs:
+            if key == name:
+                return True
+        return isinstance(name, str) and name != name.lower() and name.lower() in self
+
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name for name, _ in self._pairs))
 
