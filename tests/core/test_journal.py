@@ -40,6 +40,7 @@ from cabinet_sdk.errors import (
 from cabinet_sdk.transports import AsyncInProcessTransport, AsyncTransport, Request, Response, Transport
 from cabinet_sdk.types import Money
 from reference_server import Profile, World
+from reference_server.respond import LoggedRequest
 from reference_server.testing import credentials
 from tests.conftest import Connect
 from tests.core.conftest import Play
@@ -83,6 +84,11 @@ def owed(world: World, person: Profile, amount: str = "500.00") -> ChargeId:
 async def paid(client: AsyncCabinet) -> list[Payment]:
     """Return all payments of the client's profile."""
     return [payment async for payment in client.charges.payments()]
+
+
+def asked(world: World) -> list[LoggedRequest]:
+    """Return the requests to pay that the world has seen."""
+    return [request for request in world.requests if request.operation == "charges.pay"]
 
 
 async def resumed(client: AsyncCabinet) -> list[Resumed]:
@@ -494,6 +500,37 @@ async def test_an_interrupt_leaves_the_operation_open(
 
     assert [one.error for one in outcomes] == [None] * told
     assert len(await paid(connect(person))) == sent
+    assert journal.open_entries() == []
+
+
+@pytest.mark.parametrize("point", range(1, 12))
+async def test_interrupted_resuming_is_resumed(
+    connect: Connect, world: World, person: Profile, journal: Journal, *, mode: str, point: int
+) -> None:
+    """Wherever resuming is interrupted, the next one goes on: nothing stays claimed, nothing is done twice."""
+    client = connect(person, journal=journal, retry=RetryPolicy(attempts=1))
+    for _ in range(2):
+        world.faults.lose_answer("charges.pay")
+        with pytest.raises(OutcomeUnknown):
+            await client.charges.pay(owed(world, person), method=CARD)
+    interrupt: type[BaseException] = KeyboardInterrupt if mode == "sync" else asyncio.CancelledError
+    points = Interrupting(point, interrupt())
+    stopped = connect(person, journal=points.journal(journal), **hooked(points.pass_point, points.pass_point))
+
+    told: list[Resumed] = []
+
+    async def walk() -> None:
+        async for one in stopped.resume():
+            told.append(one)  # noqa: PERF401  # what is told before the interrupt counts
+
+    with pytest.raises(interrupt):
+        await walk()
+    points.left = 0
+    outcomes = await resumed(client)
+
+    assert {one.operation_id for one in (*told, *outcomes)} == {request.idempotency_key for request in asked(world)}
+    assert all(one.error is None for one in outcomes)
+    assert len(await paid(client)) == 2
     assert journal.open_entries() == []
 
 

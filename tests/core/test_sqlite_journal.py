@@ -245,6 +245,8 @@ def test_an_entry_has_one_worker(path: Path) -> None:
     journals = [SqliteJournal(path) for _ in range(8)]
     journals[0].begin(ENTRY)
     assert [journal.claim(ENTRY) for journal in journals] == [False] * 8
+    journals[1].release(ENTRY)
+    assert not journals[1].claim(ENTRY)
     journals[0].release(ENTRY)
     together = threading.Barrier(8)
 

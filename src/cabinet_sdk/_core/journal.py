@@ -76,7 +76,7 @@ class Journal(Protocol):
         ...
 
     def release(self, entry: JournalEntry) -> None:
-        """Keep an entry without a worker: anybody may resume it."""
+        """Keep an entry without a worker, if the caller is it: anybody may resume it then."""
         ...
 
     def open_entries(self) -> Sequence[JournalEntry]:
@@ -153,7 +153,14 @@ def release(journal: Journal, entry: JournalEntry) -> Flow[None]:
 
 def claimed(journal: Journal, entry: JournalEntry) -> Flow[bool]:
     """Take an entry over; say whether that worked."""
-    return (yield from _kept(partial(journal.claim, entry)))
+    try:
+        return (yield from _kept(partial(journal.claim, entry)))
+    except (CabinetError, GeneratorExit):
+        raise
+    except BaseException:
+        # It may be ours by now, and we go.
+        yield from release(journal, entry)
+        raise
 
 
 def open_entries(journal: Journal) -> Flow[Sequence[JournalEntry]]:

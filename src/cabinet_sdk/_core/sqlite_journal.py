@@ -71,10 +71,10 @@ class SqliteJournal:
         self._open = _Open(Path(path).absolute(), timeout)
         self._lock = threading.Lock()
         self._closed = False
+        weakref.finalize(self, self._open.close)
         with self._transaction():
             pass
         _JOURNALS.add(self)
-        weakref.finalize(self, self._open.close)
 
     def begin(self, entry: JournalEntry) -> JournalEntry | None:
         """Keep an entry; return the one that stands under its operation id already."""
@@ -98,9 +98,10 @@ class SqliteJournal:
             connection.execute(f"DELETE FROM entries WHERE {_THIS}", _key(entry))
 
     def release(self, entry: JournalEntry) -> None:
-        """Keep an entry without a worker."""
+        """Keep an entry without a worker, if this was it."""
         with self._transaction() as connection:
-            connection.execute(f"UPDATE entries SET worker = NULL WHERE {_THIS}", _key(entry))
+            mine = self._open.as_worker()
+            connection.execute(f"UPDATE entries SET worker = NULL WHERE {_THIS} AND worker = ?", (*_key(entry), mine))
 
     def open_entries(self) -> list[JournalEntry]:
         """Return all entries of all clients, the oldest first."""
@@ -275,8 +276,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
                 f"The journal {path.name} is of version {version} and this SDK reads version {_VERSION}: "
                 "use the SDK that wrote it, or a newer one."
             )
-    finally:
         connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _locked(path: Path) -> sqlite3.Connection:
