@@ -8,6 +8,7 @@ from typing import final
 
 import attrs
 
+from cabinet_sdk.errors import mask
 from cabinet_sdk.types import Code, Inn, Kpp, Ogrn, Ogrnip, code
 from reference_server.database import Database
 
@@ -66,7 +67,7 @@ class Profile:
 
     id: str
     kind: ProfileKind
-    name: str
+    name: str = attrs.field(repr=mask)
     inn: Inn
     kpp: Kpp | None = None
     registration: Ogrn | Ogrnip | None = None

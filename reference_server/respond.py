@@ -105,7 +105,7 @@ class LoggedRequest:
     request_id: str
     operation: str | None
     profile_id: str | None
-    idempotency_key: str | None
+    idempotency_key: str | None = attrs.field(repr=False)
     status: int | None
     problem: str | None
     replayed: bool

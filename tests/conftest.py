@@ -24,7 +24,7 @@ from reference_server.clock import Clock
 from reference_server.testing import BASE_URL, credentials, serve
 from tests.faces import with_async_face
 
-pytest_plugins = ["reference_server.pytest_fixtures"]
+pytest_plugins = ["reference_server.pytest_fixtures", "tests.leaks"]
 
 Connect = Callable[..., AsyncCabinet]
 """Makes a client of the test's mode: ``connect(profile, retry=…, around_attempt=…)``."""

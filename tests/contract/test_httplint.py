@@ -19,7 +19,7 @@ from reference_server.testing import credentials, serve
 from tests.conftest import OnClock
 from tests.core.sample_area import add_file, sample_world
 from tests.server.raw import token_for
-from tests.wire.record import story_of
+from tests.wire.record import Recorder, story_of
 
 NAMED = {
     "STATUS_BAD_REQUEST": "that is what was asked for",
@@ -30,19 +30,11 @@ JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
-class Wire:
-    """A transport over HTTP that remembers every exchange."""
+class Wire(Recorder):
+    """A way to the server over HTTP that remembers every exchange."""
 
     def __init__(self, world: World) -> None:
-        self._inner = OnClock(HttpxTransport(environment=False), world.clock)
-        self.sleep, self.now, self.close = self._inner.sleep, self._inner.now, self._inner.close
-        self.seen: list[tuple[Request, Response]] = []
-
-    def send(self, request: Request) -> Response:
-        """Send the request."""
-        response = self._inner.send(request)
-        self.seen.append((request, response))
-        return response
+        super().__init__(OnClock(HttpxTransport(environment=False), world.clock))
 
     def ask(self, method: str, url: str, headers: dict[str, str] | None = None, content: bytes = b"") -> Response:
         """Send what a client would not."""

@@ -8,6 +8,7 @@ import pickle
 import traceback
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from cabinet_sdk import BearerToken, ClientCredentials
@@ -103,13 +104,43 @@ async def test_no_canary_when_signing_in_fails(play: Play, log: io.StringIO) -> 
 
 async def test_no_canary_over_a_socket(dial: Dial, log: io.StringIO) -> None:
     """With every logger at DEBUG, those of the HTTP library too, no secret of a request is logged."""
-    said = http("200 OK", b'{"name":"' + BODY.encode() + b'"}', "Content-Type: application/json", "Connection: close")
+    link = f'Link: </v1/things?payee_inn={INN}&cursor={CURSOR}>; rel="next"'
+    said = http(
+        "200 OK", b'{"name":"' + BODY.encode() + b'"}', "Content-Type: application/json", "Connection: close", link
+    )
     with RawServer.answering(said) as server:
         client = dial(server.url).with_options(headers={"X-Secret": HEADER}, idempotency_key=KEY)
         await client.answer(READ, payee_inn=INN)
         await client.answer(CHANGE, payee_inn=INN)
 
     assert_no_canary(log.getvalue(), KEY, "token-of-tests")
+
+
+BROKEN = {
+    "header": f"HTTP/1.1 200 OK\r\nLink : <?payee_inn={INN}>\r\n\r\n",
+    "status": f"HTTP/1.1 {TOKEN}\r\n\r\n",
+    "chunk": f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{BODY}\r\n",
+}
+
+
+@pytest.mark.parametrize("said", BROKEN.values(), ids=BROKEN.keys())
+async def test_no_canary_of_an_answer_that_breaks_http(dial: Dial, log: io.StringIO, said: str) -> None:
+    """What cannot be read as HTTP stands in no text, traceback or log, of an answer and of a stream."""
+    with RawServer.answering(said.encode()) as server:
+        client = dial(server.url)
+        with pytest.raises(CabinetError, match="The connection broke: illegal") as caught:
+            await client.answer(READ)
+
+    assert_no_canary(told(caught.value) + log.getvalue())
+
+
+async def test_other_users_of_the_http_library_keep_their_log(log: io.StringIO) -> None:
+    """Only exchanges of this library are hushed."""
+    with RawServer.answering(http("200 OK", b"", "X-Mine: seen")) as server:
+        async with httpx.AsyncClient(trust_env=False) as foreign:
+            await foreign.get(server.url)
+
+    assert "seen" in log.getvalue()
 
 
 async def test_a_path_is_shown_and_a_key_is_told_on_purpose(play: Play, log: io.StringIO) -> None:

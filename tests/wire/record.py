@@ -17,11 +17,23 @@ from typing import Any, TypeAlias, cast
 
 from cabinet_sdk import Cabinet
 from cabinet_sdk.contract import CONTRACT, Row
-from cabinet_sdk.transports import ByteStream, InProcessTransport, Request, Response
+from cabinet_sdk.transports import ByteStream, InProcessTransport, Request, Response, Transport
 from reference_server import World
 from reference_server.testing import BASE_URL, credentials
 
-__all__ = ["FOLDER", "HOW", "Sample", "Story", "path_of", "read", "record", "shown", "story_of", "write_all"]
+__all__ = [
+    "FOLDER",
+    "HOW",
+    "Recorder",
+    "Sample",
+    "Story",
+    "path_of",
+    "read",
+    "record",
+    "shown",
+    "story_of",
+    "write_all",
+]
 
 FOLDER = Path(__file__).parent
 HOW = "write it with: .venv/bin/python -m tests.wire.record"
@@ -36,18 +48,18 @@ _REQUEST_HEADERS = ("accept", "content-type", "idempotency-key")
 _ANSWER_HEADERS = ("content-disposition", "content-type", "link", "location", "retry-after")
 
 
-class _Recorder:
-    """A transport straight into a world that remembers the last exchange."""
+class Recorder:
+    """A transport over another one that remembers every exchange."""
 
-    def __init__(self, world: World) -> None:
-        self._inner = InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
-        self.sleep, self.now, self.close = self._inner.sleep, self._inner.now, self._inner.close
-        self.last: tuple[Request, Response] | None = None
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.sleep, self.now, self.close = inner.sleep, inner.now, inner.close
+        self.seen: list[tuple[Request, Response]] = []
 
     def send(self, request: Request) -> Response:
         """Answer the request."""
         response = self._inner.send(request)
-        self.last = request, response
+        self.seen.append((request, response))
         return response
 
 
@@ -61,14 +73,13 @@ def record(area: str) -> dict[str, Sample]:
     """Tell an area's story in a world of its own and return what travelled, by the row's id."""
     world = World()
     person = world.profiles.add("Иванова Мария Петровна")
-    recorder = _Recorder(world)
+    recorder = Recorder(InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic))
     numbers = itertools.count(1)
     samples: dict[str, Sample] = {}
     new_id: Callable[[], str] = lambda: f"00000000-0000-4000-8000-{next(numbers):012}"  # noqa: E731
     with Cabinet(BASE_URL, credentials(world, person), transport=recorder, new_id=new_id) as cabinet:
         for row in story_of(area)(world, cabinet):
-            if recorder.last is not None:
-                samples[row.id] = _sample(*recorder.last)
+            samples[row.id] = _sample(*recorder.seen[-1])
     world.close()
     return samples
 

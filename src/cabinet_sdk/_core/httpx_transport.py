@@ -8,6 +8,7 @@ Rule: the only module that imports httpx; none of its types or exceptions gets o
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import ssl
@@ -57,7 +58,13 @@ def _own_errors(pools: _Pools[Any], url: str) -> Generator[None]:  # Any: of whi
         ) from error
     except httpx.TimeoutException as error:
         raise TimedOut(f"The answer of {pools.place(url)} did not come within the timeout of one attempt.") from error
-    except (httpx.NetworkError, httpx.RemoteProtocolError, OSError) as error:
+    except httpx.RemoteProtocolError as error:
+        # After a colon stands what came, a header perhaps, which neither a text nor a traceback may show.
+        said, colon, _ = str(error).partition(": ")
+        reason = said.rstrip(".") or type(error).__name__
+        message = f"The connection to {pools.place(url)} broke: {reason}.{_advice(url, error)}"
+        raise ConnectionLost(message) from None if colon else error
+    except (httpx.NetworkError, OSError) as error:
         # An OSError of its own is an alert of TLS, which httpx lets through in async mode.
         message = f"The connection to {pools.place(url)} broke: {_reason(error)}.{_advice(url, error)}"
         raise ConnectionLost(message) from error
@@ -198,6 +205,25 @@ class _Pools(Generic[PoolT]):
 _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
 """When the exchange of this thread has to be over, by the monotonic clock."""
 
+_ours: ContextVar[bool] = ContextVar("ours", default=False)
+"""Whether it is an exchange of this library that the pools work on."""
+
+
+def _hushed(record: logging.LogRecord) -> bool:
+    """
+    Leave only the name of what happened in what httpcore logs of our exchanges.
+
+    At DEBUG it writes down whole headers of answers, and a filter of a list stands in `Link`.
+    """
+    if _ours.get():
+        record.msg, record.args = record.getMessage().partition(" ")[0], ()
+    return True
+
+
+# A filter of a logger is not asked about what its children log.
+for _name in ("connection", "http11", "http2", "proxy", "socks"):
+    logging.getLogger(f"httpcore.{_name}").addFilter(_hushed)
+
 
 def _what_remains(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
     ends_at = _ends_at.get()
@@ -335,12 +361,17 @@ def _too_late(place: str) -> TimedOut:
 
 
 @contextmanager
-def _until(ends_at: float | None) -> Generator[None]:
-    token = _ends_at.set(ends_at)
+def _exchange(
+    pools: _Pools[Any], url: str, ends_at: float | None = None
+) -> Generator[None]:  # Any: of whichever mode
+    """Mark what happens inside as an exchange of ours, translate its errors, and let it end in time."""
+    ours, token = _ours.set(True), _ends_at.set(ends_at)
     try:
-        yield
+        with _own_errors(pools, url):
+            yield
     finally:
         _ends_at.reset(token)
+        _ours.reset(ours)
 
 
 def _more_came(response: httpx.Response) -> bool:
@@ -363,8 +394,14 @@ class _Stream:
         self._url = url
 
     def __iter__(self) -> Iterator[bytes]:
-        with _own_errors(self._pools, self._url):
-            yield from cast("Iterable[bytes]", self._response.stream)
+        chunks = iter(cast("Iterable[bytes]", self._response.stream))
+        while True:
+            # Not around the loop: what the caller does between two chunks is not ours.
+            with _exchange(self._pools, self._url):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
 
     def close(self) -> None:
         self._response.close()
@@ -378,9 +415,13 @@ class _AsyncStream:
         self._url = url
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _own_errors(self._pools, self._url):
-            async for chunk in self._response.aiter_raw():
-                yield chunk
+        chunks = self._response.aiter_raw()
+        while True:
+            with _exchange(self._pools, self._url):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            yield chunk
 
     async def aclose(self) -> None:
         await self._response.aclose()
@@ -411,7 +452,7 @@ class HttpxTransport:
     def send(self, request: Request) -> Response:
         """Send one request; see `Transport.send`."""
         ends_at = None if request.timeout.total is None else time.monotonic() + request.timeout.total
-        with _own_errors(self._pools, request.url), _until(ends_at):
+        with _exchange(self._pools, request.url, ends_at):
             response = self._pools.pool(request.url).handle_request(_foreign(request, asynchronous=False))
             try:
                 head = _head(request, response)
@@ -482,7 +523,7 @@ class AsyncHttpxTransport:
             raise _too_late(self._pools.place(request.url)) from error
 
     async def _send(self, request: Request) -> Response:
-        with _own_errors(self._pools, request.url):
+        with _exchange(self._pools, request.url):
             response = await self._pools.pool(request.url).handle_async_request(_foreign(request, asynchronous=True))
             try:
                 head = _head(request, response)

@@ -1,0 +1,146 @@
+"""Every operation, told by every logger at DEBUG, and by what is left behind: no secret, and nobody's data (46)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlsplit
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cabinet_sdk import Cabinet
+from cabinet_sdk._core.operation import Listing
+from cabinet_sdk._core.redaction import SHOWN_PARAMETERS
+from cabinet_sdk.contract import CONTRACT, Row
+from cabinet_sdk.errors import CabinetError
+from cabinet_sdk.transports import HttpxTransport, Request, Response
+from cabinet_sdk.types import Identifier
+from reference_server import Profile, World
+from reference_server.clock import ManualClock
+from reference_server.testing import connect, credentials, serve
+from reference_server.world import DEFAULT_START
+from tests.conftest import OnClock
+from tests.house.wire import requests
+from tests.leaks import Canaries
+from tests.wire.record import Recorder, story_of
+
+pytestmark = pytest.mark.feature("SE-01", "SE-02")
+
+LISTS = {row.id for row in CONTRACT if isinstance(row, Listing)}
+AREAS = sorted({row.area for row in CONTRACT})
+
+# What of an answer says whose it is, or is money's way to somebody.
+PERSONAL = frozenset(
+    {
+        *("access_token", "account", "correspondent_account", "order_number", "payee_inn", "payee_kpp", "payer_inn"),
+        *("purpose", "uin", "comment", "explanation"),
+    }
+)
+
+
+def canaries_in(request: Request, response: Response) -> Iterator[str]:
+    """Return what of an exchange nobody else may see."""
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        yield authorization.partition(" ")[2]
+    # The id of a thing is shown, since paths are; it says nothing to those who may not read the thing.
+    query = parse_qsl(urlsplit(request.url).query)
+    yield from (value for name, value in query if name not in SHOWN_PARAMETERS | {"charge_id"})
+    key = request.headers.get("idempotency-key")
+    if key is not None:
+        yield key.strip('"')
+    yield from _personal(json.loads(response.content))
+
+
+def _personal(value: Any) -> Iterator[str]:  # Any: JSON
+    if isinstance(value, list):
+        for item in value:  # pyright: ignore[reportUnknownVariableType]  # mypy knows its type, pyright does not
+            yield from _personal(item)
+    elif isinstance(value, dict):
+        for name, member in cast("dict[str, Any]", value).items():
+            if name in PERSONAL and isinstance(member, str):
+                yield member
+            else:
+                yield from _personal(member)
+
+
+def told(error: BaseException) -> str:
+    """Return all that an error tells: its text, its repr, its pickle and its traceback."""
+    pickled = pickle.dumps(error).decode("latin-1")
+    return "\n".join([str(error), repr(error), pickled, *traceback.format_exception(error)])
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_46_no_operation_tells_what_it_carries(area: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Over HTTP and on a file, neither logs nor reprs hold what travelled, and the file holds no secret in clear."""
+    file = tmp_path / "world.sqlite"
+    world = World(file=file, clock=ManualClock(DEFAULT_START))
+    person = world.profiles.add("Канарейкина Пелагея Ивановна")
+    with serve(world) as url, caplog.at_level(logging.DEBUG):
+        recorder = Recorder(OnClock(HttpxTransport(environment=False), world.clock))
+        with Cabinet(url, credentials(world, person), transport=recorder) as cabinet:
+            rows = list(story_of(area)(world, cabinet))
+            shown = [repr(each) for exchange in recorder.seen for each in exchange]
+            shown += [repr(each) for each in (cabinet, cabinet.charges, credentials(world, person), *rows)]
+        shown += [repr(world.requests), repr(world.profiles.all()), caplog.text]
+
+    secrets = {world.client_secret(person.id)}
+    personal = {person.name, str(person.inn)}
+    for exchange in recorder.seen:
+        for canary in canaries_in(*exchange):
+            (secrets if exchange[0].url.endswith("/oauth/token") else personal).add(canary)
+    canaries = {each for each in secrets | personal if len(each) > 3}
+    text = "\n".join(shown)
+    assert len(canaries) > 20
+    assert "receive_response_headers.complete" in text
+    assert [each for each in canaries if each in text] == []
+
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert (tmp_path / "world.sqlite-wal").exists()
+    assert str(person.inn).encode() in written
+    assert [each for each in secrets if each.encode() in written] == []
+    world.close()
+
+
+@pytest.mark.parametrize("row", list(CONTRACT), ids=lambda row: row.id)
+@given(data=st.data())
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_46_no_refusal_tells_what_was_asked(
+    world: World, person: Profile, canaries: Canaries, row: Row, data: st.DataObject
+) -> None:
+    """Whatever is asked, the error's text, repr, pickle and traceback hide it, and so does every logger."""
+    request = data.draw(requests(row))
+    fields: dict[str, Any] = attrs.asdict(request, recurse=False)  # Any: of whatever types the row takes
+    asked = {str(value) for value in fields.values() if isinstance(value, Identifier)}
+    asked |= {value for name, value in fields.items() if name == "order_number" and value and len(value) >= 8}
+    canaries.watch(*asked)
+
+    if row.id in LISTS:
+        # Others are about what is not there; a list would be empty.
+        world.faults.refuse(row.id, retry_after=90_000)
+    with connect(world, person) as cabinet, pytest.raises(CabinetError) as caught:
+        cabinet.answer(row, **fields)
+
+    assert [each for each in asked if each in told(caught.value)] == []
+
+
+def test_a_logger_that_sings_is_heard(world: World, person: Profile, canaries: Canaries) -> None:
+    """The plugin of the suite hears a secret and a person, also in the traceback of what is logged."""
+    logger = logging.getLogger("somebody.else")
+
+    logger.debug("secret %s", world.client_secret(person.id))
+    try:
+        raise ValueError(str(person.inn))
+    except ValueError:
+        logger.exception("failed")
+
+    assert len(canaries.heard) == 2
+    canaries.heard.clear()
