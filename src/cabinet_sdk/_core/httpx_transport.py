@@ -361,9 +361,7 @@ def _too_late(place: str) -> TimedOut:
 
 
 @contextmanager
-def _exchange(
-    pools: _Pools[Any], url: str, ends_at: float | None = None
-) -> Generator[None]:  # Any: of whichever mode
+def _exchange(pools: _Pools[Any], url: str, ends_at: float | None = None) -> Generator[None]:  # Any: of whichever mode
     """Mark what happens inside as an exchange of ours, translate its errors, and let it end in time."""
     ours, token = _ours.set(True), _ends_at.set(ends_at)
     try:
