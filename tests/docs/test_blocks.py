@@ -66,7 +66,8 @@ def exists(words: list[str]) -> bool:
     match words:
         case ["make", *targets]:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-            return all(re.search(rf"^{re.escape(target)}:", makefile, re.MULTILINE) for target in targets)
+            names = [target for target in targets if "=" not in target]
+            return all(re.search(rf"^{re.escape(name)}:", makefile, re.MULTILINE) for name in names)
         case ["python" | ".venv/bin/python", "-m", module, *_]:
             return importlib.util.find_spec(module) is not None
         case ["python" | ".venv/bin/python", script, *_]:

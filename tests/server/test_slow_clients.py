@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cabinet_sdk import Cabinet
-from cabinet_sdk.charges import Charge
+from cabinet_sdk.charges import Charge, PaymentMethod
 from cabinet_sdk.types import Money
 from reference_server import Profile, World
 from reference_server.testing import credentials, serve
@@ -147,7 +147,7 @@ def test_86_a_client_that_vanishes_with_its_body(url: str, world: World, person:
     with connection_to(url) as connection:
         connection.sendall(head("POST", path, token_for(world, person), *PAYMENT) + b'{"method": "sbp"}')
     with Cabinet(url, credentials(world, person)) as cabinet:
-        payment = cabinet.with_options(idempotency_key="k").charges.pay(charge.id, method="sbp")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        payment = cabinet.with_options(idempotency_key="k").charges.pay(charge.id, method=PaymentMethod.SBP)
 
         assert payment.amount == Money("1.00")
         assert len(list(cabinet.charges.payments())) == 1

@@ -13,7 +13,9 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, final
+
+import attrs
 
 from cabinet_sdk import Cabinet
 from cabinet_sdk.contract import CONTRACT, Row
@@ -59,8 +61,26 @@ class Recorder:
     def send(self, request: Request) -> Response:
         """Answer the request."""
         response = self._inner.send(request)
-        self.seen.append((request, response))
-        return response
+        if response.stream is None:
+            self.seen.append((request, response))
+            return response
+        whole = _Whole(b"".join(cast("ByteStream", response.stream)))
+        self.seen.append((request, attrs.evolve(response, content=whole.content, stream=None)))
+        return attrs.evolve(response, stream=whole)
+
+
+@final
+class _Whole:
+    """A file that has come already."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.content
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 def story_of(area: str) -> Story:
@@ -105,8 +125,7 @@ def _body(response: Response) -> Any:
     media_type = response.headers["content-type"].partition(";")[0]
     if media_type == "application/json":
         return json.loads(response.content)
-    content = response.content if response.stream is None else b"".join(cast("ByteStream", response.stream))
-    return content.decode().splitlines() if media_type.startswith("text/") else None
+    return response.content.decode().splitlines() if media_type.startswith("text/") else None
 
 
 def path_of(row: Row) -> Path:
