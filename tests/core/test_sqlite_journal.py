@@ -330,18 +330,23 @@ def entry(name):
 
 journal = SqliteJournal(sys.argv[1])
 journal.begin(entry("parent"))
+reading, writing = os.pipe()
 child = os.fork()
 if child == 0:
+    os.read(reading, 1)  # the parent goes on
     assert not journal.claim(entry("parent"))
     journal.begin(entry("child"))
     grandchild = os.fork()
     if grandchild == 0:
+        os.read(reading, 1)
         journal.begin(entry("grandchild"))
         assert not journal.claim(entry("child"))
         sys.exit(0)
+    os.write(writing, b"x")
     assert os.waitpid(grandchild, 0)[1] == 0
     assert journal.claim(entry("grandchild"))
     sys.exit(0)
+os.write(writing, b"x")
 assert os.waitpid(child, 0)[1] == 0
 assert journal.claim(entry("child"))
 assert not journal.claim(entry("parent"))

@@ -158,7 +158,11 @@ class SqliteJournal:
                 raise JournalFailed(f"The journal {self._open.path.name} failed: {error}.") from error
 
     def before_fork(self) -> None:
-        """Close the files: what SQLite knows of them must not be shared with another process."""
+        """
+        Close the files: what SQLite knows of them must not be shared with another process.
+
+        Until the fork is over, what this one is at looks left alone; whoever takes it over then does harmless work.
+        """
         self._lock.acquire()
         self._worked = self._open.close()
 
