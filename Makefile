@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check features docs bench fix build sbom nightly
+.PHONY: help setup demo test check features docs bench fix build sbom nightly mutate
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -18,18 +18,23 @@ demo: .venv/server ## Start the reference server and run the quickstart against 
 test: .venv/dev ## Run all tests.
 	@$(BIN)/python -m pytest -n 2
 
+mutate: .venv/dev ## Change the code that money rests on, piece by piece, and count what the tests do not notice.
+	@$(BIN)/mutmut run --max-children 2
+	@$(BIN)/mutmut results
+
 check: .venv/dev ## Check format, style and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pyright --project .
 
-nightly: .venv/dev ## Run the trials that take an hour, on Linux; strace, slowhttptest and root for all of them.
+nightly: .venv/dev ## Run what takes hours, on Linux; strace, slowhttptest and root for all of it.
 	$(BIN)/python tools/kill_sweep.py
 	$(BIN)/python tools/server_trials.py stops
 	$(BIN)/python tools/server_trials.py full
 	$(BIN)/python tools/server_trials.py slow
 	$(BIN)/python tools/server_trials.py soak
+	$(BIN)/python tools/nightly.py
 
 features: .venv/dev ## Show each feature with the passing tests behind it.
 	@$(BIN)/python -m pytest -n 2 -q --features

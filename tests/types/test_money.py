@@ -357,3 +357,34 @@ def test_split_counts_in_whole_numbers(count: object) -> None:
 def test_formatted(text: str, expected: str) -> None:
     """A reader sees groups of three, a comma, the sign of the rouble, and no line break between."""
     assert expected.replace(" ", "\u00a0") == Money(text).formatted
+
+
+REFUSALS: dict[str, Callable[[], object]] = {
+    "Money: expected roubles with two decimals, such as 1234.50, got … (rule form).": lambda: Money("1,5"),
+    "Money: expected 0.00, zero has no sign, got -…0 (rule negative_zero).": lambda: Money("-0.00"),
+    "Money.split: expected one part or more, got … (rule range).": lambda: Money("1.00").split(0),
+    "Money: expected a finite number, got … (rule finite).": lambda: Money.rounded(
+        Decimal("NaN"), Rounding.KOPECK_HALF_UP
+    ),
+    "Money: expected an amount from -92233720368547758.08 to 92233720368547758.07, got 99…00 (rule range).": lambda: (
+        Money("99999999999999999999.00")
+    ),
+}
+
+
+@pytest.mark.parametrize("text", REFUSALS)
+def test_a_refusal_says_what_was_expected_what_came_and_the_rule(text: str) -> None:
+    """Word for word, since people act on it; what came is masked."""
+    with pytest.raises(InvalidValue) as caught:
+        REFUSALS[text]()
+
+    assert str(caught.value) == text
+    assert caught.value.kind == text.partition(":")[0]
+
+
+def test_a_number_of_parts_of_another_type_is_named() -> None:
+    """The type that came is in the text."""
+    with pytest.raises(TypeError, match=r"^the number of parts is an int, not str$"):
+        Money("1.00").split(cast("Any", "2"))
+    with pytest.raises(TypeError, match=r"^only a Decimal is rounded, not float$"):
+        Money.rounded(cast("Any", 1.5), Rounding.KOPECK_HALF_UP)
