@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.harness import Figure, Spread, Task, compare, cpu_of, row, settings
+from benchmarks.harness import Figure, Spread, Task, compare, measure, row
 from benchmarks.peers import module
 from benchmarks.samples import URL, full_world
 from cabinet_sdk.charges.operations import GET_CHARGE
@@ -75,11 +75,6 @@ def _moto(stack: contextlib.ExitStack, content: bytes) -> Task:
     return lambda: json.loads(client.get_object(Bucket="charges", Key="chg_1")["Body"].read())
 
 
-def _milliseconds(task: Task) -> Spread:
-    task()
-    return Spread.of([cpu_of(task) * 1000 for _ in range(settings.rounds * 5)])
-
-
 @row("world", "A fresh world of made-up people and charges, with a client", goal=0.5, unit="ms")
 def world() -> Figure:
     """Make a world and connect to it."""
@@ -94,6 +89,7 @@ def world() -> Figure:
         connect(made, made.profiles.add("Иванова Мария Петровна"))
         made.close()
 
+    took, took_empty = measure(fresh), measure(empty)
     found: dict[str, Spread | str] = {}
     try:
         mock = module("moto").mock_aws
@@ -105,5 +101,14 @@ def world() -> Figure:
             with mock():
                 pass
 
-        found["moto's mock"] = _milliseconds(mocked)
-    return Figure(_milliseconds(fresh), f"An empty one with one person takes {_milliseconds(empty)} ms.", found)
+        found["moto's mock"] = measure(mocked)
+    return Figure(took, f"An empty one with one person takes {took_empty} ms.", found)
+
+
+@row("checkpoint", "Checkpoint and restore of a world of a megabyte, both", goal=2, unit="ms")
+def checkpoint() -> Figure:
+    """Go back to where it was."""
+    made = World.seeded()
+    before = made.checkpoint()
+    both, restored = measure(lambda: made.restore(made.checkpoint())), measure(lambda: made.restore(before))
+    return Figure(both, f"{len(before.image) / 1e6:.1f} MB; restoring alone takes {restored} ms.")

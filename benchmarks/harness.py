@@ -17,7 +17,19 @@ from typing import final
 
 import attrs
 
-__all__ = ["ROWS", "Figure", "Row", "Spread", "compare", "compare_code", "compare_costs", "cpu_of", "row", "settings"]
+__all__ = [
+    "ROWS",
+    "Figure",
+    "Row",
+    "Spread",
+    "compare",
+    "compare_code",
+    "compare_costs",
+    "cpu_of",
+    "measure",
+    "row",
+    "settings",
+]
 
 Task = Callable[[], object]
 
@@ -146,6 +158,12 @@ def compare(ours: Task, base: Task) -> tuple[Spread, float]:
     """Return how many times more CPU time our task takes than the base, and ours in microseconds."""
     times, base_times = _times(ours), _times(base)
     return compare_costs(lambda: cpu_of(ours, times) / times, lambda: cpu_of(base, base_times) / base_times)
+
+
+def measure(task: Task) -> Spread:
+    """Return the CPU milliseconds of a task."""
+    times = _times(task)
+    return Spread.of([cpu_of(task, times) / times * 1000 for _ in range(settings.rounds)])
 
 
 def compare_costs(ours: Callable[[], float], base: Callable[[], float]) -> tuple[Spread, float]:

@@ -14,12 +14,13 @@ from reference_server.faults import Fault, FaultKind
 from reference_server.limits import RateLimit
 from reference_server.profiles import Profile, ProfileKind
 from reference_server.respond import LoggedRequest
-from reference_server.world import World
+from reference_server.world import Checkpoint, World
 
 __all__ = [
     "Anchor",
     "AuditEntry",
     "Breach",
+    "Checkpoint",
     "Clock",
     "DatabaseRefused",
     "Fault",

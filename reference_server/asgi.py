@@ -15,7 +15,7 @@ from cabinet_sdk.errors import ConnectionLost, RequestTooLarge
 from cabinet_sdk.types import File
 from reference_server.limits import MAX_BODY
 from reference_server.pages import pages
-from reference_server.respond import BASE_PATH, Exchange
+from reference_server.respond import BASE_PATH, Admitted, Exchange
 from reference_server.world import World
 
 __all__ = ["App", "Receive", "Scope", "Send"]
@@ -56,7 +56,7 @@ class App:
             await self._pages(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
         query = scope["query_string"].decode("latin-1")
         request = Request(
             method=scope["method"],
@@ -69,6 +69,9 @@ class App:
         if isinstance(admitted, Response):
             await _send(receive, send, admitted, unread=_has_large_body(headers))
             return
+        if _has_no_body(scope, headers):
+            await self._answer(exchange, admitted, b"", receive, send)
+            return
         with SpooledTemporaryFile(max_size=MAX_BODY) as spool:
             try:
                 content = await _body(headers, receive, admitted.max_body, cast("BinaryIO", spool))
@@ -79,13 +82,18 @@ class App:
             if content is None:
                 exchange.abandon()
                 return
-            try:
-                slow = admitted.slow or not isinstance(content, bytes)
-                response = await self._run(partial(exchange.answer, content), slow=slow)
-            except ConnectionLost:
-                # ASGI has no word for breaking a connection: an answer that ends before its body has the server do it.
-                await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
-                return
+            await self._answer(exchange, admitted, content, receive, send)
+
+    async def _answer(
+        self, exchange: Exchange, admitted: Admitted, content: bytes | File, receive: Receive, send: Send
+    ) -> None:
+        try:
+            slow = admitted.slow or not isinstance(content, bytes)
+            response = await self._run(partial(exchange.answer, content), slow=slow)
+        except ConnectionLost:
+            # ASGI has no word for breaking a connection: an answer that ends before its body has the server do it.
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+            return
         await _send(receive, send, response)
 
     async def _run(self, step: Callable[[], T], *, slow: bool = False) -> T:
@@ -101,6 +109,12 @@ class App:
             return step()
         finally:
             lock.release()
+
+
+def _has_no_body(scope: Scope, headers: Headers) -> bool:
+    """Say whether there is no body to read, as of most requests (RFC 9112 6.3); later versions frame them otherwise."""
+    framed = "content-length" in headers or "transfer-encoding" in headers
+    return not framed and scope["http_version"] in {"1.0", "1.1"}
 
 
 def _origin(scope: Scope, headers: Headers) -> str:
@@ -169,8 +183,7 @@ async def _send(receive: Receive, send: Send, response: Response, *, unread: boo
 async def _stream(receive: Receive, send: Send, stream: ByteStream) -> None:
     """Send a body piece by piece, as long as somebody is there to take it."""
     pieces = iter(stream)
-    # The request is whole: what comes now is that the client is gone.
-    gone = asyncio.ensure_future(receive())
+    gone = asyncio.ensure_future(_disconnected(receive))
     try:
         # Reading it may wait for a disk.
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
@@ -181,6 +194,12 @@ async def _stream(receive: Receive, send: Send, stream: ByteStream) -> None:
     finally:
         gone.cancel()
         stream.close()
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Wait until the client is gone; before that comes the end of a request that nobody needed to read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _linger(receive: Receive) -> None:

@@ -82,6 +82,11 @@ class ManualClock:
         with self._lock:
             self._now += by
 
+    def restore(self, moment: dt.datetime) -> None:
+        """Go to the moment of a world's checkpoint, with which all that has happened since is undone."""
+        with self._lock:
+            self._now = moment
+
 
 def to_micros(moment: dt.datetime) -> int:
     """Return the moment as the database keeps it: microseconds since 1970 in UTC."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 import errno
 import sqlite3
 import weakref
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Self, TypeAlias, final
+from typing import Any, Self, TypeAlias, TypeVar, final
 from urllib.parse import quote
 
 __all__ = ["Database", "DatabaseRefused", "Value", "cannot_serve"]
@@ -26,6 +26,11 @@ _APPLICATION_ID = 0x43616253
 # How long a statement waits for another program that has locked the file. Everybody else waits meanwhile, and those
 # who own a file have no such company.
 _PATIENCE_SECONDS = 0.2
+
+# Callers may make up as many tokens as they like.
+_MOST_REMEMBERED = 1000
+
+T = TypeVar("T")
 
 Value: TypeAlias = str | int | bytes | None
 """What a column holds."""
@@ -53,10 +58,7 @@ class Database:
     _owner: sqlite3.Connection | None = None
 
     def __init__(self, schema: str, file: Path | None = None, migrations: Sequence[str] = ()) -> None:
-        self.file = file
-        self._connection = _open(":memory:" if file is None else file)
-        # From Python 3.13 on a connection that nobody closed is a warning, and tests leave worlds to the collector.
-        weakref.finalize(self, self._connection.close)
+        self._take(_open(":memory:" if file is None else file), file)
         if file is None:
             _template(schema, len(migrations) + 1).backup(self._connection)
         else:
@@ -83,15 +85,22 @@ class Database:
             DatabaseRefused: It is not there, or something else.
         """
         self = cls.__new__(cls)
-        self.file = file
-        self._connection = _open(f"file:{quote(str(file))}?mode=ro", uri=True, name=file)
-        weakref.finalize(self, self._connection.close)
+        self._take(_open(f"file:{quote(str(file))}?mode=ro", uri=True, name=file), file)
         try:
             _identify(self._connection, file)
         except BaseException:
             self.close()
             raise
         return self
+
+    def _take(self, connection: sqlite3.Connection, file: Path | None) -> None:
+        self.file = file
+        self._connection = connection
+        # From Python 3.13 on a connection that nobody closed is a warning, and tests leave worlds to the collector.
+        weakref.finalize(self, connection.close)
+        self._remembered: dict[object, Any] = {}  # Any: whatever was read
+        self._remembered_at = (0, 0)
+        self._undone = 0
 
     def _prepare(self, schema: str, file: Path, migrations: Sequence[str]) -> None:
         latest = len(migrations) + 1
@@ -127,6 +136,7 @@ class Database:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
+            self._undone += 1
             # After some errors, a full disk for one, SQLite has undone it already.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -144,6 +154,28 @@ class Database:
     def all(self, sql: str, parameters: Sequence[Value] = ()) -> list[sqlite3.Row]:
         """Return every row."""
         return self._connection.execute(sql, parameters).fetchall()
+
+    def remembered(self, key: object, read: Callable[[], T]) -> T:
+        """Return what `read` reads, and the same again without reading as long as nothing in the database changes."""
+        # SQLite counts every change but an undone one, which takes back what was counted.
+        now = self._connection.total_changes, self._undone
+        if now != self._remembered_at or len(self._remembered) > _MOST_REMEMBERED:
+            self._remembered.clear()
+            self._remembered_at = now
+        try:
+            value: T = self._remembered[key]
+        except KeyError:
+            value = self._remembered[key] = read()
+        return value
+
+    def image(self) -> bytes:
+        """Return the whole database as it is now."""
+        return self._connection.serialize()
+
+    def load(self, image: bytes) -> None:
+        """Become what an image of the same tables holds; only in memory, since a file would stay as it is."""
+        self._connection.deserialize(image)
+        self._undone += 1
 
     def close(self) -> None:
         """Close the connection and leave the file to others; a world in memory is gone then."""

@@ -97,6 +97,10 @@ class Faults:
         """Forget every fault."""
         self._faults.clear()
 
+    def restore(self, faults: Iterable[Fault]) -> None:
+        """Forget every fault but these, which are copied, as they are now."""
+        self._faults = [attrs.evolve(fault) for fault in faults]
+
     def _add(self, fault: Fault) -> Fault:
         if fault.operation not in self._contract:
             known = ", ".join(row.id for row in self._contract)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Mapping
 from typing import Any, NoReturn, final
 
 import attrs
@@ -79,6 +80,14 @@ class RateLimiter:
         length = dt.timedelta(seconds=0 if self._limit is None else self._limit.window)
         self._windows = {client: each for client, each in self._windows.items() if now - each[0] < length}
         self._many = max(_MANY_WINDOWS, 2 * len(self._windows))
+
+    def windows(self) -> Mapping[str, tuple[dt.datetime, int]]:
+        """Return what has been counted so far."""
+        return dict(self._windows)
+
+    def restore(self, windows: Mapping[str, tuple[dt.datetime, int]]) -> None:
+        """Count on from what `windows` returned."""
+        self._windows = dict(windows)
 
     def exhausted(self, retry_after: float) -> tuple[tuple[str, str], ...]:
         """Return the headers of a refusal."""

@@ -249,9 +249,10 @@ def _steps(world: World, request: Request, sender: str | None) -> _Steps:
         # What a GET would have brought (RFC 9110 8.6).
         common.append(("content-length", str(len(response.content))))
         response = attrs.evolve(response, content=b"")
-    names = set(response.headers)
-    headers = Headers((*response.headers.pairs(), *(pair for pair in common if pair[0] not in names)))
-    return attrs.evolve(response, headers=headers)
+    told = response.headers
+    headers = Headers((*told.pairs(), *[pair for pair in common if pair[0] not in told]))
+    # Written out, since `evolve` costs as much as a look into the database.
+    return Response(status=response.status, headers=headers, content=response.content, stream=response.stream)
 
 
 def _guarded(world: World, request: Request, seen: _Seen) -> _Steps:
@@ -420,6 +421,8 @@ class _RowExchange:
         fault = self._strike(FaultKind.LOSE_ANSWER, FaultKind.GARBLE_ANSWER)
         if fault is not None:
             return Response(status=502, headers=Headers((("content-type", "text/html"),)), content=_BAD_GATEWAY)
+        if not self._limits:
+            return response
         return attrs.evolve(response, headers=Headers((*response.headers.pairs(), *self._limits)))
 
     def _signed_in(self, now: dt.datetime) -> signin.Bearer:
@@ -525,11 +528,11 @@ class _RowExchange:
         accepted = headers.get("accept")
         # Files come as they are: there is no other format to choose.
         if (
-            accepted is not None
+            accepted not in {None, _JSON}
             and not isinstance(self._row, Download)
             and not any(
                 media.partition(";")[0].strip().lower() in {"*/*", "application/*", _JSON}
-                for media in accepted.split(",")
+                for media in (accepted or "").split(",")
             )
         ):
             raise NotAcceptable
@@ -540,14 +543,12 @@ class _RowExchange:
             raise UnsupportedMediaType(f"The operation takes {expected}, not compressed.")
 
     def _window(self) -> tuple[Sequence[tuple[str, str]], Window | None]:
+        query: list[tuple[str, str]] = []
         try:
-            query = parse_qsl(
-                self._query,
-                keep_blank_values=True,
-                strict_parsing=bool(self._query),
-                errors="strict",
-                max_num_fields=200,
-            )
+            if self._query:
+                query = parse_qsl(
+                    self._query, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=200
+                )
         except ValueError as error:
             raise MalformedRequest("The query cannot be read.") from error
         if not isinstance(self._row, Listing):

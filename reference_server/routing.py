@@ -89,9 +89,12 @@ class Router:
         if missing:
             msg = f"no handler for {', '.join(missing)}"
             raise TypeError(msg)
-        self._rows: dict[tuple[str, ...], dict[str, Row]] = {}
+        self._root = _Step()
         for row in contract:
-            self._rows.setdefault(_shape(row.path), {})[row.method] = row
+            step = self._root
+            for name in row.path.split("/")[1:]:
+                step = step.next.setdefault("{}" if name.startswith("{") else name, _Step())
+            step.rows[row.method] = row
 
     def match(self, method: str, path: str) -> Match:
         """
@@ -102,25 +105,34 @@ class Router:
             MethodNotAllowed: Rows have it, with other methods; `allow` names them.
         """
         parts = path.split("/")[1:]
-        shape, rows = self._find(parts)
+        rows = _find(self._root, parts)
+        if rows is None:
+            raise UnknownOperation
         row = rows.get("GET" if method == "HEAD" else method)
         if row is None:
             allow = {*rows, "HEAD"} if "GET" in rows else {*rows}
             raise MethodNotAllowed(members={"allow": ", ".join(sorted(allow))})
-        values = [unquote(part) for part, step in zip(parts, shape, strict=True) if step == "{}"]
-        return Match(row, self._handlers[row.id], dict(zip(row.path_fields, values, strict=True)))
-
-    def _find(self, parts: list[str]) -> tuple[tuple[str, ...], dict[str, Row]]:
-        # A literal step wins over a placeholder, from left to right; there are few shapes of one length.
-        found = [
-            (shape, rows)
-            for shape, rows in self._rows.items()
-            if len(shape) == len(parts) and all(step in {"{}", part} for step, part in zip(shape, parts, strict=True))
-        ]
-        if not found:
-            raise UnknownOperation
-        return min(found, key=lambda each: [step == "{}" for step in each[0]])
+        steps = row.path.split("/")[1:]
+        path = {step[1:-1]: unquote(part) for step, part in zip(steps, parts, strict=True) if step.startswith("{")}
+        return Match(row, self._handlers[row.id], path)
 
 
-def _shape(path: str) -> tuple[str, ...]:
-    return tuple("{}" if part.startswith("{") else part for part in path.split("/")[1:])
+@final
+class _Step:
+    """Where a path may go on, a placeholder under ``{}``, and the rows that end here, by their methods."""
+
+    __slots__ = ("next", "rows")
+
+    def __init__(self) -> None:
+        self.next: dict[str, _Step] = {}
+        self.rows: dict[str, Row] = {}
+
+
+def _find(step: _Step, parts: list[str]) -> dict[str, Row] | None:
+    if not parts:
+        return step.rows or None
+    # A literal step wins over a placeholder, from left to right.
+    for name in (parts[0], "{}"):
+        if name in step.next and (rows := _find(step.next[name], parts[1:])) is not None:
+            return rows
+    return None

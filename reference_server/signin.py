@@ -70,12 +70,21 @@ def authenticate(database: Database, headers: Headers, now: dt.datetime) -> Bear
     scheme, _, token = value.partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise TokenInvalid
-    row = database.one("SELECT * FROM tokens WHERE digest = ?", (digest(token),))
-    profile = None if row is None else profile_by_id(database, row["profile_id"])
-    if row is None or profile is None or row["expires_at"] <= to_micros(now):
+    kept = digest(token)
+    found = database.remembered(("bearer", kept), lambda: _bearer(database, kept))
+    if found is None or found[1] <= to_micros(now):
         raise TokenInvalid
+    return found[0]
+
+
+def _bearer(database: Database, kept: str) -> tuple[Bearer, int] | None:
+    """Return whom a token stands for, and until when."""
+    row = database.one("SELECT * FROM tokens WHERE digest = ?", (kept,))
+    profile = None if row is None else profile_by_id(database, row["profile_id"])
+    if row is None or profile is None:
+        return None
     # What the profile has lost since, the token has lost too (ASVS 8.3.2).
-    return Bearer(profile, frozenset(row["permissions"].split()) & profile.permissions)
+    return Bearer(profile, frozenset(row["permissions"].split()) & profile.permissions), row["expires_at"]
 
 
 def grant(  # noqa: PLR0911  # one return for each of RFC 6749's refusals

@@ -10,6 +10,7 @@ import attrs
 from cabinet_sdk.charges.models import Payment, Refund
 from reference_server.charges import store_payments, store_refunds
 from reference_server.clock import from_micros, to_micros
+from reference_server.database import Database
 from reference_server.session import Work
 
 __all__ = ["SCHEMA", "Step", "has_step", "next_step", "script_outcome", "take_scripted_outcome"]
@@ -59,12 +60,16 @@ def next_step(work: Work) -> Step | None:
 
 def has_step(work: Work) -> bool:
     """Say whether a step of a payment or a refund is due."""
-    now = to_micros(work.now)
-    found = work.database.one(
-        "SELECT 1 FROM payments WHERE next_at <= ? UNION ALL SELECT 1 FROM refunds WHERE next_at <= ? LIMIT 1",
-        (now, now),
+    earliest = work.database.remembered("earliest step", lambda: _earliest(work.database))
+    return earliest is not None and earliest <= to_micros(work.now)
+
+
+def _earliest(database: Database) -> int | None:
+    row = database.one(
+        "SELECT min(at) AS at FROM (SELECT min(next_at) AS at FROM payments WHERE next_at IS NOT NULL"
+        " UNION ALL SELECT min(next_at) FROM refunds WHERE next_at IS NOT NULL)"
     )
-    return found is not None
+    return None if row is None else row["at"]
 
 
 def script_outcome(work: Work, subject: str, outcome: str) -> None:

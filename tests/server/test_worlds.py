@@ -10,7 +10,7 @@ import pytest
 
 from cabinet_sdk.charges import Charge, ChargeKind, ChargeStatus, PaymentMethod
 from cabinet_sdk.types import Inn, Kpp, Money, Ogrn, Ogrnip
-from reference_server import DatabaseRefused, ManualClock, Profile, ProfileKind, SystemClock, World
+from reference_server import DatabaseRefused, ManualClock, Profile, ProfileKind, RateLimit, SystemClock, World
 from reference_server.testing import connect
 
 
@@ -119,6 +119,73 @@ def test_a_file_keeps_the_world(tmp_path: Path) -> None:
         assert again.charges.add(person, Money("1.00")).id != charge.id
     again.charges.check_books()
     again.close()
+
+
+def test_a_world_becomes_what_it_was_at_a_checkpoint() -> None:
+    """Data, ids, clock, faults, rate windows and log are as they were, as often as wanted; the same follows."""
+    world = World(rate_limit=RateLimit(quota=9, window=60))
+    person = world.profiles.add("Иванова")
+    charge = world.charges.add(person, Money("10.00"))
+    world.faults.refuse("charges.get", times=2)
+    cabinet = connect(world, person)
+    cabinet.charges.get(charge.id)
+    before, anchor = world.checkpoint(), world.audit.anchor()
+
+    told: list[tuple[object, ...]] = []
+    for _ in range(2):
+        world.faults.refuse("charges.pay", times=1)
+        cabinet.charges.get(charge.id)
+        payment = connect(world, person).charges.pay(charge.id, method=PaymentMethod.SBP)
+        world.charges.confirm(payment.id)
+        told.append((payment.id, payment.number, world.charges.add(person, Money("1.00")), len(world.requests)))
+        assert world.faults.all()[0].times == 0
+        assert "charges.pay" in {entry.action for entry in world.audit.entries()}
+
+        world.restore(before)
+        assert (world.audit.anchor(), world.audit.check()) == (anchor, None)
+        assert "charges.pay" not in {entry.action for entry in world.audit.entries()}
+        assert world.clock.now() == before.now
+        assert [(fault.operation, fault.times) for fault in world.faults.all()] == [("charges.get", 0)]
+        assert [request.operation for request in world.requests] == ["sign_in.token"] + ["charges.get"] * 3
+        # The token is of before, so that it holds; the window counts on.
+        assert cabinet.charges.get(charge.id) == charge
+        world.restore(before)
+    assert told[0] == told[1]
+    world.charges.check_books()
+
+
+def test_a_checkpoint_outlives_its_world() -> None:
+    """Another world can become it; what is then asked with a token of later is asked with a new one."""
+    world = World(seed=7)
+    person = world.profiles.add("Иванова")
+    before = world.checkpoint()
+    cabinet = connect(world, person)
+    assert list(cabinet.charges.list()) == []
+    charge = world.charges.add(person, Money("10.00"))
+    world.restore(before)
+    assert list(cabinet.charges.list()) == []
+    world.close()
+
+    other = World(seed=8)
+    other.restore(before)
+    assert other.profiles.all() == [person]
+    assert list(connect(other, person).charges.list()) == []
+    assert other.client_secret(person.id) == world.client_secret(person.id)
+    # The journal goes on where that of the checkpoint was, under its identity.
+    assert [entry.action for entry in other.audit.entries()] == ["sign_in.token"]
+    assert other.audit.check() is None
+    assert other.charges.add(person, Money("10.00")) == charge
+    assert person.name not in repr(before)
+
+
+def test_a_world_in_a_file_has_no_checkpoints(tmp_path: Path) -> None:
+    """It says what to do instead."""
+    world = World(file=tmp_path / "world.db")
+    with pytest.raises(RuntimeError, match="copy the file"):
+        world.checkpoint()
+    with pytest.raises(RuntimeError, match="copy the file"):
+        world.restore(World().checkpoint())
+    world.close()
 
 
 def test_secrets_of_a_file_are_not_to_be_guessed(tmp_path: Path) -> None:

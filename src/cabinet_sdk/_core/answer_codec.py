@@ -37,10 +37,9 @@ def _decode_text(kind: type[Any], value: object) -> object:  # Any: each class b
 _shared_text = lru_cache(maxsize=1024)(_decode_text)
 
 
+@lru_cache(maxsize=1024)
 def _encode_text(value: object) -> str:
-    if isinstance(value, Identifier | Code):
-        return str.__str__(value)
-    if isinstance(value, Money | Period):
+    if isinstance(value, Identifier | Code | Money | Period):
         return str(value)
     msg = f"{type(value).__name__} has no form on the wire"
     raise TypeError(msg)

@@ -44,10 +44,9 @@ def shown_url(url: str) -> str:
     """Return the address without user information, fragment and the parameters that are not on the list."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    query = urlencode(
-        [
-            (name, value if name in SHOWN_PARAMETERS else HIDDEN)
-            for name, value in parse_qsl(parts.query, keep_blank_values=True)
-        ],
-    )
+    shown = [
+        (name, value if name in SHOWN_PARAMETERS else HIDDEN)
+        for name, value in (parse_qsl(parts.query, keep_blank_values=True) if parts.query else ())
+    ]
+    query = urlencode(shown) if shown else ""
     return urlunsplit((parts.scheme, host, parts.path, query, ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
@@ -109,7 +110,7 @@ def decode_request(
     Raises:
         InvalidRequest: With every field that breaks the contract.
     """
-    kinds = typing.get_type_hints(row.request_class)
+    kinds = _kinds_of(row.request_class)
     fields: dict[str, object] = {}
     refused: list[FieldError] = []
     if row.method in {"GET", "DELETE"}:
@@ -134,6 +135,11 @@ def decode_request(
     if refused:
         raise InvalidRequest(errors=tuple(refused))
     return value
+
+
+@lru_cache(maxsize=1024)
+def _kinds_of(request_class: type[Any]) -> Mapping[str, Any]:
+    return typing.get_type_hints(request_class)
 
 
 def _from_query(

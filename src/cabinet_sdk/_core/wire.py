@@ -25,10 +25,11 @@ class Headers(Mapping[str, str]):
     ``headers["name"]`` joins repeated fields with a comma, as RFC 9110 5.3 allows.
     """
 
-    __slots__ = ("_pairs",)
+    __slots__ = ("_pairs", "_values")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        self._pairs = tuple((name.lower(), value) for name, value in pairs)
+        self._pairs = tuple([(name.lower(), value) for name, value in pairs])
+        self._values: dict[str, str] | None = None
 
     def __getitem__(self, name: str) -> str:
         value = self.get(name)
@@ -40,18 +41,17 @@ class Headers(Mapping[str, str]):
     # Narrower than a mapping's on purpose: the value of a field is text or missing.
     def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         """Return the field's value, repeated ones joined with a comma."""
-        wanted = name.lower()
-        found = [value for key, value in self._pairs if key == wanted]
-        if not found:
-            return default
-        return found[0] if len(found) == 1 else ", ".join(found)
+        if self._values is None:
+            # Made when first asked, since many are only passed on.
+            values: dict[str, str] = {}
+            for key, value in self._pairs:
+                values[key] = f"{values[key]}, {value}" if key in values else value
+            self._values = values
+        return self._values.get(name.lower(), default)
 
     # For the same reason: it is asked for fields that are seldom there.
     def __contains__(self, name: object) -> bool:
-        for key, _ in self._pairs:
-            if key == name:
-                return True
-        return isinstance(name, str) and name != name.lower() and name.lower() in self
+        return isinstance(name, str) and self.get(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys(name for name, _ in self._pairs))
