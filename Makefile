@@ -52,8 +52,8 @@ docs: .venv/dev ## Build the documentation into build/docs; a warning is an erro
 	@$(BIN)/python -m sphinx -W --keep-going -n -q -E -b html -d build/doctrees docs build/docs
 	@echo "Open build/docs/index.html"
 
-bench: .venv/bench ## Measure it all and write docs/benchmarks.md, or see WHAT="page --quick"; takes minutes.
-	@$(BIN)/python -m benchmarks $(or $(WHAT),--write)
+bench: .venv/bench ## Measure what is promised beside others, and write docs/benchmarks.md; takes minutes.
+	@$(BIN)/python -m benchmarks --write
 
 fix: .venv/dev ## Format, and mend what the linter can mend.
 	$(BIN)/ruff format .

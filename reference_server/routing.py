@@ -113,8 +113,8 @@ class Router:
             allow = {*rows, "HEAD"} if "GET" in rows else {*rows}
             raise MethodNotAllowed(members={"allow": ", ".join(sorted(allow))})
         steps = row.path.split("/")[1:]
-        path = {step[1:-1]: unquote(part) for step, part in zip(steps, parts, strict=True) if step.startswith("{")}
-        return Match(row, self._handlers[row.id], path)
+        values = {step[1:-1]: unquote(part) for step, part in zip(steps, parts, strict=True) if step.startswith("{")}
+        return Match(row, self._handlers[row.id], values)
 
 
 @final

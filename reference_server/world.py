@@ -42,7 +42,10 @@ DEFAULT_START = dt.datetime(2026, 11, 16, 9, 0, tzinfo=dt.UTC)
 
 SCHEMA = ids.SCHEMA + profiles.SCHEMA + signin.SCHEMA + idempotency.SCHEMA + charges.SCHEMA + audit.SCHEMA
 
-MIGRATIONS = (audit.SCHEMA,)
+MIGRATIONS = (
+    audit.SCHEMA,
+    "CREATE INDEX charges_by_payee ON charges (profile_id, payee_inn, accrued_on, id);\n",
+)
 """
 From version 1 of the tables to 2, from 2 to 3 and so on.
 

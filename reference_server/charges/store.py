@@ -82,6 +82,7 @@ CREATE INDEX charges_by_term ON charges (profile_id, due_on, id);
 CREATE INDEX charges_by_amount ON charges (profile_id, amount, id);
 CREATE INDEX charges_by_kind ON charges (profile_id, kind, accrued_on, id);
 CREATE INDEX charges_by_status ON charges (profile_id, status, accrued_on, id);
+CREATE INDEX charges_by_payee ON charges (profile_id, payee_inn, accrued_on, id);
 CREATE INDEX charges_by_status_and_term ON charges (profile_id, status, due_on, id);
 CREATE INDEX charges_by_order_number ON charges (profile_id, order_number) WHERE order_number IS NOT NULL;
 CREATE INDEX charges_unpaid_by_term ON charges (profile_id, due_on, accrued_on, id) WHERE paid < amount;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
@@ -138,7 +138,7 @@ def decode_request(
 
 
 @lru_cache(maxsize=1024)
-def _kinds_of(request_class: type[Any]) -> Mapping[str, Any]:
+def _kinds_of(request_class: Hashable) -> Mapping[str, Any]:
     return typing.get_type_hints(request_class)
 
 
