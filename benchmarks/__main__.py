@@ -16,6 +16,7 @@ import os
 import platform
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any, cast
 
@@ -108,9 +109,10 @@ def _page(measured: list[tuple[Row, Figure]]) -> str:
     )
     notes = "\n## Beside others, and in detail\n"
     for each, figure in measured:
+        reason = "" if each.reached(figure) else each.why
         if figure.detail or figure.peers:
             notes += f"\n**{each.what}**\n"
-            notes += f"\n{figure.detail}\n" if figure.detail else ""
+            notes += "".join(f"\n{textwrap.fill(text, 120)}\n" for text in (figure.detail, reason) if text)
             notes += "\n" if figure.peers else ""
             notes += "".join(f"- {name}: {value}\n" for name, value in figure.peers.items())
     return _INTRODUCTION.format(machine=machine) + table + notes

@@ -105,6 +105,7 @@ class Row:
         goal: What is to be reached, None where nothing is promised.
         at_least: Whether more is better.
         unit: Of the figure: ``×`` is a ratio.
+        why: What stands in the way of the goal, for the day when it is not reached.
         measure: Does it.
     """
 
@@ -113,6 +114,7 @@ class Row:
     goal: float | None
     at_least: bool
     unit: str
+    why: str
     measure: Callable[[], Figure]
 
     def reached(self, figure: Figure) -> bool:
@@ -126,12 +128,12 @@ ROWS: dict[str, Row] = {}
 
 
 def row(
-    name: str, what: str, *, goal: float | None, at_least: bool = False, unit: str = "×"
+    name: str, what: str, *, goal: float | None, at_least: bool = False, unit: str = "×", why: str = ""
 ) -> Callable[[Callable[[], Figure]], Callable[[], Figure]]:
     """Declare a row: the function measures it."""
 
     def declare(measure: Callable[[], Figure]) -> Callable[[], Figure]:
-        ROWS[name] = Row(name=name, what=what, goal=goal, at_least=at_least, unit=unit, measure=measure)
+        ROWS[name] = Row(name=name, what=what, goal=goal, at_least=at_least, unit=unit, why=why, measure=measure)
         return measure
 
     return declare

@@ -86,5 +86,10 @@ def canned_client(*contents: bytes) -> Cabinet:
     transport = HttpxTransport()
     # Any, and private: nobody but a benchmark wants another pool there.
     pools: Any = vars(transport)["_pools"]
-    pools._pools[("http", None)] = Canned(*contents)  # noqa: SLF001
+    canned = Canned(*contents)
+
+    def make(_scheme: str, _proxy: str | None) -> Canned:
+        return canned
+
+    pools._make = make
     return Cabinet(URL, BearerToken("token"), transport=transport)

@@ -57,7 +57,16 @@ def _requests(beside: Served, path: str, token: str) -> Callable[[int], float]:
     return cost
 
 
-@row("served", "CPU a request served, reading one charge, over a bare Starlette app on the same uvicorn", goal=1.3)
+@row(
+    "served",
+    "CPU a request served, reading one charge, over a bare Starlette app on the same uvicorn",
+    goal=1.3,
+    why=(
+        "The bare app finds its route and encodes a dictionary, 17 µs beside the 30 of uvicorn. Here the token, the"
+        " rate limit, the permission, the headers and every parameter are checked, the charge is read from SQLite and made,"
+        " and the request is logged: 70 µs, none of whose parts takes more than a tenth."
+    ),
+)
 def requests_served() -> Figure:
     """Let both servers answer the same request."""
     with served("world") as world, served("starlette") as bare:
@@ -89,7 +98,15 @@ def two_hundred() -> Figure:
     return asyncio.run(_concurrent(200))
 
 
-@row("concurrent-bare", "CPU a call at 50 calls at once, over bare httpx at 50", goal=0.25)
+@row(
+    "concurrent-bare",
+    "CPU a call at 50 calls at once, over bare httpx at 50",
+    goal=0.25,
+    why=(
+        "What is left is httpcore and anyio on a single connection, which take as long when there is one call at"
+        " a time. Another HTTP library below would be needed; a transport of one's own can bring it."
+    ),
+)
 def beside_bare() -> Figure:
     """Call from 50 tasks, by both."""
     return asyncio.run(_concurrent(50, beside_bare_httpx=True))

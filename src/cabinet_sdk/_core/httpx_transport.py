@@ -12,13 +12,15 @@ import logging
 import os
 import re
 import ssl
+import threading
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
-from typing import Any, Generic, TypeVar, cast, final
+from functools import lru_cache, partial
+from typing import Any, Generic, TypeAlias, TypeVar, cast, final
 from urllib.parse import urlsplit
 
 import attrs
@@ -33,14 +35,17 @@ from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, TimedOut, Unrea
 __all__ = ["AsyncHttpxTransport", "HttpxTransport"]
 
 PoolT = TypeVar("PoolT", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
+SlotsT = TypeVar("SlotsT", threading.Semaphore, asyncio.Semaphore)
 
 _USER_AGENT = f"cabinet-sdk/{__version__}"
 # httpx sends large bodies in quadratic time unless they come in slices.
 _SLICE = 256 * 1024
 _PIECE = 64 * 1024
+_NO_BODY = httpx.ByteStream(b"")
+# As long as httpx itself keeps a connection that nobody uses.
+_KEPT = 5.0
 # Limits of connecting come first, since they know that nothing was sent; then the total timeout strikes, in async mode.
 _GRACE = 0.05
-
 
 # What OpenSSL says of an answer that is none of TLS, and how one that speaks TLS looks to those who expect HTTP: it
 # says nothing, breaks the connection, or sends an alert, of which h11 says that no line of HTTP begins so.
@@ -49,7 +54,7 @@ _TLS = re.compile("without sending a response|illegal request line")
 
 
 @contextmanager
-def _own_errors(pools: _Pools[Any], url: str) -> Generator[None]:  # Any: of whichever mode
+def _own_errors(pools: _Pools[Any, Any], url: str) -> Generator[None]:  # Any: of whichever mode
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
@@ -120,43 +125,109 @@ def _ssl_context(tls: Tls, *, environment: bool) -> ssl.SSLContext:
     return context
 
 
-@final
-class _Pools(Generic[PoolT]):
-    """
-    The pools of one transport: one for each scheme and proxy, made when first needed.
+_Way: TypeAlias = tuple[str, str | None]
+"""A scheme, and the proxy in between."""
 
-    A process has pools of its own: after a fork both would write into the same connections.
+
+@final
+class _Held(Generic[PoolT, SlotsT]):
+    """
+    What one process holds of a transport's connections.
+
+    Attributes:
+        slots: How many exchanges there may still be at once.
+        lock: For the rest.
+        pools: All of them.
+        idle: Those that nobody uses and since when, the latest last.
+    """
+
+    def __init__(self, slots: SlotsT) -> None:
+        self.slots: SlotsT = slots
+        self.lock = threading.Lock()
+        self.pools: set[PoolT] = set()
+        self.idle: dict[_Way, deque[tuple[float, PoolT]]] = {}
+
+
+@final
+class _Lease(Generic[PoolT]):
+    """A pool that is one exchange's, until it is given back."""
+
+    def __init__(
+        self, pool: PoolT, idle: deque[tuple[float, PoolT]], slots: threading.Semaphore | asyncio.Semaphore
+    ) -> None:
+        self.pool: PoolT = pool
+        self._idle: deque[tuple[float, PoolT]] | None = idle
+        self._slots = slots
+
+    def give_back(self) -> None:
+        """Let others have it; once more does nothing."""
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.append((time.monotonic(), self.pool))
+            self._slots.release()
+
+
+@final
+class _Pools(Generic[PoolT, SlotsT]):
+    """
+    The connections of one transport, each in a pool of its own.
+
+    For each request httpx looks at all connections of a pool, several times, so that one pool for many calls at once
+    costs more than the calls. Here the connection used last is the next to be used, and no other is looked at.
+
+    A process has connections of its own: after a fork both would write into the same ones.
     """
 
     def __init__(
-        self, kind: type[PoolT], tls: Tls, proxy: Proxy | None, connections: int, *, environment: bool
+        self,
+        kind: type[PoolT],
+        slots: Callable[[], SlotsT],
+        tls: Tls,
+        proxy: Proxy | None,
+        *,
+        environment: bool,
     ) -> None:
         self._kind: type[PoolT] = kind
+        self._slots: Callable[[], SlotsT] = slots
         self._tls = tls
         self._proxy = proxy
-        self._connections = connections
         self._environment = environment
-        self._pools: dict[tuple[int, str, str | None], PoolT] = {}
+        self._held: dict[int, _Held[PoolT, SlotsT]] = {}
         self._proxies: dict[tuple[str, str], str | None] = {}
         self.closed = False
 
-    def pool(self, url: str) -> PoolT:
+    def held(self) -> _Held[PoolT, SlotsT]:
+        """Return what this process holds."""
+        process = os.getpid()
+        held = self._held.get(process)
+        # What a parent holds is not looked at: a thread that held its lock may not be here.
+        return self._held.setdefault(process, _Held(self._slots())) if held is None else held
+
+    def take(self, url: str, held: _Held[PoolT, SlotsT]) -> tuple[_Lease[PoolT], list[PoolT]]:
+        """Return a pool for an exchange that has taken one of the slots, and those to close that nobody used."""
         if self.closed:
             msg = "the client is closed; make a new one"
             raise UsageError(msg)
-        scheme, proxy_url = self._way(url)
-        key = os.getpid(), scheme, proxy_url
-        pool = self._pools.get(key)
+        way = self._way(url)
+        stale: list[PoolT] = []
+        with held.lock:
+            idle = held.idle.setdefault(way, deque())
+            pool: PoolT | None = idle.pop()[1] if idle else None
+            while idle and idle[0][0] < time.monotonic() - _KEPT:
+                stale.append(idle.popleft()[1])
+            held.pools.difference_update(stale)
         if pool is None:
-            pool = self._pools.setdefault(key, self._make(scheme, proxy_url))
-        return pool
+            pool = self._make(*way)
+            with held.lock:
+                held.pools.add(pool)
+        return _Lease(pool, idle, held.slots), stale
 
     def place(self, url: str) -> str:
         """Return where a request goes, for messages: neither user information nor path and query."""
         proxy_url = self._way(url)[1]
         return _place(url) + ("" if proxy_url is None else f" through the proxy {_place(proxy_url)}")
 
-    def _way(self, url: str) -> tuple[str, str | None]:
+    def _way(self, url: str) -> _Way:
         parts = urlsplit(url)
         if self._proxy is not None:
             return parts.scheme, self._proxy.url
@@ -164,8 +235,12 @@ class _Pools(Generic[PoolT]):
 
     def close(self) -> list[PoolT]:
         self.closed = True
-        # Those of the parent are not this process' to close, and a thread that held their locks is not here.
-        return [self._pools.pop(key) for key in list(self._pools) if key[0] == os.getpid()]
+        # Those of the parent are not this process' to close.
+        held = self._held.pop(os.getpid(), None)
+        if held is None:
+            return []
+        with held.lock:
+            return list(held.pools)
 
     def _proxy_of(self, scheme: str, host: str, place: str) -> str | None:
         if not self._environment:
@@ -185,7 +260,7 @@ class _Pools(Generic[PoolT]):
         else:
             # It trusts nobody: were this pool ever used for TLS, it would refuse. Reading the bundle costs 50 ms.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        limits = httpx.Limits(max_connections=self._connections, max_keepalive_connections=self._connections)
+        limits = httpx.Limits(max_connections=1, keepalive_expiry=_KEPT)
         own = self._proxy
         auth = (own.username, own.password or "") if own is not None and own.username is not None else None
         try:
@@ -303,10 +378,16 @@ async def _pieces_in_thread(body: Body) -> AsyncIterator[bytes]:
 
 def _foreign(request: Request, *, asynchronous: bool) -> httpx.Request:
     content: bytes | Iterator[bytes] | AsyncIterator[bytes]
+    url = httpx.URL(request.url)
+    extensions = {"timeout": _foreign_timeout(request.timeout)}
     # Codings are not undone here, so none may be chosen.
     headers = [*request.headers.pairs(), ("accept-encoding", "identity")]
-    if request.headers.get("user-agent") is None:
+    if "user-agent" not in request.headers:
         headers.append(("user-agent", _USER_AGENT))
+    if request.method == "GET" and not request.content and "host" not in request.headers:
+        # The same as below in less time: without a stream given, httpx looks for whatever else a body could be made of.
+        headers.append(("host", url.netloc.decode("ascii")))
+        return httpx.Request("GET", url, headers=headers, stream=_NO_BODY, extensions=extensions)
     if not isinstance(request.content, bytes):
         content = _pieces_in_thread(request.content) if asynchronous else iter(request.content)
         if request.content.length is not None:
@@ -318,10 +399,10 @@ def _foreign(request: Request, *, asynchronous: bool) -> httpx.Request:
         content = request.content
     return httpx.Request(
         request.method,
-        request.url,
+        url,
         headers=headers,
         content=content,
-        extensions={"timeout": _foreign_timeout(request.timeout)},
+        extensions=extensions,
     )
 
 
@@ -356,12 +437,18 @@ def _too_large(head: Response, request: Request) -> UnreadableAnswer:
     return _unreadable(head, f"The answer is larger than {request.answer_limit} bytes.")
 
 
+def _no_slot(place: str) -> ConnectionFailed:
+    return ConnectionFailed(f"No connection to {place}: as many as there may be are in use, and none became free.")
+
+
 def _too_late(place: str) -> TimedOut:
     return TimedOut(f"The answer of {place} did not come whole before the deadline.")
 
 
 @contextmanager
-def _exchange(pools: _Pools[Any], url: str, ends_at: float | None = None) -> Generator[None]:  # Any: of whichever mode
+def _exchange(
+    pools: _Pools[Any, Any], url: str, ends_at: float | None = None
+) -> Generator[None]:  # Any: of whichever mode
     """Mark what happens inside as an exchange of ours, translate its errors, and let it end in time."""
     ours, token = _ours.set(True), _ends_at.set(ends_at)
     try:
@@ -386,8 +473,11 @@ def _more_came(response: httpx.Response) -> bool:
 
 @final
 class _Stream:
-    def __init__(self, response: httpx.Response, pools: _Pools[Any], url: str) -> None:  # Any: of whichever mode
+    def __init__(
+        self, response: httpx.Response, give_back: Callable[[], None], pools: _Pools[Any, Any], url: str
+    ) -> None:  # Any: of whichever mode
         self._response = response
+        self._give_back = give_back
         self._pools = pools
         self._url = url
 
@@ -402,13 +492,19 @@ class _Stream:
             yield chunk
 
     def close(self) -> None:
-        self._response.close()
+        try:
+            self._response.close()
+        finally:
+            self._give_back()
 
 
 @final
 class _AsyncStream:
-    def __init__(self, response: httpx.Response, pools: _Pools[Any], url: str) -> None:  # Any: of whichever mode
+    def __init__(
+        self, response: httpx.Response, give_back: Callable[[], None], pools: _Pools[Any, Any], url: str
+    ) -> None:  # Any: of whichever mode
         self._response = response
+        self._give_back = give_back
         self._pools = pools
         self._url = url
 
@@ -422,7 +518,10 @@ class _AsyncStream:
             yield chunk
 
     async def aclose(self) -> None:
-        await self._response.aclose()
+        try:
+            await self._response.aclose()
+        finally:
+            self._give_back()
 
 
 @final
@@ -445,17 +544,27 @@ class HttpxTransport:
         connections: int = 100,
         environment: bool = True,
     ) -> None:
-        self._pools = _Pools(httpx.HTTPTransport, tls or Tls(), proxy, connections, environment=environment)
+        slots = partial(threading.Semaphore, connections)
+        self._pools = _Pools(httpx.HTTPTransport, slots, tls or Tls(), proxy, environment=environment)
 
     def send(self, request: Request) -> Response:
         """Send one request; see `Transport.send`."""
         ends_at = None if request.timeout.total is None else time.monotonic() + request.timeout.total
         with _exchange(self._pools, request.url, ends_at):
-            response = self._pools.pool(request.url).handle_request(_foreign(request, asynchronous=False))
+            foreign = _foreign(request, asynchronous=False)
+            lease, stale = self._lease(request.url, foreign)
+            try:
+                for unused in stale:
+                    unused.close()
+                response = lease.pool.handle_request(foreign)
+            except BaseException:
+                lease.give_back()
+                raise
+            stream = _Stream(response, lease.give_back, self._pools, request.url)
             try:
                 head = _head(request, response)
                 if request.stream and head.status < 300:
-                    return attrs.evolve(head, stream=_Stream(response, self._pools, request.url))
+                    return attrs.evolve(head, stream=stream)
                 content = bytearray()
                 for chunk in cast("Iterable[bytes]", response.stream):
                     content += chunk
@@ -464,10 +573,22 @@ class HttpxTransport:
                 if _more_came(response):
                     response.extensions["network_stream"].close()
             except BaseException:
-                response.close()
+                stream.close()
                 raise
-            response.close()
-        return attrs.evolve(head, content=bytes(content))
+            stream.close()
+        return Response(status=head.status, headers=head.headers, content=bytes(content))
+
+    def _lease(
+        self, url: str, foreign: httpx.Request
+    ) -> tuple[_Lease[httpx.HTTPTransport], list[httpx.HTTPTransport]]:
+        held = self._pools.held()
+        if not held.slots.acquire(timeout=foreign.extensions["timeout"]["pool"]):
+            raise _no_slot(self._pools.place(url))
+        try:
+            return self._pools.take(url, held)
+        except BaseException:
+            held.slots.release()
+            raise
 
     def sleep(self, seconds: float) -> None:
         """Wait in this thread."""
@@ -503,7 +624,8 @@ class AsyncHttpxTransport:
         connections: int = 100,
         environment: bool = True,
     ) -> None:
-        self._pools = _Pools(httpx.AsyncHTTPTransport, tls or Tls(), proxy, connections, environment=environment)
+        slots = partial(asyncio.Semaphore, connections)
+        self._pools = _Pools(httpx.AsyncHTTPTransport, slots, tls or Tls(), proxy, environment=environment)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, request: Request) -> Response:
@@ -522,11 +644,20 @@ class AsyncHttpxTransport:
 
     async def _send(self, request: Request) -> Response:
         with _exchange(self._pools, request.url):
-            response = await self._pools.pool(request.url).handle_async_request(_foreign(request, asynchronous=True))
+            foreign = _foreign(request, asynchronous=True)
+            lease, stale = await self._lease(request.url, foreign)
+            try:
+                for unused in stale:
+                    await unused.aclose()
+                response = await lease.pool.handle_async_request(foreign)
+            except BaseException:
+                lease.give_back()
+                raise
+            stream = _AsyncStream(response, lease.give_back, self._pools, request.url)
             try:
                 head = _head(request, response)
                 if request.stream and head.status < 300:
-                    return attrs.evolve(head, stream=_AsyncStream(response, self._pools, request.url))
+                    return attrs.evolve(head, stream=stream)
                 content = bytearray()
                 async for chunk in response.aiter_raw():
                     content += chunk
@@ -535,10 +666,25 @@ class AsyncHttpxTransport:
                 if _more_came(response):
                     await response.extensions["network_stream"].aclose()
             except BaseException:
-                await response.aclose()
+                await stream.aclose()
                 raise
-            await response.aclose()
-        return attrs.evolve(head, content=bytes(content))
+            await stream.aclose()
+        return Response(status=head.status, headers=head.headers, content=bytes(content))
+
+    async def _lease(
+        self, url: str, foreign: httpx.Request
+    ) -> tuple[_Lease[httpx.AsyncHTTPTransport], list[httpx.AsyncHTTPTransport]]:
+        held = self._pools.held()
+        try:
+            async with asyncio.timeout(foreign.extensions["timeout"]["pool"] if held.slots.locked() else None):
+                await held.slots.acquire()
+        except TimeoutError:
+            raise _no_slot(self._pools.place(url)) from None
+        try:
+            return self._pools.take(url, held)
+        except BaseException:
+            held.slots.release()
+            raise
 
     async def sleep(self, seconds: float) -> None:
         """Wait in this task."""

@@ -110,7 +110,7 @@ def decode_request(
     Raises:
         InvalidRequest: With every field that breaks the contract.
     """
-    kinds = _kinds_of(row.request_class)
+    kinds = _kinds_of(cast("Hashable", row.request_class))
     fields: dict[str, object] = {}
     refused: list[FieldError] = []
     if row.method in {"GET", "DELETE"}:
