@@ -39,8 +39,8 @@ Task = Callable[[], object]
 class Settings:
     """How much time a row may take: `--quick` takes a tenth of it and shows the order of magnitude."""
 
-    rounds: int = 41
-    seconds: float = 0.04
+    rounds: int = 21
+    seconds: float = 0.03
     quick: bool = False
 
 
@@ -168,12 +168,14 @@ def measure(task: Task) -> Spread:
     return Spread.of([cpu_of(task, times) / times * 1000 for _ in range(settings.rounds)])
 
 
-def compare_costs(ours: Callable[[], float], base: Callable[[], float]) -> tuple[Spread, float]:
+def compare_costs(
+    ours: Callable[[], float], base: Callable[[], float], rounds: int | None = None
+) -> tuple[Spread, float]:
     """Measure both in turns; return the ratio, and ours in microseconds."""
     ratios: list[float] = []
     costs: list[float] = []
     gc.collect()
-    for number in range(settings.rounds):
+    for number in range(rounds or settings.rounds):
         if number % 2:
             cost, beside = ours(), base()
         else:
@@ -185,10 +187,10 @@ def compare_costs(ours: Callable[[], float], base: Callable[[], float]) -> tuple
 
 def compare_code(ours: str, base: str) -> tuple[Spread, float]:
     """Run two pieces of Python in fresh interpreters; their start does not count."""
-    compare_costs_of = [_fresh(ours), _fresh(base)]
-    for cost in compare_costs_of:
+    costs = [_fresh(ours), _fresh(base)]
+    for cost in costs:
         cost()  # Compiled once, so that both find their bytecode.
-    return compare_costs(*compare_costs_of)
+    return compare_costs(costs[0], costs[1], rounds=7)
 
 
 def _fresh(code: str) -> Callable[[], float]:
