@@ -578,9 +578,7 @@ class HttpxTransport:
             stream.close()
         return Response(status=head.status, headers=head.headers, content=bytes(content))
 
-    def _lease(
-        self, url: str, foreign: httpx.Request
-    ) -> tuple[_Lease[httpx.HTTPTransport], list[httpx.HTTPTransport]]:
+    def _lease(self, url: str, foreign: httpx.Request) -> tuple[_Lease[httpx.HTTPTransport], list[httpx.HTTPTransport]]:
         held = self._pools.held()
         if not held.slots.acquire(timeout=foreign.extensions["timeout"]["pool"]):
             raise _no_slot(self._pools.place(url))
