@@ -1,0 +1,83 @@
+"""Connections of the httpx transports: no more than were asked for, used again, and given back whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from cabinet_sdk.errors import ConnectionFailed
+from cabinet_sdk.transports import AsyncByteStream, AsyncHttpxTransport, ByteStream, HttpxTransport, Request, Timeout
+from tests.core.raw_server import Connection, RawServer, json_answer
+
+pytestmark = pytest.mark.feature("EX-01")
+
+
+def answering(numbers: list[int]) -> RawServer:
+    """Return a server that answers every request, and notes on which connection each came."""
+
+    def serve(connection: Connection) -> None:
+        while connection.read():
+            numbers.append(connection.number)
+            connection.write(json_answer())
+
+    return RawServer(serve)
+
+
+def ask(server: RawServer, *, stream: bool = False) -> Request:
+    """Return a request that waits a moment for a connection."""
+    return Request(method="GET", url=f"{server.url}/things/1", timeout=Timeout(connect=0.05), stream=stream)
+
+
+def test_a_stream_holds_its_connection_until_it_is_closed() -> None:
+    """Another request does not get it meanwhile and says so; then it gets the same one. Closing twice does nothing."""
+    numbers: list[int] = []
+    transport = HttpxTransport(environment=False, connections=1)
+    with answering(numbers) as server:
+        stream = cast("ByteStream", transport.send(ask(server, stream=True)).stream)
+        with pytest.raises(ConnectionFailed, match="as many as there may be are in use"):
+            transport.send(ask(server))
+        list(stream)
+        stream.close()
+        stream.close()
+
+        assert transport.send(ask(server)).status == 200
+        assert numbers == [0, 0]
+        transport.close()
+
+
+async def test_many_requests_at_once_share_few_connections() -> None:
+    """Forty at once over three connections are all answered, over three connections."""
+    numbers: list[int] = []
+    transport = AsyncHttpxTransport(environment=False, connections=3)
+    with answering(numbers) as server:
+        request = Request(method="GET", url=f"{server.url}/things/1")
+        answers = await asyncio.gather(*(transport.send(request) for _ in range(40)))
+        assert [answer.status for answer in answers] == [200] * 40
+        assert set(numbers) == {0, 1, 2}
+        await transport.aclose()
+
+
+async def test_a_full_transport_says_so_async() -> None:
+    """The same where nothing blocks."""
+    transport = AsyncHttpxTransport(environment=False, connections=1)
+    with answering([]) as server:
+        stream = cast("AsyncByteStream", (await transport.send(ask(server, stream=True))).stream)
+        with pytest.raises(ConnectionFailed, match="as many as there may be are in use"):
+            await transport.send(ask(server))
+        await stream.aclose()
+
+        assert (await transport.send(ask(server))).status == 200
+        await transport.aclose()
+
+
+def test_a_connection_that_was_refused_is_given_back() -> None:
+    """As many failures as wanted leave the only connection free."""
+    with answering([]) as server:
+        url = server.url
+    transport = HttpxTransport(environment=False, connections=1)
+    for _ in range(3):
+        with pytest.raises(ConnectionFailed, match=r"(?i)refused"):
+            transport.send(Request(method="GET", url=url, timeout=Timeout(connect=5.0)))
+    transport.close()
