@@ -88,9 +88,9 @@ _INTRODUCTION = """\
 What the library and its fake cost beside others, and what was promised. `make bench` measures it all anew and writes
 this page.
 
-Every figure is a ratio: both sides do the same in turns, in one run, and their CPU time is compared. The first number
-is the median of all rounds; half of them lie between the two in brackets. Figures of different lines were not measured
-together and cannot be compared. On another machine the times differ, and the ratios hardly do.
+A figure with × is a ratio: both sides do the same in turns, in one run, and their CPU time is compared. The first
+number is the median of all rounds; half of them lie between the two in brackets. Figures of different lines were not
+measured together and cannot be compared. On another machine the times differ, and the ratios much less.
 
 {machine}
 

@@ -64,7 +64,7 @@ def _requests(beside: Served, path: str, token: str) -> Callable[[int], float]:
     why=(
         "The bare app finds its route and encodes a dictionary, 17 µs beside the 30 of uvicorn. Here the token, the"
         " rate limit, the permission, the headers and every parameter are checked, the charge is read from SQLite and"
-        " made, and the request is logged: 70 µs, none of whose parts takes more than a tenth."
+        " made, and the request is logged: 70 µs, none of whose parts stands out."
     ),
 )
 def requests_served() -> Figure:
