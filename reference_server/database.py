@@ -93,6 +93,15 @@ class Database:
             raise
         return self
 
+    @classmethod
+    def of(cls, image: bytes) -> Self:
+        """Make a database in memory of what `image` returned."""
+        self = cls.__new__(cls)
+        self._take(_open(":memory:"), None)
+        self.load(image)
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        return self
+
     def _take(self, connection: sqlite3.Connection, file: Path | None) -> None:
         self.file = file
         self._connection = connection

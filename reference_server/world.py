@@ -213,10 +213,17 @@ class World:
         rate_limit: RateLimit | None = None,
         predictable: bool | None = None,
     ) -> None:
+        if clock is None:
+            clock = ManualClock(DEFAULT_START) if file is None else SystemClock()
+        self._begin(Database(SCHEMA, file, MIGRATIONS), seed, clock, rate_limit, predictable=predictable)
+
+    def _begin(
+        self, database: Database, seed: int, clock: Clock, rate_limit: RateLimit | None, *, predictable: bool | None
+    ) -> None:
         self.lock = threading.RLock()
-        self.clock: Clock = clock or (ManualClock(DEFAULT_START) if file is None else SystemClock())
-        self.database = Database(SCHEMA, file, MIGRATIONS)
-        self.in_memory = file is None
+        self.clock = clock
+        self.database = database
+        self.in_memory = database.file is None
         predictable = self.in_memory if predictable is None else predictable
         self.router = _router()
         self.running = idempotency.Running()
@@ -249,11 +256,16 @@ class World:
 
         A file that has profiles already is left as it is.
         """
-        world = cls(seed=seed, file=file, clock=clock, rate_limit=rate_limit, predictable=predictable)
-        if file is None and predictable is not False and isinstance(world.clock, ManualClock):
+        if file is None and clock is None:
+            clock = ManualClock(DEFAULT_START)
+        if file is None and isinstance(clock, ManualClock) and predictable is not False:
             # The same seed and moment give the same bytes, so that they are made once and copied.
-            world.restore(_seeded(seed, world.clock.now()))
-        elif not world.profiles.all():
+            world = cls.__new__(cls)
+            database = Database.of(_seeded(seed, clock.now()))
+            world._begin(database, seed, clock, rate_limit, predictable=predictable)  # noqa: SLF001  # of this class
+            return world
+        world = cls(seed=seed, file=file, clock=clock, rate_limit=rate_limit, predictable=predictable)
+        if not world.profiles.all():
             _fill(world, seed)
         return world
 
@@ -387,10 +399,10 @@ def _fill(world: World, seed: int) -> None:
 
 
 @lru_cache(maxsize=8)
-def _seeded(seed: int, now: dt.datetime) -> Checkpoint:
+def _seeded(seed: int, now: dt.datetime) -> bytes:
     """Return what `World.seeded` makes in memory: a copy takes a hundredth of the time that making it does."""
     world = World(seed=seed, clock=ManualClock(now))
     _fill(world, seed)
-    checkpoint = world.checkpoint()
+    image = world.database.image()
     world.close()
-    return checkpoint
+    return image
