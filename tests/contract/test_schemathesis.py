@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -64,8 +65,8 @@ def tries(report: Path) -> Counter[str]:
     """Return how many requests each operation has had."""
     cases: Counter[str] = Counter()
     for line in report.read_text(encoding="utf-8").splitlines():
-        scenario = json.loads(line).get("ScenarioFinished")
-        for case in (scenario or {}).get("recorder", {}).get("cases", {}).values():
+        event: Any = json.loads(line)  # Any: JSON
+        for case in event.get("ScenarioFinished", {}).get("recorder", {}).get("cases", {}).values():
             cases[f"{case['value']['method']} {case['value']['path']}"] += 1
     return cases
 

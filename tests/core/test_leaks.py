@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cabinet_sdk import Cabinet
-from cabinet_sdk._core.operation import Listing
+from cabinet_sdk._core.operation import Download, Listing
 from cabinet_sdk._core.redaction import SHOWN_PARAMETERS
 from cabinet_sdk.contract import CONTRACT, Row
 from cabinet_sdk.errors import CabinetError
@@ -34,7 +34,7 @@ from tests.wire.record import Recorder, story_of
 
 pytestmark = pytest.mark.feature("SE-01", "SE-02")
 
-LISTS = {row.id for row in CONTRACT if isinstance(row, Listing)}
+LISTS = {row.id for row in CONTRACT if isinstance(row, Listing | Download) and not row.path_fields}
 AREAS = sorted({row.area for row in CONTRACT})
 
 # What of an answer says whose it is, or is money's way to somebody.
@@ -57,7 +57,8 @@ def canaries_in(request: Request, response: Response) -> Iterator[str]:
     key = request.headers.get("idempotency-key")
     if key is not None:
         yield key.strip('"')
-    yield from _personal(json.loads(response.content))
+    if "json" in response.headers["content-type"]:
+        yield from _personal(json.loads(response.content))
 
 
 def _personal(value: Any) -> Iterator[str]:  # Any: JSON
