@@ -26,9 +26,11 @@ from reference_server.testing import BASE_URL, credentials
 __all__ = [
     "FOLDER",
     "HOW",
+    "Exchange",
     "Recorder",
     "Sample",
     "Story",
+    "exchanges",
     "path_of",
     "read",
     "record",
@@ -43,6 +45,8 @@ HOW = "write it with: .venv/bin/python -m tests.wire.record"
 Sample: TypeAlias = dict[str, Any]
 """One exchange as JSON. Any: bodies are whatever the row says."""
 
+Exchange: TypeAlias = tuple[Request, Response]
+
 Story: TypeAlias = Callable[[World, Cabinet], Iterator[Row]]
 """Makes one call of each row of an area, and yields the row after it."""
 
@@ -56,7 +60,7 @@ class Recorder:
     def __init__(self, inner: Transport) -> None:
         self._inner = inner
         self.sleep, self.now, self.close = inner.sleep, inner.now, inner.close
-        self.seen: list[tuple[Request, Response]] = []
+        self.seen: list[Exchange] = []
 
     def send(self, request: Request) -> Response:
         """Answer the request."""
@@ -89,19 +93,25 @@ def story_of(area: str) -> Story:
     return story
 
 
-def record(area: str) -> dict[str, Sample]:
-    """Tell an area's story in a world of its own and return what travelled, by the row's id."""
-    world = World()
+def exchanges(area: str, *, seed: int = 1) -> tuple[list[Exchange], dict[str, Exchange]]:
+    """Tell an area's story in a world of its own; return all that travelled, and the last of each row's call by its id."""
+    world = World(seed=seed)
     person = world.profiles.add("Иванова Мария Петровна")
     recorder = Recorder(InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic))
     numbers = itertools.count(1)
-    samples: dict[str, Sample] = {}
+    of_rows: dict[str, Exchange] = {}
     new_id: Callable[[], str] = lambda: f"00000000-0000-4000-8000-{next(numbers):012}"  # noqa: E731
     with Cabinet(BASE_URL, credentials(world, person), transport=recorder, new_id=new_id) as cabinet:
         for row in story_of(area)(world, cabinet):
-            samples[row.id] = _sample(*recorder.seen[-1])
+            of_rows[row.id] = recorder.seen[-1]
     world.close()
-    return samples
+    return recorder.seen, of_rows
+
+
+def record(area: str) -> dict[str, Sample]:
+    """Tell an area's story and return what travelled, by the row's id."""
+    _, of_rows = exchanges(area)
+    return {row_id: _sample(*exchange) for row_id, exchange in of_rows.items()}
 
 
 def _sample(request: Request, response: Response) -> Sample:
