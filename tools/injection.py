@@ -32,7 +32,6 @@ from cabinet_sdk import Cabinet
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.transports import InProcessTransport, Request
 from reference_server import World
-from reference_server.routing import Router
 from reference_server.testing import BASE_URL, credentials, serve
 from tests.server.raw import token_for
 from tests.wire.record import Recorder, story_of
@@ -69,7 +68,7 @@ class Target:
 
 
 def targets(world: World) -> Iterator[Target]:
-    """Tell every story in a world, and go through what it asked: one request of each row, and the next page of lists."""
+    """Tell every story in a world, and go through what is asked: a request of each row, the next page of lists."""
     person = world.profiles.add("Иванова Мария Петровна")
     recorder = Recorder(InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic))
     with Cabinet(BASE_URL, credentials(world, person), transport=recorder) as cabinet:
@@ -107,7 +106,7 @@ def hole() -> Generator[str]:
     """Serve a table by a statement that is put together from what comes."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  # its name is the base class's
+        def do_GET(self) -> None:  # its name is the base class's
             asked = parse_qs(urlsplit(self.path).query).get("kind", [""])[0]
             with closing(sqlite3.connect(":memory:")) as connection:
                 connection.execute("CREATE TABLE charges AS SELECT 'fine' AS kind, 100 AS amount")

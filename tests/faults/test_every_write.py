@@ -20,6 +20,7 @@ from reference_server.testing import connect as connect_directly
 from tests.conftest import Connect
 from tests.house.wire import read_request
 from tests.server.raw import Raw, document, token_for
+from tests.server.tables import kept
 from tests.wire.before import WRITES, before
 
 Body = dict[str, Any]  # Any: JSON
@@ -39,15 +40,6 @@ def fields_of(row: Row, path: str, body: Body) -> dict[str, Any]:  # Any: of wha
     """Return the arguments of the call."""
     fields: dict[str, Any] = attrs.asdict(read_request(row, row.method, path, body), recurse=False)
     return fields
-
-
-def kept(world: World) -> dict[str, list[tuple[object, ...]]]:
-    """Return all that a world's database holds, by table."""
-    tables = world.database.all("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-    return {
-        table["name"]: sorted((tuple(row) for row in world.database.all(f"SELECT * FROM {table['name']}")), key=repr)
-        for table in tables
-    }
 
 
 def effects(world: World) -> dict[str, int]:
@@ -124,7 +116,7 @@ def test_8_a_corrected_body_under_the_same_key(world: World, person: Profile, ro
 
 
 def names_of_the_server(world: World, row: Row) -> set[str]:
-    """Return every name that something of the row's area has: the fields of its models and the columns of all tables."""
+    """Return every name that something has: the fields of the models of the row's area, the columns of all tables."""
     models = vars(importlib.import_module(f"cabinet_sdk.{row.area}.models")).values()
     fields = {
         field.name for each in models if inspect.isclass(each) and attrs.has(each) for field in attrs.fields(each)

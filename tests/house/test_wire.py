@@ -60,8 +60,10 @@ def test_the_samples_are_what_travels_now(area: str) -> None:
 def as_bytes(travelled: list[Exchange]) -> list[tuple[object, ...]]:
     """Return all of each request and answer, headers and files among it."""
     return [
-        (request.method, request.url, request.headers.pairs(), request.content)
-        + (response.status, response.headers.pairs(), response.content)
+        (
+            *(request.method, request.url, request.headers.pairs(), request.content),
+            *(response.status, response.headers.pairs(), response.content),
+        )
         for request, response in travelled
     ]
 

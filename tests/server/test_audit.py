@@ -8,17 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cabinet_sdk import AsyncCabinet
+from cabinet_sdk._core.operation import Download
 from cabinet_sdk.charges import ChargeId, ChargeNotFound, NothingDue, PaymentMethod
+from cabinet_sdk.contract import CONTRACT, Row
 from cabinet_sdk.types import Money
 from reference_server import DatabaseRefused, Profile, World
 from reference_server.__main__ import main
-from reference_server.testing import connect
+from reference_server.testing import BASE_URL, connect, serve
 from tests.conftest import Connect
 from tests.core.sample_area import add_file, sample_world
 from tests.server.raw import Raw, token_for
+from tests.wire.before import before
 
 
 def told(world: World) -> list[tuple[str, str, str | None, str | None]]:
@@ -94,6 +98,34 @@ def test_79_a_download_is_taken_down(world: World) -> None:
         ("samples.download", "done", f"/samples/{sample_id}/content"),
         ("samples.download", "charges.charge_not_found", "/samples/none/content"),
     ]
+
+
+DOWNLOADS = [pytest.param(row, id=row.id) for row in CONTRACT if isinstance(row, Download)]
+
+
+@pytest.mark.parametrize("row", DOWNLOADS)
+def test_79_every_file_that_leaves_is_taken_down(world: World, person: Profile, row: Row) -> None:
+    """Whatever file the contract has, whole, in part or denied: who got it for whom, which, when and where to."""
+    path = before(world, row).url.removeprefix(BASE_URL)
+    good, narrow = token_for(world, person), token_for(world, person, "charges.pay")
+    started = world.clock.now()
+    earlier = len(world.audit.entries())
+    with serve(world) as url, httpx.Client(trust_env=False) as client:
+
+        def fetch(token: str, **headers: str) -> httpx.Response:
+            return client.get(url + path, headers={"authorization": f"Bearer {token}", **headers})
+
+        answers = [fetch(good), fetch(good, range="bytes=0-9"), fetch(narrow)]
+
+    assert [answer.status_code for answer in answers] == [200, 206, 403]
+    entries = world.audit.entries()[earlier:]
+    assert [entry.outcome for entry in entries] == ["done", "done", "permission.missing"]
+    assert [entry.request_id for entry in entries] == [answer.headers["x-request-id"] for answer in answers]
+    for entry in entries:
+        assert (entry.action, entry.subject) == (row.id, path.partition("?")[0])
+        assert (entry.actor, entry.profile_id) == (person.id, person.id)
+        assert (entry.at, entry.at.utcoffset()) == (started, dt.timedelta(0))
+        assert entry.sender == "127.0.0.1"
 
 
 async def test_77_one_effect_is_one_entry(client: AsyncCabinet, world: World, person: Profile) -> None:

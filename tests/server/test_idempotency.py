@@ -1,19 +1,34 @@
-"""Changes happen once for each idempotency key, whatever is lost on the way (experiments 1, 3, 4, 5, 8, 9, 10, 61)."""
+"""Changes happen once for each idempotency key, whatever is lost on the way (experiments 1, 3-5, 8-10, 61, 62)."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from cabinet_sdk import AsyncCabinet, Cabinet
-from cabinet_sdk.charges import Charge, NothingDue, PaymentMethod, PaymentStatus
-from cabinet_sdk.errors import InternalError, KeyReused, OutcomeUnknown
+from cabinet_sdk.charges import (
+    AmountExceedsDue,
+    AmountExceedsOverpayment,
+    Charge,
+    NothingDue,
+    PaymentMethod,
+    PaymentStatus,
+    RefundMethod,
+    RefundStatus,
+)
+from cabinet_sdk.errors import InternalError, KeyReused, OutcomeUnknown, Problem
 from cabinet_sdk.types import Money
-from reference_server import Profile, World
+from reference_server import ManualClock, Profile, World
 from reference_server.testing import connect, credentials, serve
+from reference_server.world import DEFAULT_START
 from tests.faces import settle
 from tests.server.raw import Raw, document
 
@@ -205,6 +220,69 @@ def test_61_fifty_payments_of_one_charge(world: World, person: Profile, charge: 
     with connect(world, person) as cabinet:
         assert cabinet.charges.get(charge.id).paid == charge.amount
     world.charges.check_books()
+
+
+@pytest.mark.slow
+def test_62_parts_and_refunds_at_once_never_come_to_more(tmp_path: Path) -> None:
+    """Over HTTP on a file, threads pay one charge in parts while others have the money of an overpaid one back."""
+    with closing(World(file=tmp_path / "world.db", clock=ManualClock(DEFAULT_START))) as world:
+        person = world.profiles.add("Иванова Мария Петровна")
+        owed, source = (world.charges.add(person, Money("100.00")) for _ in range(2))
+        world.charges.credit(person, source, Money("130.00"))
+
+        def pay(charge: Charge, amount: str) -> str:
+            return cabinet.charges.pay(charge.id, method=PaymentMethod.SBP, amount=Money(amount)).status
+
+        def refund(method: RefundMethod, amount: str) -> str:
+            return cabinet.charges.request_refund(source.id, method=method, amount=Money(amount)).status
+
+        acts: list[Callable[[], str]] = [
+            *[partial(pay, owed, "7.00")] * 20,
+            *[partial(pay, source, "1.00")] * 10,
+            *[partial(refund, RefundMethod.FUTURE_PAYMENTS, "4.00")] * 10,
+            *[partial(refund, RefundMethod.COMPENSATION, "4.00")] * 10,
+        ]
+
+        def outcome(act: Callable[[], str]) -> str:
+            try:
+                return act()
+            except Problem as error:
+                return error.code
+
+        with (
+            serve(world) as url,
+            Cabinet(url, credentials(world, person)) as cabinet,
+            ThreadPoolExecutor(50) as threads,
+        ):
+            outcomes = Counter(threads.map(outcome, random.sample(acts, len(acts))))
+            held = cabinet.charges.get(owed.id), cabinet.charges.get(source.id)
+            world.charges.check_books()
+            world.clock.sleep(60)
+            paid = cabinet.charges.get(owed.id)
+            world.clock.sleep(14 * 86400)
+            after = cabinet.charges.get(owed.id), cabinet.charges.get(source.id)
+            refunds = list(cabinet.charges.refunds())
+            payments = list(cabinet.charges.payments())
+
+        assert outcomes == {
+            PaymentStatus.CREATED: 14,
+            AmountExceedsDue.code: 6,
+            NothingDue.code: 10,
+            RefundStatus.REQUESTED: 7,
+            AmountExceedsOverpayment.code: 13,
+        }
+        assert [charge.pending for charge in held] == [Money("98.00"), Money.ZERO]
+        assert [charge.refunding for charge in held] == [Money.ZERO, Money("28.00")]
+        assert (paid.paid, paid.due) == (Money("98.00"), Money("2.00"))
+        assert {payment.status for payment in payments} == {PaymentStatus.SUCCEEDED}
+        assert {each.status for each in refunds} == {RefundStatus.COMPLETED}
+        # What went to future payments paid what was left of the other charge, and no more than that.
+        moved = sum((item.amount for each in refunds for item in each.items), Money.ZERO)
+        assert [charge.paid for charge in after] == [Money("98.00") + moved, Money("102.00")]
+        assert after[0].overpaid == Money.ZERO
+        world.charges.check_books()
+        accounts = world.database.all("SELECT sum(amount) AS total FROM ledger GROUP BY source, at")
+        assert {account["total"] for account in accounts} == {0}
 
 
 async def test_fifty_tasks_of_one_client(client: AsyncCabinet, world: World, charge: Charge) -> None:

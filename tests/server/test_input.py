@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cabinet_sdk._core.operation import Listing
 from cabinet_sdk.charges import Charge
 from cabinet_sdk.contract import CONTRACT, Row
 from cabinet_sdk.types import Money
@@ -148,6 +149,19 @@ def test_91_a_cursor_holds_for_its_own_list(raw: Raw, world: World, person: Prof
     assert raw.send("GET", f"/charges?limit=1&cursor={tampered}").status == 400
     assert raw.send("GET", f"/charges?limit=1&kind=fine&cursor={cursor}").status == 400
     assert Raw(world, other).send("GET", f"/charges?limit=1&cursor={cursor}").status == 400
+
+
+@pytest.mark.parametrize("row", [row for row in CONTRACT if isinstance(row, Listing)], ids=lambda row: row.id)
+def test_91_no_list_takes_a_wrong_page(raw: Raw, world: World, person: Profile, row: Row) -> None:
+    """Sizes of no page and cursors that nobody gave are refused by every list; the largest page is a thousand."""
+    path = row.path.format(charge_id=world.charges.add(person, Money("1.00")).id)
+    sizes = {size: raw.send("GET", f"{path}?limit={size}") for size in ("0", "-1", "1001", "1000000000", "9" * 40, "")}
+    cursors = {cursor: raw.send("GET", f"{path}?cursor={cursor}") for cursor in ("0", "a" * 24, "a" * 900, "..", "")}
+
+    assert raw.send("GET", f"{path}?limit=1000").status == 200
+    for field, answers in (("limit", sizes), ("cursor", cursors)):
+        for value, answer in answers.items():
+            assert (answer.status, document(answer)["errors"][0]["field"]) == (400, field), value
 
 
 def test_91_paging_while_the_list_changes(raw: Raw, world: World, person: Profile) -> None:

@@ -94,7 +94,7 @@ def story_of(area: str) -> Story:
 
 
 def exchanges(area: str, *, seed: int = 1) -> tuple[list[Exchange], dict[str, Exchange]]:
-    """Tell an area's story in a world of its own; return all that travelled, and the last of each row's call by its id."""
+    """Tell an area's story in a world of its own; return all that travelled, and by its id what each row's call was."""
     world = World(seed=seed)
     person = world.profiles.add("Иванова Мария Петровна")
     recorder = Recorder(InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic))
