@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from cabinet_sdk import Cabinet
-from cabinet_sdk.charges import Charge, PaymentMethod
+from cabinet_sdk.charges import Charge, ExportFormat, PaymentMethod
 from cabinet_sdk.types import Money
 from reference_server import Profile, World
 from reference_server.testing import credentials, serve
@@ -151,6 +152,44 @@ def test_86_a_client_that_vanishes_with_its_body(url: str, world: World, person:
 
         assert payment.amount == Money("1.00")
         assert len(list(cabinet.charges.payments())) == 1
+
+
+@pytest.mark.parametrize("path", ["/charges?limit=1000", "/exports/charges?format=csv", "/exports/charges?format=pdf"])
+def test_86_a_client_that_vanishes_in_the_middle_of_an_answer(
+    url: str, world: World, person: Profile, path: str
+) -> None:
+    """Thirty connections that are reset while the answer comes hold neither a worker nor the world."""
+    for _ in range(500):
+        world.charges.add(person, Money("1.00"))
+    token = token_for(world, person)
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connection_to(url, window=1024)) for _ in range(30)]
+        for connection in connections:
+            connection.sendall(head("GET", path, token))
+        for connection in connections:
+            assert connection.recv(12) == b"HTTP/1.1 200"
+            # Closed with a reset, as a process that dies does.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+    with Cabinet(url, credentials(world, person), deadline=10) as cabinet:
+        assert len(list(cabinet.with_options(page_size=1000).charges.list())) == 500
+        assert len(cabinet.charges.export(ExportFormat.CSV).read()) > 50_000
+
+
+def test_86_a_client_that_vanishes_before_the_answer(url: str, world: World, person: Profile, charge: Charge) -> None:
+    """A payment whose payer is gone when it is answered happened once, and its key tells so."""
+    body = b'{"method": "sbp"}'
+    fields = ("Content-Type: application/json", "Idempotency-Key: k", f"Content-Length: {len(body)}")
+    request = head("POST", f"/charges/{charge.id}/payments", token_for(world, person), *fields) + body
+    for _ in range(10):
+        with connection_to(url) as connection:
+            connection.sendall(request)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with Cabinet(url, credentials(world, person)) as cabinet:
+        payment = cabinet.with_options(idempotency_key="k").charges.pay(charge.id, method=PaymentMethod.SBP)
+
+        assert [each.id for each in cabinet.charges.payments()] == [payment.id]
+    world.charges.check_books()
 
 
 @pytest.mark.parametrize(
