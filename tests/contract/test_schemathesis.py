@@ -65,8 +65,11 @@ def tries(report: Path) -> Counter[str]:
     """Return how many requests each operation has had."""
     cases: Counter[str] = Counter()
     for line in report.read_text(encoding="utf-8").splitlines():
-        event: Any = json.loads(line)  # Any: JSON
-        for case in event.get("ScenarioFinished", {}).get("recorder", {}).get("cases", {}).values():
+        event: dict[str, Any] = json.loads(line)  # Any: JSON
+        scenario: dict[str, Any] = event.get("ScenarioFinished") or {}
+        recorder: dict[str, Any] = scenario.get("recorder", {})
+        made: dict[str, Any] = recorder.get("cases", {})
+        for case in made.values():
             cases[f"{case['value']['method']} {case['value']['path']}"] += 1
     return cases
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -55,6 +56,27 @@ async def test_a_drip_does_not_outlive_the_deadline(dial: Dial, start: bytes) ->
     assert 0.45 < took < 0.75
     assert caught.value.request_id is not None
     assert isinstance(caught.value.__cause__, TimedOut)
+
+
+@pytest.mark.parametrize("start", [b"", HEAD], ids=["head", "body"])
+async def test_the_connection_of_a_call_that_ended_is_closed(dial: Dial, start: bytes) -> None:
+    """Experiment 21: once the deadline ended a call the service sees the connection go, though the client lives on."""
+    gone = threading.Event()
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(start)
+        connection.socket.settimeout(10)
+        with suppress(ConnectionError):
+            assert connection.socket.recv(1) == b""
+        gone.set()
+
+    with RawServer(serve) as server:
+        client = dial(server.url, deadline=0.2)
+        with pytest.raises(DeadlineExceeded):
+            await client.answer(READ)
+
+        assert await asyncio.to_thread(gone.wait, 5)
 
 
 async def test_a_change_that_drips_is_unknown(dial: Dial) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import attrs
@@ -91,14 +91,18 @@ def with_payload(row: Row, request: Request, payload: str) -> Iterator[Asked]:
 
 def _bodies(body: Any, payload: str) -> Iterator[tuple[str, Any]]:  # Any: JSON
     """Go through a body with the payload in place of each text, and after it."""
-    kind = type(body)
-    places: Any = body.items() if kind is dict else enumerate(body) if kind is list else ()
-    for place, value in places:
+    for place, value in _members(body):
         changes = [(str(place), value + payload), (str(place), payload)] if isinstance(value, str) else ()
         for name, change in changes or _bodies(value, payload):
             other = copy.copy(body)
             other[place] = change
             yield name, other
+
+
+def _members(body: Any) -> Iterable[tuple[Any, Any]]:  # Any: JSON
+    if isinstance(body, dict):
+        return cast("dict[str, Any]", body).items()
+    return enumerate(cast("Sequence[Any]", body)) if isinstance(body, list) else ()
 
 
 def state(world: World) -> dict[str, list[tuple[object, ...]]]:
