@@ -114,7 +114,7 @@ def test_the_metadata_are_those_of_the_project(contents: Path) -> None:
 
     assert (metadata["Name"], metadata["Version"]) == ("cabinet-sdk", __version__)
     assert metadata["Requires-Python"] == PROJECT["requires-python"]
-    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["License-Expression"] == "Apache-2.0 AND OFL-1.1"
     assert metadata.get_all("Provides-Extra") == [*extras]
     assert {str(each) for each in required if "extra" not in str(each.marker)} == {str(each) for each in declared}
     assert len(required) == len(declared) + sum(map(len, extras.values()))
