@@ -101,20 +101,23 @@ class Snapshot(Generic[T]):
         self._file: BinaryIO = cast("BinaryIO", SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
         # Whoever the items were for may never read them.
         weakref.finalize(self, self._file.close)
+        self._lengths: list[int] = []
         after: list[Value] | None = None
         while True:
             rows, after = _select(database, selection, _AT_ONCE, after)
-            marshal.dump([(row.keys(), tuple(row)) for row in rows], self._file)
+            part = marshal.dumps((rows[0].keys() if rows else [], [tuple(row) for row in rows]))
+            self._lengths.append(self._file.write(part))
             if after is None:
                 return
 
     def __iter__(self) -> Iterator[T]:
-        end = self._file.tell()
         self._file.seek(0)
-        while self._file.tell() < end:
-            kept: list[tuple[list[str], tuple[Value, ...]]] = marshal.load(self._file)  # noqa: S302  # written above
+        for length in self._lengths:
+            part: tuple[list[str], list[tuple[Value, ...]]]
+            part = marshal.loads(self._file.read(length))  # noqa: S302  # written above
+            names, tuples = part
             # Rows are read by the names of their columns, and nothing else is asked of them.
-            rows = cast("list[sqlite3.Row]", [dict(zip(names, values, strict=True)) for names, values in kept])
+            rows = cast("list[sqlite3.Row]", [dict(zip(names, values, strict=True)) for values in tuples])
             yield from self._read(rows)
 
 
