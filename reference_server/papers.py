@@ -41,8 +41,10 @@ Cell: TypeAlias = str | Money | dt.date | None
 
 # OWASP ASVS 5.0, 1.2.10; with what a spreadsheet takes for the same signs.
 _FORMULA = re.compile("[=+\\-@\t\r\n\0＝＋－＠]")
-# The most that a cell of XLSX holds.
+# The most that a cell of XLSX holds, in units of UTF-16.
 _LONGEST_CELL = 32767
+# Spreadsheets show 15 digits of a number: an amount of more kopecks is exact as text alone.
+_LONGEST_AMOUNT = 10**15
 _XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -91,12 +93,14 @@ class Column(Generic[T]):
         read: Takes its cell from an item.
         width: In characters of a spreadsheet.
         printed: Whether paper has it too, which is narrower than a screen.
+        amount: Whether its cells are amounts: they stand on the right, and paper has their sum.
     """
 
     title: str
     read: Callable[[T], Cell]
     width: int = 14
     printed: bool = attrs.field(default=False, kw_only=True)
+    amount: bool = attrs.field(default=False, kw_only=True)
 
 
 @final
@@ -131,7 +135,7 @@ def as_csv(sheet: Sheet[T], items: Iterable[T]) -> StoredFile:
 
 
 def as_xlsx(sheet: Sheet[T], items: Iterable[T]) -> StoredFile:
-    """Return a list as a workbook of one sheet: amounts are numbers, days are dates."""
+    """Return a list as a workbook of one sheet: amounts are numbers below ten trillion roubles, days are dates."""
     return _made(_write_xlsx, sheet, items, "xlsx", _XLSX_TYPE)
 
 
@@ -201,24 +205,36 @@ def _write_xlsx(sheet: Sheet[T], items: Iterable[T], file: BinaryIO) -> None:
     workbook.set_properties({"title": sheet.title, "created": dt.datetime(1980, 1, 1)})  # noqa: DTZ001  # as it takes it
     worksheet = workbook.add_worksheet(sheet.title[:31])
     head = workbook.add_format({"bold": True, "bottom": 1})
+    amount_head = workbook.add_format({"bold": True, "bottom": 1, "align": "right"})
     day = workbook.add_format({"num_format": "dd.mm.yyyy"})
-    amount = workbook.add_format({"num_format": "#,##0.00"})
+    amount = workbook.add_format({"num_format": "#,##0.00", "align": "right"})
     worksheet.freeze_panes(1, 0)
     for index, column in enumerate(sheet.columns):
         worksheet.set_column(index, index, column.width)
-        worksheet.write_string(0, index, column.title, head)
+        worksheet.write_string(0, index, column.title, amount_head if column.amount else head)
     last = 0
     for last, item in enumerate(items, start=1):
         for index, column in enumerate(sheet.columns):
             cell = column.read(item)
             if isinstance(cell, Money):
-                worksheet.write_number(last, index, cell.kopecks / 100, amount)
+                if abs(cell.kopecks) < _LONGEST_AMOUNT:
+                    worksheet.write_number(last, index, cell.kopecks / 100, amount)
+                else:
+                    worksheet.write_string(last, index, _plain(cell), amount)
             elif isinstance(cell, dt.date):
                 worksheet.write_datetime(last, index, cell, day)
             elif cell:
-                worksheet.write_string(last, index, safe_cell(cell)[:_LONGEST_CELL])
+                worksheet.write_string(last, index, _fitting(safe_cell(cell)))
     worksheet.autofilter(0, 0, last, len(sheet.columns) - 1)
     workbook.close()
+
+
+def _fitting(text: str) -> str:
+    """Return as much of a text as a cell holds; where it was cut, an ellipsis says so."""
+    encoded = text.encode("utf-16-le")
+    if len(encoded) <= 2 * _LONGEST_CELL:
+        return text
+    return encoded[: 2 * (_LONGEST_CELL - 1)].decode("utf-16-le", errors="ignore") + "…"
 
 
 def _pdf() -> ModuleType:

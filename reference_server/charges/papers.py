@@ -26,7 +26,9 @@ def payment_document(work: Work, profile: Profile, payment: Payment) -> Document
         requisites = charge.requisites
         purpose = f"Платёж № {payment.number}. {requisites.purpose}" if by_transfer else requisites.purpose
         # Once nothing more is awaited, a code would only invite to pay twice; so it would beside another method.
-        qr = requisites.bank_qr(item.amount, purpose=purpose) if by_transfer and not payment.status.final else None
+        qr = None
+        if by_transfer and not payment.status.final:
+            qr = requisites.bank_qr(item.amount, purpose=purpose, payer_inn=profile.inn)
         heading = "Получатель" if len(payment.items) == 1 else f"Получатель {number} из {len(payment.items)}"
         fields = (("Сумма", item.amount.formatted), *_requisites(requisites, purpose))
         sections.append(Section(heading=heading, fields=fields, qr=qr))
@@ -69,10 +71,10 @@ _COLUMNS: tuple[Column[Charge], ...] = (
     Column("Вид", lambda charge: charge.kind.label, 16, printed=True),
     Column("Назначение", lambda charge: charge.purpose, 50, printed=True),
     Column("Статус", lambda charge: charge.status.label, 15, printed=True),
-    Column("Начислено, ₽", lambda charge: charge.amount, 15, printed=True),
-    Column("Оплачено, ₽", lambda charge: charge.paid, 15, printed=True),
-    Column("К оплате, ₽", lambda charge: charge.due, 15, printed=True),
-    Column("Переплата, ₽", lambda charge: charge.overpaid, 14),
+    Column("Начислено, ₽", lambda charge: charge.amount, 15, printed=True, amount=True),
+    Column("Оплачено, ₽", lambda charge: charge.paid, 15, printed=True, amount=True),
+    Column("К оплате, ₽", lambda charge: charge.due, 15, printed=True, amount=True),
+    Column("Переплата, ₽", lambda charge: charge.overpaid, 14, amount=True),
     Column("УИН", lambda charge: charge.uin and str(charge.uin), 24, printed=True),
     Column("Номер документа", lambda charge: charge.order_number, 24),
     Column("Период", lambda charge: charge.tax_period and _days(charge.tax_period), 24),

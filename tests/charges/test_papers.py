@@ -6,10 +6,13 @@ import datetime as dt
 import shutil
 import subprocess
 import sys
+import threading
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from cabinet_sdk import AsyncCabinet, Cabinet
@@ -29,10 +32,11 @@ from cabinet_sdk.charges import (
     PaymentStatus,
 )
 from cabinet_sdk.errors import InternalError, InvalidValue, PermissionMissing
-from cabinet_sdk.types import Money, Period
+from cabinet_sdk.types import Inn, Money, Period
 from reference_server import Profile, World
 from reference_server.charges import handlers
-from reference_server.papers import safe_cell
+from reference_server.files import Spool, StoredFile
+from reference_server.papers import Column, Sheet, as_pdf, safe_cell
 from reference_server.testing import connect as connect_to
 from tests.charges.reading import codes_of, rows_of_csv, rows_of_workbook, text_of
 from tests.conftest import Connect
@@ -92,6 +96,7 @@ async def test_a_bank_app_reads_the_code_of_a_payment_order(
         "Sum": "100050",
         "Purpose": purpose,
         "PayeeINN": str(requisites.payee_inn),
+        "PayerINN": str(person.inn),
         "KPP": str(requisites.payee_kpp),
         "DrawerStatus": requisites.payer_status,
         "CBC": str(requisites.kbk),
@@ -282,10 +287,11 @@ async def test_too_much_is_refused(
     """Beyond the limit an export says so at once; narrowed, it comes."""
     for day in (1, 2, 3):
         world.charges.add(person, Money("1.00"), accrued_on=dt.date(2026, 10, day))
-    monkeypatch.setattr(handlers, "_LONGEST_EXPORT", 2)
+    monkeypatch.setattr(handlers, "_LONGEST_EXPORTS", {ExportFormat.CSV: 2, ExportFormat.XLSX: 3})
 
     with pytest.raises(ExportTooLarge):
         await content(client)
+    assert len(rows_of_workbook(await content(client, ExportFormat.XLSX))) == 4
     assert len(rows_of_csv(await content(client, period=Period(dt.date(2026, 10, 1), dt.date(2026, 10, 2))))) == 3
 
 
@@ -388,3 +394,116 @@ def test_the_text_of_a_code_obeys_the_standard(charge: Charge) -> None:
     for amount in (Money.ZERO, Money("-1.00")):
         with pytest.raises(InvalidValue, match="above zero"):
             requisites.bank_qr(amount)
+
+
+def test_the_text_of_a_code_has_nothing_unseen_and_fits_its_code(charge: Charge) -> None:
+    """No controls, changes of direction and halves of characters; the longest one fits a code of error correction M."""
+    wide = attrs.evolve(charge.requisites, payee="😀" * 300, bank="😀" * 300)
+
+    text = wide.bank_qr(Money("1.00"), purpose="a\0b\u202ec\ud800 \x1b d\u200b", payer_inn=Inn("500100732259"))
+    assert "|Purpose=abc d|" in text
+    assert "|PayerINN=500100732259|" in text
+    assert [pair.split("=")[0] for pair in text.split("|")[1:6]] == [
+        "Name",
+        "PersonalAcc",
+        "BankName",
+        "BIC",
+        "CorrespAcc",
+    ]
+    longest = wide.bank_qr(Money("9999999999999999.99"), purpose="😀" * 300, payer_inn=Inn("500100732259"))
+    assert len(longest.encode()) <= 2331
+
+
+@pytest.mark.feature("CH-06", "CH-08")
+async def test_a_text_longer_than_a_page_goes_on_on_the_next(
+    client: AsyncCabinet, world: World, person: Profile
+) -> None:
+    """Nothing of it is lost, in a document, a receipt and a list; the code of the payment is still there."""
+    words = [f"слово{number:04}" for number in range(700)]
+    charge = world.charges.add(person, Money("5.00"), purpose=" ".join(words))
+    payment = await client.charges.pay(charge.id, method=PaymentMethod.BANK_TRANSFER)
+
+    awaited = await document(client, payment)
+    world.charges.receive_transfer(person.inn, charge.due, purpose=payment.number)
+    papers = awaited, await receipt(client, payment), await content(client, ExportFormat.PDF)
+
+    for paper in papers:
+        text = text_of(paper)
+        assert [word for word in words if text.count(word) != 1] == []
+    assert len(codes_of(awaited)) == 1
+
+
+@pytest.mark.feature("CH-06", "CH-08")
+async def test_no_character_is_lost_unseen(client: AsyncCabinet, world: World, person: Profile) -> None:
+    """What the font of a paper lacks has a sign in its place, and the paper says so; accents are joined."""
+    strange = world.charges.add(person, Money("5.00"), purpose="A\0B\u202eC😀D王E И\u0306Г <b>&amp;")
+    usual = world.charges.add(person, Money("5.00"), purpose="Ёлки «№» – 5 ₽", kind=ChargeKind.TAX)
+
+    shown = "A�B�C�D�E ЙГ <b>&amp;"
+    payment = await client.charges.pay(strange.id, method=PaymentMethod.BANK_TRANSFER)
+    for paper in (await document(client, payment), await content(client, ExportFormat.PDF)):
+        text = text_of(paper)
+        assert shown in text
+        assert "� стоит вместо каждого знака" in text
+    payment = await client.charges.pay(usual.id, method=PaymentMethod.BANK_TRANSFER)
+    for paper in (
+        await document(client, payment),
+        await content(client, ExportFormat.PDF, kind=ChargeKind.TAX),
+    ):
+        assert "�" not in text_of(paper)
+
+
+@pytest.mark.feature("CH-08")
+async def test_large_amounts_are_exact_everywhere(client: AsyncCabinet, world: World, person: Profile) -> None:
+    """A number of more than 15 digits, which no spreadsheet shows, is text; a sum may be more than an amount can be."""
+    for day, amount in enumerate(("9999999999999.99", "10000000000000.01", "92233720368547758.07"), start=1):
+        world.charges.add(person, Money(amount), accrued_on=dt.date(2026, 10, day))
+
+    head, *cells = rows_of_workbook(await content(client, ExportFormat.XLSX, order=ChargeOrder.OLDEST))
+    accrued = [row[head.index("Начислено, ₽")] for row in cells]
+    assert accrued == [9999999999999.99, "10000000000000,01", "92233720368547758,07"]
+    world.charges.add(person, Money("92233720368547758.07"))
+    text = text_of(await content(client, ExportFormat.PDF))
+    assert "184 487 440 737 095 516,14 ₽" in text.replace("\xa0", " ")
+
+
+@pytest.mark.feature("CH-08")
+async def test_a_text_longer_than_a_cell_ends_in_an_ellipsis(
+    client: AsyncCabinet, world: World, person: Profile
+) -> None:
+    """A cell holds 32767 units of UTF-16, in which an emoji takes two."""
+    for day, purpose in enumerate(("я" * 32767, "я" * 32768, "😀" * 20000), start=1):
+        world.charges.add(person, Money("1.00"), purpose=purpose, accrued_on=dt.date(2026, 10, day))
+
+    head, *cells = rows_of_workbook(await content(client, ExportFormat.XLSX, order=ChargeOrder.OLDEST))
+
+    purposes = [row[head.index("Назначение")] for row in cells]
+    assert purposes == ["я" * 32767, "я" * 32766 + "…", "😀" * 16383 + "…"]
+
+
+def test_a_short_list_does_not_wait_for_a_long_one() -> None:
+    """While a list is being drawn, another thread draws one from its beginning to its end."""
+    sheet = Sheet[str](title="Список", about="", name="list", columns=(Column("Имя", str, printed=True),))
+    short: list[str] = []
+
+    def drawn(file: StoredFile) -> str:
+        assert callable(file.content)
+        spool = file.content()
+        assert isinstance(spool, Spool)
+        spool.file.seek(0)
+        return text_of(spool.file.read())
+
+    def draw_short() -> None:
+        short.append(drawn(as_pdf(sheet, ["короткий"])))
+
+    def long() -> Iterator[str]:
+        yield "первый"
+        thread = threading.Thread(target=draw_short, daemon=True)
+        thread.start()
+        thread.join(timeout=20)
+        yield "последний"
+
+    text = drawn(as_pdf(sheet, long()))
+
+    assert "короткий" in "".join(short)
+    assert "первый последний Всего строк: 2" in text

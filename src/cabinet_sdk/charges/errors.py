@@ -141,8 +141,8 @@ class PaymentNotSucceeded(StateError):
 
 @final
 class ExportTooLarge(StateError):
-    """The filters leave more than the 100 000 rows that an export may have."""
+    """The filters leave more rows than an export may have: 100 000, or 10 000 as PDF."""
 
     code = "charges.export_too_large"
-    title = "The export would have more than 100 000 rows."
+    title = "The export would have more than 100 000 rows, or 10 000 as PDF."
     remedy = "Narrow the filters, such as the period, and export in several files."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 from typing import NewType, final
 
 import attrs
@@ -205,6 +206,16 @@ class RefundStatus(Code):
         return self in {RefundStatus.COMPLETED, RefundStatus.REFUSED}
 
 
+def _fitting(text: str, most: int) -> str:
+    """Return a text as the code of a bank takes it: its separator, controls and superfluous spaces gone, then cut."""
+    kept = (each for each in text.replace("|", "/") if each.isspace() or unicodedata.category(each) not in _UNSEEN)
+    return " ".join("".join(kept).split())[:most].rstrip()
+
+
+# Control characters, format characters such as changes of direction, and halves of characters.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs"})
+
+
 @final
 @attrs.frozen(kw_only=True)
 class Requisites:
@@ -239,16 +250,17 @@ class Requisites:
     payer_status: str
     purpose: str
 
-    def bank_qr(self, amount: Money, *, purpose: str | None = None) -> str:
+    def bank_qr(self, amount: Money, *, purpose: str | None = None, payer_inn: Inn | None = None) -> str:
         """
         Return the text of the QR code that bank apps read (GOST R 56042-2014), in UTF-8.
 
         What is longer than the standard allows is cut: the payee's name at 160 characters, the bank's at 45, the
-        purpose at 210. A ``|`` in them becomes a ``/``.
+        purpose at 210. A ``|`` in them becomes a ``/``; control and direction characters are dropped.
 
         Args:
             amount: What is to be paid.
             purpose: Instead of the requisites' own, such as one that begins with a payment's number.
+            payer_inn: ИНН of whoever owes it. Where there is no УИН, nothing else tells whose the money is.
 
         Raises:
             InvalidValue: The amount is not above zero.
@@ -256,14 +268,15 @@ class Requisites:
         if amount <= Money.ZERO:
             raise InvalidValue("Money", "positive", "an amount above zero", str(amount))
         fields = {
-            "Name": self.payee[:160],
+            "Name": _fitting(self.payee, 160),
             "PersonalAcc": self.account,
-            "BankName": self.bank[:45],
+            "BankName": _fitting(self.bank, 45),
             "BIC": self.bik,
             "CorrespAcc": self.correspondent_account,
             "Sum": amount.kopecks,
-            "Purpose": (purpose or self.purpose)[:210],
+            "Purpose": _fitting(purpose or self.purpose, 210),
             "PayeeINN": self.payee_inn,
+            "PayerINN": payer_inn,
             "KPP": self.payee_kpp,
             "DrawerStatus": self.payer_status,
             "CBC": self.kbk,
@@ -271,7 +284,7 @@ class Requisites:
             "UIN": self.uin,
         }
         # The standard lets the writer choose another separator, but not every app looks at which one it is.
-        parts = [f"{name}={' '.join(str(value).replace('|', '/').split())}" for name, value in fields.items() if value]
+        parts = [f"{name}={value}" for name, value in fields.items() if value]
         return "|".join(("ST00012", *parts))
 
 

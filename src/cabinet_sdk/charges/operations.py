@@ -121,7 +121,7 @@ class ExportCharges(ListCharges):
     """
     Export charges to a file; the filters narrow each other.
 
-    It has the charges that ``list`` would have with these filters at this moment, 100 000 at most.
+    It has the charges that ``list`` would have with these filters at this moment, 100 000 at most, 10 000 as PDF.
 
     Args:
         format: Kind of the file.
