@@ -313,7 +313,7 @@ async def test_an_export_tells_how_far_it_is(client: AsyncCabinet, charge: Charg
 def test_a_long_export_is_never_in_memory(
     world: World, person: Profile, wanted: ExportFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Eight times as many rows take hardly more memory; the same for 100 000 is in docs/reliability.md."""
+    """Eight times as many rows take hardly more memory."""
     monkeypatch.setattr("reference_server.pdf._PAGES_AT_ONCE", 2)
     with connect_to(world, person) as cabinet:
         _fill(world, person, 250)
