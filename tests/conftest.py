@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from cabinet_sdk import AsyncCabinet, Cabinet, Journal
-from cabinet_sdk._core.context import AroundAttempt, OnDrift
+from cabinet_sdk._core.context import AroundAttempt, AroundCall, OnDrift
 from cabinet_sdk._core.retry import RetryPolicy
 from cabinet_sdk.transports import (
     AsyncHttpxTransport,
@@ -66,6 +66,7 @@ async def connect(mode: str, world: World) -> AsyncIterator[Connect]:
             *,
             retry: RetryPolicy | None = None,
             journal: Journal | None = None,
+            around_call: AroundCall | None = None,
             around_attempt: AroundAttempt | None = None,
             on_drift: OnDrift | None = None,
             wrap: Callable[[Transport], Transport] = lambda inner: inner,
@@ -79,6 +80,7 @@ async def connect(mode: str, world: World) -> AsyncIterator[Connect]:
                     transport=wrap_async(_async_transport(mode, world)),
                     retry=retry,
                     journal=journal,
+                    around_call=around_call,
                     around_attempt=around_attempt,
                     on_drift=on_drift,
                 )
@@ -90,6 +92,7 @@ async def connect(mode: str, world: World) -> AsyncIterator[Connect]:
                 transport=wrap(_transport(mode, world)),
                 retry=retry,
                 journal=journal,
+                around_call=around_call,
                 around_attempt=around_attempt,
                 on_drift=on_drift,
             )

@@ -39,6 +39,7 @@ CATALOGUES = (
     "cabinet_sdk",
     *sorted({f"cabinet_sdk.{row.area}" for row in CONTRACT}),
     "cabinet_sdk.errors",
+    "cabinet_sdk.telemetry",
     "cabinet_sdk.transports",
     "cabinet_sdk.types",
     "reference_server",
@@ -49,7 +50,7 @@ CATALOGUES = (
 
 _PACKAGES = (ROOT / "src" / "cabinet_sdk", ROOT / "reference_server")
 # Documented elsewhere, and not here. `dt` is how this house imports `datetime`, in places for type checkers alone.
-_FOREIGN = frozenset(sys.stdlib_module_names) | {"attr", "attrs", "dt", "pytest"}
+_FOREIGN = frozenset(sys.stdlib_module_names) | {"attr", "attrs", "dt", "opentelemetry", "pytest"}
 
 
 def exports(module: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cabinet_sdk._core.calls import Answer
-    from cabinet_sdk._core.context import AroundAttempt, Attempt, Drift, OnDrift
+    from cabinet_sdk._core.context import AroundAttempt, AroundCall, Attempt, CallScope, Drift, OnDrift
     from cabinet_sdk._core.downloads import AsyncFileStream, FileStream
     from cabinet_sdk._core.journal import Journal, JournalEntry
     from cabinet_sdk._core.paging import AsyncPages, Page, Pages
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "AroundAttempt",
+    "AroundCall",
     "AsyncCabinet",
     "AsyncFileStream",
     "AsyncPages",
@@ -34,6 +35,7 @@ __all__ = [
     "BearerToken",
     "Cabinet",
     "CabinetError",
+    "CallScope",
     "ClientCredentials",
     "Credentials",
     "Drift",
@@ -55,6 +57,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Answer": "_core.calls",
     "AroundAttempt": "_core.context",
+    "AroundCall": "_core.context",
     "AsyncCabinet": "client",
     "AsyncFileStream": "_core.downloads",
     "AsyncPages": "_core.paging",
@@ -62,6 +65,7 @@ _HOMES = {
     "BearerToken": "_core.signin",
     "Cabinet": "client",
     "CabinetError": "errors",
+    "CallScope": "_core.context",
     "ClientCredentials": "_core.signin",
     "Credentials": "_core.signin",
     "Drift": "_core.context",

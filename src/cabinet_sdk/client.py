@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import threading
 import uuid
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, final
@@ -18,7 +17,7 @@ import attrs
 from cabinet_sdk._core.allowance import Allowance
 from cabinet_sdk._core.arguments import check_fields, checking, make_request
 from cabinet_sdk._core.calls import Answer, answer
-from cabinet_sdk._core.context import AroundAttempt, Context, OnDrift, OneKey, Options
+from cabinet_sdk._core.context import AroundAttempt, AroundCall, Context, OnDrift, OneKey, Options, checked_headers
 from cabinet_sdk._core.flow import AsyncLock, Lock, perform, perform_async
 from cabinet_sdk._core.journal import Journal
 from cabinet_sdk._core.operation import Operation
@@ -38,9 +37,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
-
-
 @final
 class _Same:
     """The option stays as it is: None means *without limit* there."""
@@ -50,17 +46,6 @@ class _Same:
 
 
 _SAME = _Same()
-
-
-def _checked(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    # For callers without a type checker.
-    if not isinstance(headers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UsageError(f"headers are a mapping of names to values, not a {type(headers).__name__}")
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or type(value) is not str or not (value.isascii() and value.isprintable()):
-            msg = f"{name!r} is no header name (RFC 9110 5.6.2), or its value is not printable ASCII"
-            raise UsageError(msg)
-        yield name, value
 
 
 class _Client:
@@ -95,7 +80,7 @@ class _Client:
         if timeout is not None:
             options = attrs.evolve(options, timeout=timeout)
         if headers is not None:
-            options = attrs.evolve(options, headers=(*options.headers, *_checked(headers)))
+            options = attrs.evolve(options, headers=(*options.headers, *checked_headers(headers)))
         if idempotency_key is not None:
             options = attrs.evolve(options, key=OneKey(idempotency_key))
         if page_size is not None:
@@ -131,6 +116,7 @@ def _context(
     lock: Lock | AsyncLock,
     retry: RetryPolicy | None,
     journal: Journal | None,
+    around_call: AroundCall | None,
     around_attempt: AroundAttempt | None,
     on_drift: OnDrift | None,
     new_id: Callable[[], str] | None,
@@ -158,6 +144,7 @@ def _context(
         budget=RetryBudget(retry.budget),
         allowance=Allowance(),
         journal=journal,
+        around_call=around_call,
         around_attempt=around_attempt,
         on_drift=on_drift,
         new_id=new_id or _new_id,
@@ -185,6 +172,7 @@ class Cabinet(_Client):
         retry: How stubborn; the attempts, delays and statuses stand in the guide to errors and retries.
         journal: Keeps what is filed, signed or paid until its outcome is known, for `resume`; the client does not
             close it.
+        around_call: A hook around each call with all its attempts.
         around_attempt: A hook around each attempt.
         on_drift: A hook that is told what answers hold that this version does not know.
         new_id: Makes request ids and idempotency keys; UUIDs unless a test wants others.
@@ -200,6 +188,7 @@ class Cabinet(_Client):
         deadline: float | None = 60.0,
         retry: RetryPolicy | None = None,
         journal: Journal | None = None,
+        around_call: AroundCall | None = None,
         around_attempt: AroundAttempt | None = None,
         on_drift: OnDrift | None = None,
         new_id: Callable[[], str] | None = None,
@@ -217,6 +206,7 @@ class Cabinet(_Client):
             lock=threading.Lock(),
             retry=retry,
             journal=journal,
+            around_call=around_call,
             around_attempt=around_attempt,
             on_drift=on_drift,
             new_id=new_id,
@@ -295,6 +285,7 @@ class AsyncCabinet(_Client):
         retry: How stubborn; the attempts, delays and statuses stand in the guide to errors and retries.
         journal: Keeps what is filed, signed or paid until its outcome is known, for `resume`; the client does not
             close it.
+        around_call: A hook around each call with all its attempts.
         around_attempt: A hook around each attempt.
         on_drift: A hook that is told what answers hold that this version does not know.
         new_id: Makes request ids and idempotency keys; UUIDs unless a test wants others.
@@ -310,6 +301,7 @@ class AsyncCabinet(_Client):
         deadline: float | None = 60.0,
         retry: RetryPolicy | None = None,
         journal: Journal | None = None,
+        around_call: AroundCall | None = None,
         around_attempt: AroundAttempt | None = None,
         on_drift: OnDrift | None = None,
         new_id: Callable[[], str] | None = None,
@@ -327,6 +319,7 @@ class AsyncCabinet(_Client):
             lock=asyncio.Lock(),
             retry=retry,
             journal=journal,
+            around_call=around_call,
             around_attempt=around_attempt,
             on_drift=on_drift,
             new_id=new_id,

@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, Credentials, Journal, RetryPolicy
-from cabinet_sdk._core.context import AroundAttempt, OnDrift
+from cabinet_sdk._core.context import AroundAttempt, AroundCall, OnDrift
 from cabinet_sdk.transports import AsyncHttpxTransport, HttpxTransport, Proxy, Tls
 from tests.core.scripted import BASE_URL, AsyncScripted, Script, Scripted
 from tests.faces import with_async_face
@@ -28,6 +28,7 @@ class Play(Protocol):
         deadline: float | None = 60.0,
         retry: RetryPolicy | None = None,
         journal: Journal | None = None,
+        around_call: AroundCall | None = None,
         around_attempt: AroundAttempt | None = None,
         on_drift: OnDrift | None = None,
     ) -> AsyncCabinet: ...
@@ -66,6 +67,7 @@ def play(mode: str) -> Play:
         deadline: float | None = 60.0,
         retry: RetryPolicy | None = None,
         journal: Journal | None = None,
+        around_call: AroundCall | None = None,
         around_attempt: AroundAttempt | None = None,
         on_drift: OnDrift | None = None,
     ) -> AsyncCabinet:
@@ -77,6 +79,7 @@ def play(mode: str) -> Play:
                 deadline=deadline,
                 retry=retry,
                 journal=journal,
+                around_call=around_call,
                 around_attempt=around_attempt,
                 on_drift=on_drift,
             )
@@ -88,6 +91,7 @@ def play(mode: str) -> Play:
                 deadline=deadline,
                 retry=retry,
                 journal=journal,
+                around_call=around_call,
                 around_attempt=around_attempt,
                 on_drift=on_drift,
             )

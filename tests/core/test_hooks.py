@@ -1,14 +1,16 @@
-"""The hooks of a client: around each attempt, and on drift."""
+"""The hooks of a client: around each call, around each attempt, and on drift."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 import pytest
 
-from cabinet_sdk import Attempt, ClientCredentials
-from cabinet_sdk.errors import ConnectionLost, ServiceError, TimedOut, UnreadableAnswer
+from cabinet_sdk import Attempt, CallScope, ClientCredentials, Drift
+from cabinet_sdk.errors import ConnectionLost, ServiceError, TimedOut, UnreadableAnswer, UsageError
+from cabinet_sdk.transports import Request, Response
 from tests.core.conftest import Play
 from tests.core.scripted import CHANGE, READ, After, Script, html, ok, problem, thing, token
 
@@ -80,18 +82,22 @@ async def test_an_answer_that_breaks_http_is_seen(play: Play) -> None:
 
 
 async def test_a_hook_cannot_swallow_an_error(play: Play) -> None:
-    """A hook whose context suppresses exceptions changes nothing."""
+    """A hook whose context suppresses exceptions changes nothing, not even the end of a task."""
 
-    def around(_: Attempt) -> AbstractContextManager[object]:
+    def around(_: Attempt | CallScope) -> AbstractContextManager[object]:
         return suppress(BaseException)
 
+    def cancel(_: Request) -> Response:
+        raise asyncio.CancelledError
+
     for step, kind in (
+        (cancel, asyncio.CancelledError),
         (UnreadableAnswer("coded", status=200), UnreadableAnswer),
         (TimedOut("silence"), TimedOut),
         (html(502), ServiceError),
     ):
         with pytest.raises(kind):
-            await play(Script(step), around_attempt=around).answer(READ)
+            await play(Script(step), around_call=around, around_attempt=around).answer(READ)
 
 
 async def test_an_error_of_the_hook_is_not_hidden(play: Play) -> None:
@@ -109,6 +115,145 @@ async def test_an_error_of_the_hook_is_not_hidden(play: Play) -> None:
         await play(script, around_attempt=around).answer(CHANGE)
 
     assert script.requests == []
+
+
+async def test_a_call_is_entered_and_left_around_its_attempts(play: Play) -> None:
+    """The scope of a call opens before its token is fetched, closes after the last attempt, and is told its error."""
+    order: list[tuple[str, BaseException | None]] = []
+    scopes: list[CallScope] = []
+
+    @contextmanager
+    def around_call(scope: CallScope) -> Generator[None]:
+        scopes.append(scope)
+        order.append(("call", scope.error))
+        yield
+        order.append(("called", scope.error))
+
+    @contextmanager
+    def around_attempt(attempt: Attempt) -> Generator[None]:
+        order.append((attempt.operation, attempt.error))
+        yield
+
+    script = Script(thing(), problem(503), tokens=[token()])
+    client = play(
+        script, ClientCredentials("client", "secret"), around_call=around_call, around_attempt=around_attempt
+    ).with_options(deadline=0.001)
+
+    await client.answer(READ)
+    with pytest.raises(ServiceError) as caught:
+        await client.answer(READ)
+
+    assert order == [
+        ("call", None),
+        ("sign_in.token", None),
+        ("things.read", None),
+        ("called", None),
+        ("call", None),
+        ("things.read", None),
+        ("called", caught.value),
+    ]
+    assert [(scope.operation, scope.base_url, scope.request_id) for scope in scopes] == [
+        ("things.read", "https://cabinet.example/v1", request.headers["x-request-id"]) for request in script.requests
+    ]
+
+
+async def test_an_answer_that_cannot_be_read_is_the_error_of_the_call(play: Play) -> None:
+    """What goes wrong after the last attempt belongs to the call, and the attempt went well."""
+    seen: list[Attempt | CallScope] = []
+
+    @contextmanager
+    def around(each: Attempt | CallScope) -> Generator[None]:
+        yield
+        seen.append(each)
+
+    with pytest.raises(UnreadableAnswer) as caught:
+        await play(Script(ok({"name": 1})), around_call=around, around_attempt=around).answer(READ)
+
+    assert [each.error for each in seen] == [None, caught.value]
+
+
+async def test_a_hook_may_tell_the_service_of_the_trace(play: Play) -> None:
+    """A header that a hook adds goes with that attempt alone, in the place of one of that name; the last one counts."""
+
+    @contextmanager
+    def around(attempt: Attempt) -> Generator[None]:
+        attempt.add_header("traceparent", "00-0-0-00")
+        attempt.add_header("traceparent", f"00-1-{attempt.number}-01")
+        if attempt.number == 1:
+            attempt.add_header("tracestate", "a=1")
+            attempt.add_header("baggage", "b=2")
+        assert "b=2" not in repr(attempt)
+        yield
+
+    script = Script(problem(503), thing())
+    await play(script, around_attempt=around).with_options(headers={"traceparent": "00-2-2-01"}).answer(READ)
+
+    names = {"traceparent", "tracestate", "baggage"}
+    assert [[pair for pair in request.headers.pairs() if pair[0] in names] for request in script.requests] == [
+        [("traceparent", "00-1-1-01"), ("tracestate", "a=1"), ("baggage", "b=2")],
+        [("traceparent", "00-1-2-01")],
+    ]
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("authorization", "Bearer other"),
+        ("idempotency-key", '"1"'),
+        ("x-mine", "1"),
+        ("traceparent", "1\r\nauthorization: Bearer other"),
+        ("baggage", "имя=1"),
+    ],
+)
+async def test_a_hook_may_add_nothing_else(play: Play, name: str, value: str) -> None:
+    """A name that is not on the list and a value that is no header's are refused before anything is sent."""
+
+    @contextmanager
+    def around(attempt: Attempt) -> Generator[None]:
+        attempt.add_header(name, value)
+        yield
+
+    script = Script(thing())
+    with pytest.raises(UsageError) as caught:
+        await play(script, around_attempt=around).answer(READ)
+
+    assert name in str(caught.value)
+    assert value not in str(caught.value)
+    assert script.requests == []
+
+
+async def test_attempts_are_counted_on_over_a_new_token(play: Play) -> None:
+    """A request that is sent again with a new token is a further attempt of its call."""
+    watch = Watch()
+    refused = problem(401, "sign_in.token_invalid")
+    script = Script(thing(), problem(503), refused, thing(), tokens=[token()])
+    client = play(script, ClientCredentials("client", "secret"), around_attempt=watch.around)
+
+    for _ in range(2):
+        await client.answer(READ)
+
+    assert [(a.operation, a.number) for a in watch.left] == [
+        ("sign_in.token", 1),
+        ("things.read", 1),
+        ("things.read", 1),
+        ("things.read", 2),
+        ("sign_in.token", 1),
+        ("things.read", 3),
+    ]
+
+
+async def test_drift_holds_no_values(play: Play) -> None:
+    """What a service puts in the place of a name is hidden where it is no name of the contract's kind."""
+    seen: list[Drift] = []
+    values = ["7707083893", "inn_7707083893", "Иванова", "maria@example.org", "a b", "", "Maria", "x" * 65, "line\n"]
+    names = ["colour_of_line_2", "sha256"]
+    body = {"name": "a", **dict.fromkeys(values, "secret"), **{each: {"7707083893": 1} for each in names}}
+
+    await play(Script(ok(body)), on_drift=seen.append).answer(READ)
+
+    [drift] = seen
+    assert drift.paths == ("$.hidden", "$.colour_of_line_2", "$.sha256")
+    assert [value for value in (*values, "secret") if len(value) > 3 and value in repr(drift)] == []
 
 
 async def test_drift_is_not_looked_for_without_the_hook(play: Play) -> None:

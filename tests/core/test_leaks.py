@@ -1,4 +1,4 @@
-"""Every operation, told by every logger at DEBUG, and by what is left behind: no secret, and nobody's data (46)."""
+"""Every operation, told by all loggers at DEBUG, spans and what is left behind: no secret, and nobody's data (46)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from cabinet_sdk import Cabinet
 from cabinet_sdk._core.operation import Download, Listing
 from cabinet_sdk._core.redaction import SHOWN_PARAMETERS
 from cabinet_sdk.contract import CONTRACT, Row
 from cabinet_sdk.errors import CabinetError
-from cabinet_sdk.transports import HttpxTransport, Request, Response
+from cabinet_sdk.telemetry import Tracing
+from cabinet_sdk.transports import HttpxTransport, InProcessTransport, Request, Response
 from cabinet_sdk.types import Identifier
 from reference_server import Profile, World
 from reference_server.clock import ManualClock
-from reference_server.testing import connect, credentials, serve
+from reference_server.testing import BASE_URL, credentials, serve
 from reference_server.world import DEFAULT_START
 from tests.conftest import OnClock
 from tests.house.wire import requests
@@ -34,7 +38,8 @@ from tests.wire.record import Recorder, story_of
 
 pytestmark = pytest.mark.feature("SE-01", "SE-02")
 
-LISTS = {row.id for row in CONTRACT if isinstance(row, Listing | Download) and not row.path_fields}
+# Others are about what is not there; these would answer that there is nothing.
+ANSWERED = {row.id for row in CONTRACT if isinstance(row, Listing) or "{" not in row.path}
 AREAS = sorted({row.area for row in CONTRACT})
 
 # What of an answer says whose it is, or is money's way to somebody.
@@ -57,7 +62,7 @@ def canaries_in(request: Request, response: Response) -> Iterator[str]:
     key = request.headers.get("idempotency-key")
     if key is not None:
         yield key.strip('"')
-    if "json" in response.headers["content-type"]:
+    if response.headers.get("content-type") == "application/json":
         yield from _personal(json.loads(response.content))
 
 
@@ -73,6 +78,14 @@ def _personal(value: Any) -> Iterator[str]:  # Any: JSON
                 yield from _personal(member)
 
 
+def hooks_into(exporter: InMemorySpanExporter) -> dict[str, Any]:  # Any: the two hooks of a client
+    """Return the hooks that leave their spans there."""
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracing = Tracing(provider)
+    return {"around_call": tracing.around_call, "around_attempt": tracing.around_attempt}
+
+
 def told(error: BaseException) -> str:
     """Return all that an error tells: its text, its repr, its pickle and its traceback."""
     pickled = pickle.dumps(error).decode("latin-1")
@@ -81,17 +94,21 @@ def told(error: BaseException) -> str:
 
 @pytest.mark.parametrize("area", AREAS)
 def test_46_no_operation_tells_what_it_carries(area: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Over HTTP and on a file, neither logs nor reprs hold what travelled, and the file holds no secret in clear."""
+    """Over HTTP and on a file, no log, repr or span holds what travelled, and the file holds no secret in clear."""
     file = tmp_path / "world.sqlite"
     world = World(file=file, clock=ManualClock(DEFAULT_START))
     person = world.profiles.add("Канарейкина Пелагея Ивановна")
     with serve(world) as url, caplog.at_level(logging.DEBUG):
         recorder = Recorder(OnClock(HttpxTransport(environment=False), world.clock))
-        with Cabinet(url, credentials(world, person), transport=recorder) as cabinet:
+        spans = InMemorySpanExporter()
+        who = credentials(world, person)
+        with Cabinet(url, who, transport=recorder, **hooks_into(spans)) as cabinet:
             rows = list(story_of(area)(world, cabinet))
             shown = [repr(each) for exchange in recorder.seen for each in exchange]
             shown += [repr(each) for each in (cabinet, cabinet.charges, credentials(world, person), *rows)]
-        shown += [repr(world.requests), repr(world.profiles.all()), caplog.text]
+        traced = [span.to_json() for span in spans.get_finished_spans()]
+        assert len(traced) > len(recorder.seen)
+        shown += [*traced, repr(world.requests), repr(world.profiles.all()), caplog.text]
 
     secrets = {world.client_secret(person.id)}
     personal = {person.name, str(person.inn)}
@@ -117,20 +134,27 @@ def test_46_no_operation_tells_what_it_carries(area: str, tmp_path: Path, caplog
 def test_46_no_refusal_tells_what_was_asked(
     world: World, person: Profile, canaries: Canaries, row: Row, data: st.DataObject
 ) -> None:
-    """Whatever is asked, the error's text, repr, pickle and traceback hide it, and so does every logger."""
+    """Whatever is asked, the error's text, repr, pickle, traceback and spans hide it, and so does every logger."""
     request = data.draw(requests(row))
     fields: dict[str, Any] = attrs.asdict(request, recurse=False)  # Any: of whatever types the row takes
     asked = {str(value) for value in fields.values() if isinstance(value, Identifier)}
     asked |= {value for name, value in fields.items() if name == "order_number" and value and len(value) >= 8}
     canaries.watch(*asked)
 
-    if row.id in LISTS:
-        # Others are about what is not there; a list would be empty.
+    if row.id in ANSWERED:
         world.faults.refuse(row.id, retry_after=90_000)
-    with connect(world, person) as cabinet, pytest.raises(CabinetError) as caught:
+    spans = InMemorySpanExporter()
+    transport = InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+    who = credentials(world, person)
+    with (
+        Cabinet(BASE_URL, who, transport=transport, **hooks_into(spans)) as cabinet,
+        pytest.raises(CabinetError) as caught,
+    ):
         cabinet.answer(row, **fields)
 
-    assert [each for each in asked if each in told(caught.value)] == []
+    traced = "\n".join(span.to_json() for span in spans.get_finished_spans())
+    assert "error.type" in traced
+    assert [each for each in asked if each in told(caught.value) + traced] == []
 
 
 def test_a_logger_that_sings_is_heard(world: World, person: Profile, canaries: Canaries) -> None:

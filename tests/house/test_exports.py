@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 import cabinet_sdk
+import cabinet_sdk.telemetry
 import cabinet_sdk.transports
 import cabinet_sdk.types
 import reference_server
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 CATALOGUES = [
     cabinet_sdk,
     cabinet_sdk.types,
+    cabinet_sdk.telemetry,
     cabinet_sdk.transports,
     *(importlib.import_module(f"cabinet_sdk.{area}") for area in sorted(sdk_areas(ROOT))),
     reference_server,

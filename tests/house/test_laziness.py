@@ -9,7 +9,9 @@ from typing import cast
 
 import pytest
 
-HEAVY = frozenset({"attr", "attrs", "cattrs", "httpx", "msgspec", "sqlite3", "ssl", "asyncio", "cabinet_sdk.charges"})
+HEAVY = frozenset(
+    {"attr", "attrs", "cattrs", "httpx", "msgspec", "opentelemetry", "sqlite3", "ssl", "asyncio", "cabinet_sdk.charges"}
+)
 """Modules that cost, by what `import cabinet_sdk` alone must not load."""
 
 NOT_FOR_A_FAKE = frozenset(
@@ -18,6 +20,7 @@ NOT_FOR_A_FAKE = frozenset(
         "httpcore",
         "httpx",
         "jinja2",
+        "opentelemetry",
         "pypdfium2",
         "python_multipart",
         "reportlab",

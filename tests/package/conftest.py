@@ -40,8 +40,8 @@ def installed(shared: Path, distributions: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def installed_with_server(shared: Path, distributions: Path) -> Path:
-    """Return the Python of an environment in which the wheel is installed with what the server needs."""
-    requirement = f"{wheel_in(distributions)}[server]"
+    """Return the Python of an environment in which the wheel is installed with both extras."""
+    requirement = f"{wheel_in(distributions)}[otel,server]"
     return once(shared / "serving", lambda folder: void(environment(folder, requirement))) / "bin" / "python"
 
 

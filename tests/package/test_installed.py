@@ -45,11 +45,12 @@ def test_it_brings_what_the_library_needs_and_no_server(installed: Path, tmp_pat
 
 
 def test_the_library_imports(installed: Path, tmp_path: Path) -> None:
-    """What is imported is the installed package, and each of its modules can be."""
+    """What is imported is the installed package, and each of its modules can be, but the one that is for an extra."""
     program = """
         import importlib, pkgutil, cabinet_sdk
         for module in pkgutil.walk_packages(cabinet_sdk.__path__, "cabinet_sdk."):
-            importlib.import_module(module.name)
+            if module.name != "cabinet_sdk.telemetry":
+                importlib.import_module(module.name)
         print(cabinet_sdk.__version__, cabinet_sdk.__file__)
     """
     version, file = said(installed, program, tmp_path).split()
@@ -154,6 +155,17 @@ def test_the_server_has_all_that_its_modules_import(
     """
 
     assert int(said(installed_with_server, program, tmp_path, PYTHONPATH=str(folder_of_pytest))) > 20
+
+
+def test_tracing_has_all_that_it_imports(installed_with_server: Path, tmp_path: Path) -> None:
+    """With its extra, calls can be traced; no tracer comes along, since a program brings its own."""
+    program = """
+        import importlib.util
+        from cabinet_sdk.telemetry import Tracing
+        print(Tracing().around_call.__name__, importlib.util.find_spec("opentelemetry.sdk"))
+    """
+
+    assert said(installed_with_server, program, tmp_path) == "around_call None"
 
 
 @pytest.mark.parametrize("release", ["3.12", "3.13"])

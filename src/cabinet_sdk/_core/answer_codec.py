@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from cabinet_sdk._core.digests import digest_in
+from cabinet_sdk._core.redaction import shown_name
 from cabinet_sdk._core.wire import Response
 from cabinet_sdk.errors import UnreadableAnswer
 from cabinet_sdk.types import Code, Identifier, Money, Period
@@ -111,7 +112,11 @@ def _unreadable(response: Response, operation: str, message: str, path: str | No
 
 
 def unknown_fields(content: bytes, kind: Any) -> tuple[str, ...]:  # Any: as above
-    """Return the JSON paths of the fields and codes that this version of the SDK does not know, each path once."""
+    """
+    Return the JSON paths of the fields and codes that this version of the SDK does not know, each path once.
+
+    They hold no values: a name that a service makes of data, such as a key of a map, is hidden.
+    """
     found: dict[str, None] = {}
     _compare(msgspec.json.decode(content), msgspec.inspect.type_info(kind), "$", found)
     return tuple(found)
@@ -125,7 +130,7 @@ def _compare(value: object, info: msgspec.inspect.Type, path: str, found: dict[s
                 if name in known:
                     _compare(inner, known[name], f"{path}.{name}", found)
                 else:
-                    found[f"{path}.{name}"] = None
+                    found[f"{path}.{shown_name(name)}"] = None
         case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType() if isinstance(value, list):
             for inner in cast("list[object]", value):
                 _compare(inner, info.item_type, f"{path}[]", found)

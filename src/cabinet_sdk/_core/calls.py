@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any, Generic, ParamSpec, TypeVar, final
 from urllib.parse import urlencode
 
 import attrs
 
 from cabinet_sdk._core.answer_codec import decode_answer, unknown_fields
-from cabinet_sdk._core.context import Attempt, Context, Drift
+from cabinet_sdk._core.context import AroundCall, Attempt, CallScope, Context, Drift
 from cabinet_sdk._core.digests import digest_header
 from cabinet_sdk._core.flow import Flow, exchange, pause, run
 from cabinet_sdk._core.journal import JournalEntry, recorded
@@ -100,7 +100,7 @@ def answer(
     journal = context.journal
     # Not a generator itself: each would cost every call something.
     if journal is None or not row.durable:
-        return _answer(context, row, conversation, request, sent_before)
+        return conversation.scoped(_answer(context, row, conversation, request, sent_before))
     entry = JournalEntry(
         base_url=context.base_url,
         client_id=context.sign_in.client_id,
@@ -114,7 +114,7 @@ def answer(
     def hold(begun_before: bool) -> Flow[Answer[T]]:  # noqa: FBT001  # what `recorded` tells
         return _answer(context, row, conversation, request, sent_before or begun_before)
 
-    return recorded(journal, entry, hold, own_id=context.options.key is None)
+    return conversation.scoped(recorded(journal, entry, hold, own_id=context.options.key is None))
 
 
 def resend(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -> Flow[Answer[T]]:
@@ -125,7 +125,7 @@ def resend(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -
         entry.path, body=entry.body or None, content_type="application/json" if entry.body else None
     )
     request = conversation.request(encoded, ())
-    return _answer(view, row, conversation, request, True)  # noqa: FBT003  # see there
+    return conversation.scoped(_answer(view, row, conversation, request, True))  # noqa: FBT003  # see there
 
 
 def _resent(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -> Flow[T]:
@@ -179,7 +179,17 @@ def send(
     """Make one call whose answer streams, as part of a longer conversation; return it with its body to come."""
     conversation = Conversation(context, row, request_id=request_id)
     request = conversation.request(encode_request(row, value), (), headers)
-    return (yield from conversation.hold(attrs.evolve(request, stream=True)))
+    return conversation.scoped(conversation.hold(attrs.evolve(request, stream=True)))
+
+
+def _within(around: AbstractContextManager[object], seen: CallScope | Attempt, flow: Flow[T]) -> Flow[T]:
+    """Hold a flow inside a hook, which is told of an error and can neither swallow nor replace it."""
+    with around:
+        try:
+            return (yield from flow)
+        except BaseException as error:  # noqa: BLE001  # it is raised below, an interrupt and a cancellation too
+            seen.error = failure = error
+    raise failure
 
 
 def _spent(request: Request) -> bool:
@@ -215,6 +225,7 @@ class Conversation:
         self.request_id = context.new_id() if request_id is None else request_id
         self.key: str | None = None
         self.attempts = 0
+        self._refused = 0
         self._call_again = again
         self._unknown = False
         options = context.options
@@ -240,6 +251,15 @@ class Conversation:
             # A structured field string, as the draft of the header demands.
             fields.append(("idempotency-key", f'"{self.key}"'))
         return Request(method=row.method, url=url, headers=Headers(fields), content=encoded.body or b"")
+
+    def scoped(self, flow: Flow[T]) -> Flow[T]:
+        """Hold the flow inside the hook around each call, if there is one."""
+        around = self._context.around_call
+        return flow if around is None else self._scoped(around, flow)
+
+    def _scoped(self, around: AroundCall, flow: Flow[T]) -> Flow[T]:
+        scope = CallScope(operation=self._row.id, base_url=self._context.base_url, request_id=self.request_id)
+        return (yield from _within(around(scope), scope, flow))
 
     def hold(self, request: Request, *, sent_before: bool = False) -> Flow[Response]:
         """Send with a token until the answer is good or final; `sent_before`: by an earlier call under this key."""
@@ -286,7 +306,9 @@ class Conversation:
             # Tokens are not counted against it.
             if context.allowance.limited and not accept_refusal:
                 yield from self._wait_for_room()
-            outcome = yield from self._attempt(self._complete(request, fields), operation, number, repeat)
+            # A token has attempts of its own.
+            before = 0 if accept_refusal else self._refused
+            outcome = yield from self._attempt(self._complete(request, fields), operation, before + number, repeat)
             if isinstance(outcome, Response) and (
                 outcome.status < 300 or (accept_refusal and _refuses(outcome.status))
             ):
@@ -294,6 +316,7 @@ class Conversation:
                 return outcome
             error, wait, again = self._judged(outcome, operation, repeat)
             if isinstance(error, TokenInvalid) and error.status == TokenInvalid.status:
+                self._refused = before + number
                 raise error
             if not again or number >= context.retry.attempts or _spent(request):
                 raise self.unsettled(error)
@@ -364,26 +387,9 @@ class Conversation:
             number=number,
             request_id=self.request_id,
         )
-        around: AbstractContextManager[object] = (
-            nullcontext() if context.around_attempt is None else context.around_attempt(attempt)
-        )
-        started = context.transport.now()
-        with around:
-            outcome: Response | NetworkError | UnreadableAnswer
-            try:
-                outcome = yield from exchange(request)
-                attempt.status = outcome.status
-                if "ratelimit" in outcome.headers and operation == self._row.id:
-                    context.allowance.learn(outcome.headers, context.transport.now())
-            except NetworkError as error:
-                error.request_id, error.operation = self.request_id, operation
-                attempt.error = outcome = error
-            except UnreadableAnswer as error:
-                error.request_id, error.operation = self.request_id, operation
-                attempt.status, attempt.error = error.status, error
-                outcome = error
-            finally:
-                attempt.seconds = context.transport.now() - started
+        flow = self._exchanged(request, attempt)
+        hook = context.around_attempt
+        outcome = yield from (flow if hook is None else _within(hook(attempt), attempt, flow))
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(
                 "%s attempt %d: %s %s -> %s in %.3f s, request id %s",
@@ -399,6 +405,29 @@ class Conversation:
             failure = self.unsettled(outcome) if repeat is Repeat.SAFE else self.unreadable(outcome)
             raise failure from failure.__cause__
         return outcome
+
+    def _exchanged(self, request: Request, attempt: Attempt) -> Flow[Response | NetworkError | UnreadableAnswer]:
+        """Send, and note on the attempt what came of it."""
+        context = self._context
+        if attempt.added_headers:
+            added = dict(attempt.added_headers)
+            kept = (pair for pair in request.headers.pairs() if pair[0] not in added)
+            request = attrs.evolve(request, headers=Headers((*kept, *added.items())))
+        started = context.transport.now()
+        try:
+            response = yield from exchange(request)
+            attempt.status = response.status
+            if "ratelimit" in response.headers and attempt.operation == self._row.id:
+                context.allowance.learn(response.headers, context.transport.now())
+        except (NetworkError, UnreadableAnswer) as error:
+            error.request_id, error.operation = self.request_id, attempt.operation
+            attempt.status = error.status if isinstance(error, UnreadableAnswer) else None
+            attempt.error = error
+            return error
+        else:
+            return response
+        finally:
+            attempt.seconds = context.transport.now() - started
 
     def unsettled(self, error: CabinetError) -> CabinetError:
         """Return the error to raise: `OutcomeUnknown` where a change was sent and this error does not settle it."""

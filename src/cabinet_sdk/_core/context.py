@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias, final
 
@@ -18,7 +19,64 @@ from cabinet_sdk._core.transport import AsyncTransport, Transport
 from cabinet_sdk._core.wire import Timeout
 from cabinet_sdk.errors import UsageError
 
-__all__ = ["AroundAttempt", "Attempt", "Context", "Drift", "OnDrift", "OneKey", "Options"]
+__all__ = [
+    "AroundAttempt",
+    "AroundCall",
+    "Attempt",
+    "CallScope",
+    "Context",
+    "Drift",
+    "OnDrift",
+    "OneKey",
+    "Options",
+    "checked_headers",
+]
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
+
+_TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
+"""What a hook may add to an attempt: W3C Trace Context and Baggage; it changes no meaning of a request."""
+
+
+def checked_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the headers of a caller, each fit to be sent."""
+    # For callers without a type checker.
+    if not isinstance(headers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"headers are a mapping of names to values, not a {type(headers).__name__}")
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or type(value) is not str or not (value.isascii() and value.isprintable()):
+            msg = f"{name!r} is no header name (RFC 9110 5.6.2), or its value is not printable ASCII"
+            raise UsageError(msg)
+        yield name, value
+
+
+@final
+@attrs.define(kw_only=True)
+class CallScope:
+    """
+    One call with all its attempts, as a hook sees it; it holds nothing that must not be logged.
+
+    Attributes:
+        operation: The row's id, such as ``charges.pay``.
+        base_url: The client's.
+        request_id: What is sent as `X-Request-Id` with each attempt.
+        error: What the call raises, once that is known.
+    """
+
+    operation: str
+    base_url: str
+    request_id: str
+    error: BaseException | None = None
+
+
+AroundCall: TypeAlias = Callable[[CallScope], AbstractContextManager[object]]
+"""
+A hook around each call: its context is entered before the first attempt and left once the outcome is known.
+
+Attempts for a token that the call needs lie inside. Each page of a listing is a call, and so is each request for a
+file, which ends with the head of the answer. The context is left without an exception, whatever comes of the call:
+`CallScope.error` says it. It runs in both modes and must not wait.
+"""
 
 
 @final
@@ -31,11 +89,12 @@ class Attempt:
         operation: The row's id, such as ``charges.pay``.
         method: The HTTP method.
         url: Without the parameters that are not on the allow-list.
-        number: From 1.
+        number: From 1; a token that had to be renewed does not begin anew.
         request_id: What was sent as `X-Request-Id`; the same for all attempts of a call.
         status: Of the answer, once there is one.
         error: What broke the attempt, once it is broken.
         seconds: How long it took, once it is over.
+        added_headers: What `add_header` was given.
     """
 
     operation: str
@@ -44,15 +103,28 @@ class Attempt:
     number: int
     request_id: str
     status: int | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
     seconds: float | None = None
+    added_headers: tuple[tuple[str, str], ...] = attrs.field(default=(), init=False, repr=False)
+
+    def add_header(self, name: str, value: str) -> None:
+        """
+        Send a header with this attempt, in place of one of that name; for a hook that is being entered.
+
+        Raises:
+            UsageError: It is not one of `traceparent`, `tracestate` and `baggage`, or its value cannot be sent.
+        """
+        if name not in _TRACE_HEADERS:
+            raise UsageError(f"a hook may add {', '.join(_TRACE_HEADERS)} to an attempt, not {name!r}")
+        self.added_headers = (*self.added_headers, *checked_headers({name: value}))
 
 
 AroundAttempt: TypeAlias = Callable[[Attempt], AbstractContextManager[object]]
 """
 A hook around each attempt: its context is entered before the request is sent and left once the outcome is known.
 
-`Attempt.status`, `.error` and `.seconds` are filled in by then. It runs in both modes and must not wait.
+`Attempt.status`, `.error` and `.seconds` are filled in by then; the context is left without an exception, whatever
+comes of the attempt. It runs in both modes and must not wait.
 """
 
 
@@ -64,8 +136,9 @@ class Drift:
 
     Attributes:
         operation: The row's id.
-        request_id: Of the answer.
-        paths: JSON paths of unknown fields and codes, such as ``$[].colour``.
+        request_id: Of the call.
+        paths: JSON paths of unknown fields and codes, such as ``$[].colour``; no values, and of a field that is not
+            named as fields are, ``$.hidden``.
     """
 
     operation: str
@@ -135,6 +208,7 @@ class Context:
         budget: What is left of the repeats.
         allowance: What the service still allows.
         journal: Where durable operations are kept, if anywhere.
+        around_call: The hook, if any.
         around_attempt: The hook, if any.
         on_drift: The hook, if any.
         new_id: Makes request ids and idempotency keys.
@@ -150,6 +224,7 @@ class Context:
     budget: RetryBudget
     allowance: Allowance
     journal: Journal | None
+    around_call: AroundCall | None
     around_attempt: AroundAttempt | None
     on_drift: OnDrift | None
     new_id: Callable[[], str]

@@ -1,15 +1,16 @@
 """
 What of a request or an answer may be shown.
 
-Rule: an allow-list. A header or a parameter that nobody thought of stays hidden.
+Rule: an allow-list. A header or a parameter that nobody thought of stays hidden, and so does a name that may be data.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-__all__ = ["HIDDEN", "SHOWN_HEADERS", "SHOWN_PARAMETERS", "shown_headers", "shown_url"]
+__all__ = ["HIDDEN", "SHOWN_HEADERS", "SHOWN_PARAMETERS", "shown_headers", "shown_name", "shown_url"]
 
 HIDDEN = "hidden"
 
@@ -34,10 +35,18 @@ SHOWN_HEADERS = frozenset(
 
 SHOWN_PARAMETERS = frozenset({"kind", "limit", "order", "overdue", "period", "status"})
 
+# As the contract names fields. Four digits in a row may be part of somebody's number.
+_SHOWN_NAME = re.compile(r"(?!.*[0-9]{4})[a-z][a-z0-9_]{0,63}", re.ASCII)
+
 
 def shown_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the headers with the values that are not on the list hidden."""
     return {name: value if name in SHOWN_HEADERS else HIDDEN for name, value in pairs}
+
+
+def shown_name(name: str) -> str:
+    """Return the name of a field that nobody knows; where it is none that a contract would have, it may be data."""
+    return name if _SHOWN_NAME.fullmatch(name) else HIDDEN
 
 
 def shown_url(url: str) -> str:
