@@ -1,5 +1,5 @@
 """
-OpenTelemetry: spans of what a client does, and `traceparent` with each attempt. It takes the extra ``otel``.
+OpenTelemetry: spans of what a client does, and ``traceparent`` with each attempt. It takes the extra ``otel``.
 
 Rule: a span holds what hooks are told, and of that no path and no query. An error is the name of its class, without
 text and traceback.
@@ -48,7 +48,7 @@ class Tracing:
 
     @contextmanager
     def around_attempt(self, attempt: Attempt) -> Generator[None]:
-        """Make the span of an attempt, by the conventions for HTTP clients, and send its `traceparent`."""
+        """Make the span of an attempt, by the conventions for HTTP clients, and send its ``traceparent``."""
         with self._span(f"{attempt.method} {attempt.operation}", attempt.url, attempt.request_id) as span:
             span.set_attribute("http.request.method", attempt.method)
             if attempt.number > 1:

@@ -112,7 +112,7 @@ class Attempt:
         Send a header with this attempt, in place of one of that name; for a hook that is being entered.
 
         Raises:
-            UsageError: It is not one of `traceparent`, `tracestate` and `baggage`, or its value cannot be sent.
+            UsageError: It is not one of ``traceparent``, ``tracestate`` and ``baggage``, or its value cannot be sent.
         """
         if name not in _TRACE_HEADERS:
             raise UsageError(f"a hook may add {', '.join(_TRACE_HEADERS)} to an attempt, not {name!r}")
