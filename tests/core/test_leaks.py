@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from cabinet_sdk import Cabinet
-from cabinet_sdk._core.operation import Download, Listing
+from cabinet_sdk._core.operation import Listing
 from cabinet_sdk._core.redaction import SHOWN_PARAMETERS
 from cabinet_sdk.contract import CONTRACT, Row
 from cabinet_sdk.errors import CabinetError

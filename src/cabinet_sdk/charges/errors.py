@@ -141,8 +141,8 @@ class PaymentNotSucceeded(StateError):
 
 @final
 class ExportTooLarge(StateError):
-    """The filters leave more rows than an export may have: 100 000 as CSV, 50 000 as XLSX, 10 000 as PDF."""
+    """The filters leave more than the 100 000 rows that an export may have."""
 
     code = "charges.export_too_large"
-    title = "The export would have more than 100 000 rows as CSV, 50 000 as XLSX or 10 000 as PDF."
+    title = "The export would have more than 100 000 rows."
     remedy = "Narrow the filters, such as the period, and export in several files."

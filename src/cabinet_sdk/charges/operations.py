@@ -121,8 +121,8 @@ class ExportCharges(ListCharges):
     """
     Export charges to a file; the filters narrow each other.
 
-    It has the charges that ``list`` would have with these filters at this moment: at most 100 000 as CSV, 50 000 as
-    XLSX and 10 000 as PDF.
+    It has the charges that ``list`` would have with these filters at this moment, 100 000 at most. The more there are,
+    the longer the first byte takes: a timeout of one attempt may have to be longer than the usual one.
 
     Args:
         format: Kind of the file.
