@@ -18,9 +18,10 @@ from cabinet_sdk._core.wire import origin_of
 try:
     from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider, get_tracer
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-except ModuleNotFoundError as missing:
-    msg = "tracing needs an extra: pip install 'cabinet-sdk[otel]'"
-    raise ModuleNotFoundError(msg, name=missing.name) from missing
+except ModuleNotFoundError as _missing:
+    raise ModuleNotFoundError(
+        "tracing needs an extra: pip install 'cabinet-sdk[otel]'", name=_missing.name
+    ) from _missing
 
 __all__ = ["Tracing"]
 
