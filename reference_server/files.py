@@ -38,7 +38,7 @@ _IN_MEMORY = 1024 * 1024
 @final
 class Spool:
     """
-    A file that is made for one answer: it has no name and is gone with its last reader.
+    A file that is made for one answer, or on the way to it: it has no name and is gone with its last reader.
 
     Attributes:
         file: To write it; it is read only after that.

@@ -8,15 +8,14 @@ import hmac
 import json
 import marshal
 import sqlite3
-import weakref
 from collections.abc import Callable, Iterator, Sequence
-from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, Generic, TypeVar, cast, final
+from typing import Any, Generic, TypeVar, cast, final
 
 import attrs
 
 from cabinet_sdk.errors import FieldError, InvalidRequest
 from reference_server.database import Database, Value
+from reference_server.files import Spool
 
 __all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "Selection", "Snapshot", "Window", "count", "page"]
 
@@ -25,7 +24,6 @@ T = TypeVar("T")
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 _AT_ONCE = 200
-_IN_MEMORY = 1024 * 1024
 
 
 @final
@@ -98,23 +96,21 @@ class Snapshot(Generic[T]):
 
     def __init__(self, database: Database, selection: Selection[T]) -> None:
         self._read = selection.read
-        self._file: BinaryIO = cast("BinaryIO", SpooledTemporaryFile(max_size=_IN_MEMORY))  # noqa: SIM115
-        # Whoever the items were for may never read them.
-        weakref.finalize(self, self._file.close)
+        self._spool = Spool()
         self._lengths: list[int] = []
         after: list[Value] | None = None
         while True:
             rows, after = _select(database, selection, _AT_ONCE, after)
             part = marshal.dumps((rows[0].keys() if rows else [], [tuple(row) for row in rows]))
-            self._lengths.append(self._file.write(part))
+            self._lengths.append(self._spool.file.write(part))
             if after is None:
                 return
 
     def __iter__(self) -> Iterator[T]:
-        self._file.seek(0)
+        self._spool.file.seek(0)
         for length in self._lengths:
             part: tuple[list[str], list[tuple[Value, ...]]]
-            part = marshal.loads(self._file.read(length))  # noqa: S302  # written above
+            part = marshal.loads(self._spool.file.read(length))  # noqa: S302  # written above
             names, tuples = part
             # Rows are read by the names of their columns, and nothing else is asked of them.
             rows = cast("list[sqlite3.Row]", [dict(zip(names, values, strict=True)) for values in tuples])

@@ -107,8 +107,11 @@ def test_block_runs_in_memory(block: Block, tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("block", SERVED, ids=str)
-def test_block_runs_against_a_server(block: Block, seeded_world: World, served_url: str) -> None:
-    """A served block runs as a reader would paste it, with an address and credentials that exist."""
+def test_block_runs_against_a_server(
+    block: Block, seeded_world: World, served_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A served block runs as a reader would paste it in an empty folder, with an address and credentials that exist."""
+    monkeypatch.chdir(tmp_path)
     client = credentials(seeded_world, person_of(seeded_world))
 
     printed = execute(block, with_client(block.text, served_url, client), {})
