@@ -10,17 +10,22 @@ import openpyxl
 import pypdfium2  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import zxingcpp
 
-__all__ = ["codes_of", "rows_of_csv", "rows_of_workbook", "text_of"]
+__all__ = ["codes_of", "rows_of_csv", "rows_of_workbook", "text_of", "texts_of"]
 
 # Any: the PDF library has no types.
 
 
 def text_of(pdf: bytes) -> str:
     """Return the text of all pages, its spaces and line ends made one."""
+    return " ".join(" ".join(texts_of(pdf)).split())
+
+
+def texts_of(pdf: bytes) -> list[str]:
+    """Return the text of each page."""
     document: Any = pypdfium2.PdfDocument(pdf)
-    text = " ".join(page.get_textpage().get_text_bounded() for page in document)
+    texts = [page.get_textpage().get_text_bounded() for page in document]
     document.close()
-    return " ".join(text.split())
+    return texts
 
 
 def codes_of(pdf: bytes) -> list[str]:

@@ -9,6 +9,7 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,12 @@ from cabinet_sdk.charges import (
 )
 from cabinet_sdk.errors import InternalError, InvalidValue, PermissionMissing
 from cabinet_sdk.types import Inn, Money, Period
-from reference_server import Profile, World
+from reference_server import Profile, World, pdf
 from reference_server.charges import handlers
 from reference_server.files import Spool, StoredFile
 from reference_server.papers import Column, Sheet, as_pdf, safe_cell
 from reference_server.testing import connect as connect_to
-from tests.charges.reading import codes_of, rows_of_csv, rows_of_workbook, text_of
+from tests.charges.reading import codes_of, rows_of_csv, rows_of_workbook, text_of, texts_of
 from tests.conftest import Connect
 
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", '=HYPERLINK("http://evil.example";"x")')
@@ -309,11 +310,8 @@ async def test_an_export_tells_how_far_it_is(client: AsyncCabinet, charge: Charg
 
 @pytest.mark.feature("CH-08")
 @pytest.mark.parametrize("wanted", ExportFormat.members())
-def test_a_long_export_is_never_in_memory(
-    world: World, person: Profile, wanted: ExportFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_export_is_never_in_memory(world: World, person: Profile, wanted: ExportFormat, tmp_path: Path) -> None:
     """Eight times as many rows take hardly more memory."""
-    monkeypatch.setattr("reference_server.pdf._PAGES_AT_ONCE", 2)
     with connect_to(world, person) as cabinet:
         _fill(world, person, 250)
         _peak_of_export(cabinet, wanted, tmp_path / "warm")
@@ -340,11 +338,8 @@ def _peak_of_export(cabinet: Cabinet, wanted: ExportFormat, target: Path) -> int
 
 
 @pytest.mark.feature("CH-08")
-def test_a_table_of_many_pages_has_every_row(
-    world: World, person: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Put together of several parts, it has each row once, in order, numbered pages, and its sum."""
-    monkeypatch.setattr("reference_server.pdf._PAGES_AT_ONCE", 1)
+def test_a_table_of_many_pages_has_every_row(world: World, person: Profile, tmp_path: Path) -> None:
+    """It has each row once, in order, numbered pages, and its sum."""
     for number in range(120):
         world.charges.add(person, Money("1.00"), purpose=f"Начисление-{number:03}")
     with connect_to(world, person) as cabinet, cabinet.charges.export(ExportFormat.PDF) as file:
@@ -362,6 +357,35 @@ def test_a_table_of_many_pages_has_every_row(
     read = subprocess.run([poppler, "-layout", source, "-"], check=True, capture_output=True)
     assert read.stderr == b""
     assert read.stdout.decode().count("Начисление-") == 120
+
+
+def test_a_list_on_paper_is_written_while_it_is_read(tmp_path: Path) -> None:
+    """Of a page that is full, nothing is kept but where it is in the file; the pages are all there, in their order."""
+    sheet = Sheet[str](title="Список", about="", name="list", columns=(Column("Имя", str, printed=True),))
+    rows = [f"строка-{number:04}" for number in range(8000)]
+    written: list[int] = []
+    kept: list[int] = []
+
+    def read() -> Iterator[str]:
+        for number, row in enumerate(rows):
+            if number % 1000 == 500:
+                written.append(file.tell())
+                kept.append(tracemalloc.get_traced_memory()[0])
+            yield row
+
+    tracemalloc.start()
+    try:
+        with (tmp_path / "list.pdf").open("w+b") as file:
+            pdf.table(sheet, read(), file)
+    finally:
+        tracemalloc.stop()
+
+    assert all(later - earlier > 10_000 for earlier, later in pairwise(written))
+    assert kept[-1] - kept[1] < 20_000
+    pages = texts_of((tmp_path / "list.pdf").read_bytes())
+    assert len(pages) > 200
+    assert [page.split("Стр. ")[1].split()[0] for page in pages] == [str(number + 1) for number in range(len(pages))]
+    assert [word for page in pages for word in page.split() if word.startswith("строка-")] == rows
 
 
 @pytest.mark.feature("CH-06")

@@ -160,9 +160,10 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "reference_server.audit": (*SERVER, "cryptography"),
     # The one module that takes forms apart.
     "reference_server.uploads": (*SERVER, "python_multipart"),
-    # The two modules that make files for people, with what each of them takes.
+    # The modules that make files for people, with what each of them takes.
     "reference_server.papers": (*SERVER, "reference_server.pdf", "xlsxwriter"),
-    "reference_server.pdf": (*SERVER, "pypdfium2", "reportlab", "segno"),
+    "reference_server.pdf": (*SERVER, "reference_server.pdf_file", "segno"),
+    "reference_server.pdf_file": (*SERVER, "fontTools"),
     # The server's areas: store <- rules <- papers <- handlers, rules <- control <- seed.
     "reference_server.<area>.store": (*SERVER_AREA, "reference_server.<area>.store"),
     "reference_server.<area>.rules": (

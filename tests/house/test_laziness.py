@@ -17,13 +17,12 @@ HEAVY = frozenset(
 NOT_FOR_A_FAKE = frozenset(
     {
         "certifi",
+        "fontTools",
         "httpcore",
         "httpx",
         "jinja2",
         "opentelemetry",
-        "pypdfium2",
         "python_multipart",
-        "reportlab",
         "segno",
         "starlette",
         "uvicorn",
