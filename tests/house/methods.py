@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from cabinet_sdk import AsyncFileStream, AsyncPages, FileStream, Pages
 from cabinet_sdk._core.area import Area, Endpoint
-from cabinet_sdk._core.operation import Download, Listing
+from cabinet_sdk._core.operation import Download, Listing, documentation_of
 from tests.house.rows import row_of
 
 __all__ = ["help_of", "lies"]
@@ -117,8 +117,8 @@ def _signed_hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 def _expected_lines(endpoint: Endpoint[..., Any, Any]) -> Iterator[str]:
     row = row_of(endpoint)
-    told = endpoint.source if row is None else row.request_class
-    for line in (inspect.getdoc(told) or "").splitlines():
+    told = inspect.getdoc(endpoint.source) or "" if row is None else documentation_of(row.request_class)
+    for line in told.splitlines():
         if not line.startswith("    context: "):
             yield line
     if row is not None:

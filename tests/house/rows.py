@@ -12,7 +12,7 @@ from typing import Any, cast
 import attrs
 
 from cabinet_sdk._core.area import Area, Endpoint
-from cabinet_sdk._core.operation import Operation
+from cabinet_sdk._core.operation import Operation, documentation_of
 from cabinet_sdk.contract import Row
 from cabinet_sdk.errors import Problem
 
@@ -57,7 +57,7 @@ def _row_breaches(row: Row) -> Iterable[str]:
     for name in row.path_fields:
         if name not in fields:
             yield f"the path needs {name}, which {kind.__name__} does not have"
-    text = inspect.cleandoc(kind.__doc__ or "")
+    text = documentation_of(kind)
     if not text.partition("\n")[0].endswith("."):
         yield f"the docstring of {kind.__name__} does not begin with a sentence"
     arguments = [name for name, _ in _ARGUMENT.findall(text.partition("\nArgs:\n")[2])]

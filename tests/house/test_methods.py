@@ -108,6 +108,15 @@ def test_help_of_one_method_in_full() -> None:
     )
 
 
+def test_what_a_request_extends_is_explained_too() -> None:
+    """An export takes the filters of the list, and its help says of them what that of the list says."""
+    _, _, filters = (inspect.getdoc(Charges.list) or "").partition("\nArgs:\n")
+    _, _, arguments = (inspect.getdoc(Charges.export) or "").partition("\nArgs:\n")
+
+    assert "    overdue: " in filters
+    assert arguments.startswith(f"    format: Kind of the file.\n{filters}\n")
+
+
 @pytest.mark.parametrize("methods", [methods for methods, _ in AREAS])
 def test_help_of_a_class_shows_its_methods(methods: type[Area[Any]]) -> None:
     """Help of an area lists each operation as a method, with its first sentence."""

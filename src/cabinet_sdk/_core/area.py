@@ -33,7 +33,7 @@ from cabinet_sdk._core.calls import call
 from cabinet_sdk._core.context import Context
 from cabinet_sdk._core.downloads import AsyncFileStream, FileStream, open_file, open_file_async
 from cabinet_sdk._core.flow import Flow
-from cabinet_sdk._core.operation import Call, Download, Job, Listing, Operation, Upload
+from cabinet_sdk._core.operation import Call, Download, Job, Listing, Operation, Upload, documentation_of
 from cabinet_sdk._core.paging import AsyncPages, Pages
 
 __all__ = ["Area", "Async", "Endpoint", "Row", "Source", "Sync", "is_asynchronous", "row_of"]
@@ -259,7 +259,7 @@ def _documentation(source: Source) -> str:
     if not isinstance(source, Operation):
         # The context is the client's affair: a method has no such parameter.
         return re.sub(r"(?m)^    context: .*\n(?:     .*\n)*", "", inspect.getdoc(source) or "")
-    text = inspect.getdoc(source.request_class) or ""
+    text = documentation_of(source.request_class)
     if not source.errors:
         return text
     raises = "\n".join(

@@ -10,6 +10,7 @@ A cursor and a limit belong to the kind `Listing`, an idempotency key to `Repeat
 from __future__ import annotations
 
 import enum
+import inspect
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -20,13 +21,31 @@ import attrs
 from cabinet_sdk.errors import Problem
 from cabinet_sdk.types.files import File
 
-__all__ = ["Call", "Download", "Job", "Listing", "Method", "Operation", "Permission", "Repeat", "Upload"]
+__all__ = [
+    "Call",
+    "Download",
+    "Job",
+    "Listing",
+    "Method",
+    "Operation",
+    "Permission",
+    "Repeat",
+    "Upload",
+    "documentation_of",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+def documentation_of(kind: type[object]) -> str:
+    """Return the docstring of a class; the arguments of a request that it extends follow its own."""
+    bases = [inspect.getdoc(base) or "" for base in kind.__mro__[1:] if attrs.has(base)]
+    inherited = [text.partition("\nArgs:\n")[2] for text in bases]
+    return "\n".join([inspect.getdoc(kind) or "", *filter(None, inherited)])
 
 
 @final
@@ -131,7 +150,7 @@ class Operation(Generic[P, R, T]):
     @property
     def summary(self) -> str:
         """What the operation does, in one sentence."""
-        return (self.request_class.__doc__ or "").strip().partition("\n")[0]
+        return documentation_of(self.request_class).partition("\n")[0]
 
     @property
     def success_status(self) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-import inspect
 import re
 import typing
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any, NewType, TypeAlias, cast, final
 
 import attrs
 
+from cabinet_sdk._core.operation import documentation_of
 from cabinet_sdk._core.request_hooks import ID_PATTERN, MAX_ITEMS, MAX_TEXT, optional_of
 from cabinet_sdk.types import Code, File, Identifier, Money, Period
 
@@ -80,7 +80,7 @@ class Documentation:
 
 def read_documentation(described: type[object]) -> Documentation:
     """Read the docstring of a class in the form of this house."""
-    lines = (inspect.getdoc(described) or "").splitlines()
+    lines = documentation_of(described).splitlines()
     starts = [number for number, line in enumerate(lines) if _SECTION.match(line)]
     summary, _, description = "\n".join(lines[: starts[0] if starts else None]).partition("\n")
     fields: dict[str, str] = {}

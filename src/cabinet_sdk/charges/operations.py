@@ -126,15 +126,6 @@ class ExportCharges(ListCharges):
 
     Args:
         format: Kind of the file.
-        period: Accrued in these days.
-        kind: For this.
-        status: Paid so far as this says.
-        overdue: True for debts: due before today in Moscow and not paid. False for the others.
-        overpaid: True for charges to which more is credited than their amount. False for the others.
-        payee_inn: Owed to this payee.
-        uin: With this unique accrual id.
-        order_number: Resting on the order of this number.
-        order: In this order; the newest first where it is left out.
     """
 
     format: ExportFormat
