@@ -89,7 +89,7 @@ _ORDERS = {
 }
 
 
-# In rows. A file is made before its first byte is sent, which as PDF takes longest: half a minute.
+# In rows. A file is made before its first byte is sent, which as XLSX takes longest: a quarter of a minute.
 _LONGEST_EXPORT = 100_000
 _EXPORTS = {ExportFormat.CSV: as_csv, ExportFormat.XLSX: as_xlsx, ExportFormat.PDF: as_pdf}
 

@@ -10,7 +10,7 @@ import openpyxl
 import pypdfium2  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import zxingcpp
 
-__all__ = ["codes_of", "rows_of_csv", "rows_of_workbook", "text_of", "texts_of"]
+__all__ = ["codes_of", "facts_of", "rows_of_csv", "rows_of_workbook", "text_of", "texts_of"]
 
 # Any: the PDF library has no types.
 
@@ -26,6 +26,14 @@ def texts_of(pdf: bytes) -> list[str]:
     texts = [page.get_textpage().get_text_bounded() for page in document]
     document.close()
     return texts
+
+
+def facts_of(pdf: bytes) -> dict[str, str]:
+    """Return what is said of the whole."""
+    document: Any = pypdfium2.PdfDocument(pdf)
+    facts = document.get_metadata_dict(skip_empty=True)
+    document.close()
+    return facts
 
 
 def codes_of(pdf: bytes) -> list[str]:

@@ -39,7 +39,7 @@ from reference_server.charges import handlers
 from reference_server.files import Spool, StoredFile
 from reference_server.papers import Column, Sheet, as_pdf, safe_cell
 from reference_server.testing import connect as connect_to
-from tests.charges.reading import codes_of, rows_of_csv, rows_of_workbook, text_of, texts_of
+from tests.charges.reading import codes_of, facts_of, rows_of_csv, rows_of_workbook, text_of, texts_of
 from tests.conftest import Connect
 
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", '=HYPERLINK("http://evil.example";"x")')
@@ -339,24 +339,28 @@ def _peak_of_export(cabinet: Cabinet, wanted: ExportFormat, target: Path) -> int
 
 @pytest.mark.feature("CH-08")
 def test_a_table_of_many_pages_has_every_row(world: World, person: Profile, tmp_path: Path) -> None:
-    """It has each row once, in order, numbered pages, and its sum."""
+    """It has each row once, in order, numbered pages, and its sum; programs that read strictly find nothing wrong."""
     for number in range(120):
         world.charges.add(person, Money("1.00"), purpose=f"Начисление-{number:03}")
     with connect_to(world, person) as cabinet, cabinet.charges.export(ExportFormat.PDF) as file:
         paper = file.read()
 
+    assert facts_of(paper) == {"Title": "Начисления", "Author": "cabinet-sdk", "Producer": "cabinet-sdk"}
+    assert b"/Lang(ru-RU)" in paper
     text = text_of(paper)
     assert [text.count(f"Начисление-{number:03}") for number in range(120)] == [1] * 120
     assert text.count("Стр. ") >= 4
     assert "Всего строк: 120" in text
-    poppler = shutil.which("pdftotext")
-    if poppler is None:
-        pytest.skip("the last part needs pdftotext, which poppler-utils has")
+    poppler, qpdf = shutil.which("pdftotext"), shutil.which("qpdf")
+    if poppler is None or qpdf is None:
+        pytest.skip("the last part needs pdftotext, which poppler-utils has, and qpdf")
     source = tmp_path / "table.pdf"
     source.write_bytes(paper)
     read = subprocess.run([poppler, "-layout", source, "-"], check=True, capture_output=True)
     assert read.stderr == b""
     assert read.stdout.decode().count("Начисление-") == 120
+    checked = subprocess.run([qpdf, "--check", source], check=True, capture_output=True)
+    assert checked.stderr == b""
 
 
 def test_a_list_on_paper_is_written_while_it_is_read(tmp_path: Path) -> None:
