@@ -40,6 +40,7 @@ class Dial(Protocol):
     def __call__(
         self,
         url: str,
+        credentials: Credentials = TOKEN,
         *,
         deadline: float | None = 10.0,
         attempts: int = 1,
@@ -107,6 +108,7 @@ async def dial(mode: str) -> AsyncIterator[Dial]:
 
         def make(
             url: str,
+            credentials: Credentials = TOKEN,
             *,
             deadline: float | None = 10.0,
             attempts: int = 1,
@@ -118,7 +120,7 @@ async def dial(mode: str) -> AsyncIterator[Dial]:
             if mode == "async":
                 cabinet = AsyncCabinet(
                     url,
-                    TOKEN,
+                    credentials,
                     transport=AsyncHttpxTransport(tls=tls, proxy=proxy, environment=environment),
                     deadline=deadline,
                     retry=retry,
@@ -127,7 +129,7 @@ async def dial(mode: str) -> AsyncIterator[Dial]:
                 return cabinet
             blocking = Cabinet(
                 url,
-                TOKEN,
+                credentials,
                 transport=HttpxTransport(tls=tls, proxy=proxy, environment=environment),
                 deadline=deadline,
                 retry=retry,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gzip
 import time
 import tracemalloc
+from typing import Any
 
 import pytest
 
+from cabinet_sdk import ClientCredentials
+from cabinet_sdk._core.operation import Operation
 from cabinet_sdk.errors import (
     CabinetError,
     CallerError,
@@ -16,12 +19,14 @@ from cabinet_sdk.errors import (
     NetworkError,
     OutcomeUnknown,
     Problem,
+    RightsError,
     ServiceError,
+    TokenInvalid,
     UnreadableAnswer,
 )
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http, json_answer
-from tests.core.scripted import CHANGE_ONCE, READ
+from tests.core.scripted import CHANGE, CHANGE_ONCE, READ
 
 pytestmark = pytest.mark.feature("EX-01", "SE-06")
 
@@ -134,6 +139,56 @@ async def test_the_next_call_is_not_spoilt(dial: Dial, said: bytes) -> None:
 
         assert (await client.with_options(deadline=10).answer(READ)).value.name == "right"
         assert len(server.connections) == 2
+
+
+CHALLENGE = 'WWW-Authenticate: Bearer error="invalid_token"'
+REFUSED = {
+    "length too long": http("401 Unauthorized", b'{"code":"sign_in', JSON, CHALLENGE, "Content-Length: 99"),
+    "no length, cut": http("401 Unauthorized", b'{"code":"sign_in', JSON, CHALLENGE),
+    "chunk garbage": http("401 Unauthorized", b"xyz\r\n{}", JSON, CHALLENGE, "Transfer-Encoding: chunked"),
+    "gzip": http("401 Unauthorized", gzip.compress(b"{}"), JSON, CHALLENGE, "Content-Encoding: gzip"),
+    "too large": http("401 Unauthorized", bytes(100_000_000), JSON, CHALLENGE, "Content-Length: 100000000"),
+    "HTML": http("401 Unauthorized", b"<html>", "Content-Type: text/html", CHALLENGE),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("row", [READ, CHANGE, CHANGE_ONCE], ids=lambda row: row.repeat.name)
+async def test_a_refused_token_is_renewed_whatever_came_of_the_body(
+    dial: Dial,
+    refused: bytes,
+    row: Operation[..., Any, Any],  # Any: whatever the rows of these tests take and answer
+) -> None:
+    """A 401 that says in its head that the token is refused is as good as a whole one: nothing was done."""
+
+    def serve(connection: Connection) -> None:
+        while request := connection.read():
+            server.requests.append(request)
+            if b"/oauth/token" in request:
+                content = b'{"access_token":"t-%d","expires_in":3600}' % len(server.requests)
+                connection.write(json_answer(content))
+            elif b"Bearer t-1\r\n" in request and len(server.requests) > 2:
+                connection.write(refused)
+                return
+            else:
+                connection.write(json_answer())
+
+    with RawServer(serve) as server:
+        client = dial(server.url, ClientCredentials("client", "secret"))
+        await client.answer(READ)
+        await client.answer(row)
+
+    assert [b"Bearer t-" in request for request in server.requests] == [False, True, True, False, True]
+
+
+async def test_a_cut_401_without_a_challenge_is_about_rights(dial: Dial) -> None:
+    """What a 401 is about that neither names a code nor challenges nobody knows: it is the error, with its status."""
+    cut = http("401 Unauthorized", b"{", JSON, "Content-Length: 99")
+    with RawServer.answering(cut) as server, pytest.raises(RightsError) as caught:
+        await dial(server.url).answer(CHANGE)
+
+    assert caught.value.status == 401
+    assert not isinstance(caught.value, TokenInvalid)
 
 
 async def test_a_good_connection_is_used_again(dial: Dial) -> None:

@@ -81,3 +81,20 @@ def test_a_connection_that_was_refused_is_given_back() -> None:
         with pytest.raises(ConnectionFailed, match=r"(?i)refused"):
             transport.send(Request(method="GET", url=url, timeout=Timeout(connect=5.0)))
     transport.close()
+
+
+async def test_a_connection_is_kept_for_each_service(mode: str) -> None:
+    """Two services that share a transport are asked in turns over one connection each."""
+    numbers: tuple[list[int], list[int]] = ([], [])
+    with answering(numbers[0]) as one, answering(numbers[1]) as other:
+        if mode == "sync":
+            blocking = HttpxTransport(environment=False)
+            statuses = [blocking.send(ask(server)).status for server in (one, other) * 3]
+            blocking.close()
+        else:
+            transport = AsyncHttpxTransport(environment=False)
+            statuses = [(await transport.send(ask(server))).status for server in (one, other) * 3]
+            await transport.aclose()
+
+    assert statuses == [200] * 6
+    assert numbers == ([0, 0, 0], [0, 0, 0])

@@ -62,6 +62,13 @@ async def test_the_port_is_named_where_the_address_has_none(dial: Dial, url: str
     assert caught.value.message.startswith(f"No connection to {place}: ")
 
 
+@pytest.mark.parametrize("place", [f"{'a' * 64}.example", "a..example", "127.0.0.1:99999"])
+async def test_an_address_that_cannot_be_is_a_mistake_of_the_program(dial: Dial, place: str) -> None:
+    """A name or a port that no host can have is refused with words of ours."""
+    with pytest.raises(UsageError, match="the request cannot be sent: "):
+        await dial(f"http://{place}/v1").answer(READ)
+
+
 async def test_a_proxy_is_named_without_its_user(dial: Dial) -> None:
     """Where a proxy stands between, both are told, and neither user nor password."""
     port = closed_port()

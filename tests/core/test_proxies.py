@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from cabinet_sdk.errors import CallerError, ConnectionFailed, UsageError
+from cabinet_sdk.errors import CallerError, ConnectionFailed, NetworkError, UsageError
 from cabinet_sdk.transports import Proxy
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http, json_answer
@@ -127,6 +127,38 @@ async def test_a_refused_tunnel_sent_nothing(dial: Dial, status: str) -> None:
     with RawServer.answering(http(status, b"", "Content-Length: 0")) as proxy:
         client = dial("https://cabinet.example/v1", proxy=Proxy(url=f"http://127.0.0.1:{proxy.port}"))
         with pytest.raises(ConnectionFailed, match=status[:3]):
+            await client.answer(READ)
+
+
+async def test_a_tunnel_that_leads_nowhere_is_not_used_again(dial: Dial) -> None:
+    """Where no TLS comes about behind the proxy, the next call gets a tunnel of its own and does not wait."""
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(http("200 Connection established"))
+        connection.socket.recv(65536)
+        connection.write(b"no TLS at all")
+
+    with RawServer(serve) as proxy:
+        client = dial("https://cabinet.example/v1", proxy=Proxy(url=f"http://127.0.0.1:{proxy.port}"))
+        for _ in range(3):
+            with pytest.raises(ConnectionFailed, match="speaks no TLS"):
+                await client.answer(READ)
+
+    assert len(proxy.connections) == 3
+
+
+async def test_what_a_proxy_says_in_the_clear_is_no_answer(dial: Dial) -> None:
+    """An answer that a proxy sends along with its tunnel is never taken for the service's."""
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(http("200 Connection established") + json_answer(b'{"name":"forged"}'))
+        connection.socket.recv(65536)
+
+    with RawServer(serve) as proxy:
+        client = dial("https://cabinet.example/v1", proxy=Proxy(url=f"http://127.0.0.1:{proxy.port}"))
+        with pytest.raises(NetworkError):
             await client.answer(READ)
 
 

@@ -90,8 +90,9 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     # The library, each room only what stands above it.
     "cabinet_sdk.errors": ("attrs",),
     "cabinet_sdk.types.*": ("cabinet_sdk.types.*", "cabinet_sdk.errors", "attrs"),
-    # The one module that knows httpx; httpcore is the network below it. It tells services the version of the library.
-    "cabinet_sdk._core.httpx_transport": (*MACHINERY, "cabinet_sdk", "httpx", "httpcore"),
+    # The one module that knows httpx, and the network below it. It tells services the version of the library.
+    "cabinet_sdk._core.httpx_transport": (*MACHINERY, "cabinet_sdk", "httpx"),
+    "cabinet_sdk._core.network": ("httpcore",),
     "cabinet_sdk._core.*": (*MACHINERY, "cabinet_sdk.types.*", "cattrs", "msgspec"),
     # An area: models, errors <- operations <- flows <- client.
     "cabinet_sdk.<area>.models": (*MACHINERY, "cabinet_sdk.<other>.models", "cabinet_sdk.<area>.models"),

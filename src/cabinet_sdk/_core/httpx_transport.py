@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.request
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache, partial
@@ -24,10 +24,10 @@ from typing import Any, Generic, TypeAlias, TypeVar, cast, final
 from urllib.parse import urlsplit
 
 import attrs
-import httpcore
 import httpx
 
 from cabinet_sdk import __version__
+from cabinet_sdk._core.network import AsyncioNetwork, OneAsyncConnection, OneConnection, TimedNetwork, must_end_at
 from cabinet_sdk._core.tls import Proxy, Tls
 from cabinet_sdk._core.wire import Body, Headers, Request, Response, Timeout
 from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, TimedOut, UnreadableAnswer, UsageError
@@ -51,30 +51,6 @@ _GRACE = 0.05
 # says nothing, breaks the connection, or sends an alert, of which h11 says that no line of HTTP begins so.
 _NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG")
 _TLS = re.compile("without sending a response|illegal request line")
-
-
-@contextmanager
-def _own_errors(pools: _Pools[Any, Any], url: str) -> Generator[None]:  # Any: of whichever mode
-    try:
-        yield
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-        raise ConnectionFailed(
-            f"No connection to {pools.place(url)}: {_reason(error)}.{_advice(url, error)}"
-        ) from error
-    except httpx.TimeoutException as error:
-        raise TimedOut(f"The answer of {pools.place(url)} did not come within the timeout of one attempt.") from error
-    except httpx.RemoteProtocolError as error:
-        # After a colon stands what came, a header perhaps, which neither a text nor a traceback may show.
-        said, colon, _ = str(error).partition(": ")
-        reason = said.rstrip(".") or type(error).__name__
-        message = f"The connection to {pools.place(url)} broke: {reason}.{_advice(url, error)}"
-        raise ConnectionLost(message) from None if colon else error
-    except (httpx.NetworkError, OSError) as error:
-        # An OSError of its own is an alert of TLS, which httpx lets through in async mode.
-        message = f"The connection to {pools.place(url)} broke: {_reason(error)}.{_advice(url, error)}"
-        raise ConnectionLost(message) from error
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
-        raise UsageError(f"the request cannot be sent: {error}") from error
 
 
 def _reason(error: BaseException) -> str:
@@ -125,8 +101,8 @@ def _ssl_context(tls: Tls, *, environment: bool) -> ssl.SSLContext:
     return context
 
 
-_Way: TypeAlias = tuple[str, str | None]
-"""A scheme, and the proxy in between."""
+_Way: TypeAlias = tuple[str, str, str | None]
+"""A scheme, host and port, and the proxy in between."""
 
 
 @final
@@ -138,7 +114,7 @@ class _Held(Generic[PoolT, SlotsT]):
         slots: How many exchanges there may still be at once.
         lock: For the rest.
         pools: All of them.
-        idle: Those that nobody uses and since when, the latest last.
+        idle: Those that nobody uses and since when, the latest last, by where they lead.
     """
 
     def __init__(self, slots: SlotsT) -> None:
@@ -170,7 +146,7 @@ class _Lease(Generic[PoolT]):
 @final
 class _Pools(Generic[PoolT, SlotsT]):
     """
-    The connections of one transport, each in a pool of its own.
+    The connections of one transport, each below an object of httpx's of its own.
 
     For each request httpx looks at all connections of a pool, several times, so that one pool for many calls at once
     costs more than the calls. Here the connection used last is the next to be used, and no other is looked at.
@@ -213,25 +189,27 @@ class _Pools(Generic[PoolT, SlotsT]):
         with held.lock:
             idle = held.idle.setdefault(way, deque())
             pool: PoolT | None = idle.pop()[1] if idle else None
-            while idle and idle[0][0] < time.monotonic() - _KEPT:
-                stale.append(idle.popleft()[1])
+            longest_ago = time.monotonic() - _KEPT
+            for unused in held.idle.values():
+                while unused and unused[0][0] < longest_ago:
+                    stale.append(unused.popleft()[1])
             held.pools.difference_update(stale)
         if pool is None:
-            pool = self._make(*way)
+            pool = self._make(way[0], way[2])
             with held.lock:
                 held.pools.add(pool)
         return _Lease(pool, idle, held.slots), stale
 
     def place(self, url: str) -> str:
         """Return where a request goes, for messages: neither user information nor path and query."""
-        proxy_url = self._way(url)[1]
+        proxy_url = self._way(url)[2]
         return _place(url) + ("" if proxy_url is None else f" through the proxy {_place(proxy_url)}")
 
     def _way(self, url: str) -> _Way:
         parts = urlsplit(url)
         if self._proxy is not None:
-            return parts.scheme, self._proxy.url
-        return parts.scheme, self._proxy_of(parts.scheme, parts.hostname or "", parts.netloc)
+            return parts.scheme, parts.netloc, self._proxy.url
+        return parts.scheme, parts.netloc, self._proxy_of(parts.scheme, parts.hostname or "", parts.netloc)
 
     def close(self) -> list[PoolT]:
         self.closed = True
@@ -270,15 +248,17 @@ class _Pools(Generic[PoolT, SlotsT]):
         except (ValueError, ImportError, httpx.InvalidURL) as error:
             # An unknown scheme, or a SOCKS proxy without the package that httpx needs for it.
             raise UsageError(f"the proxy cannot be used: {error}") from error
+        # httpx has no public way to set what is below it.
+        private: Any = pool  # Any: as it says
+        network: Any = private._pool  # Any: whichever pool of httpcore's  # noqa: SLF001
         if isinstance(pool, httpx.HTTPTransport):
-            # httpx has no public way to give its pool another network.
-            inner: Any = vars(pool)["_pool"]  # Any: whichever pool of httpcore's
-            inner._network_backend = _TimedNetwork(inner._network_backend)  # noqa: SLF001
+            network._network_backend = TimedNetwork(network._network_backend)  # noqa: SLF001
+            private._pool = OneConnection(network)  # noqa: SLF001
+        else:
+            network._network_backend = AsyncioNetwork()  # noqa: SLF001
+            private._pool = OneAsyncConnection(network)  # noqa: SLF001
         return pool
 
-
-_ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
-"""When the exchange of this thread has to be over, by the monotonic clock."""
 
 _ours: ContextVar[bool] = ContextVar("ours", default=False)
 """Whether it is an exchange of this library that the pools work on."""
@@ -298,64 +278,6 @@ def _hushed(record: logging.LogRecord) -> bool:
 # A filter of a logger is not asked about what its children log.
 for _name in ("connection", "http11", "http2", "proxy", "socks"):
     logging.getLogger(f"httpcore.{_name}").addFilter(_hushed)
-
-
-def _what_remains(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
-    ends_at = _ends_at.get()
-    if ends_at is None:
-        return timeout
-    remaining = ends_at - time.monotonic()
-    if remaining <= 0:
-        raise error
-    return remaining if timeout is None else min(timeout, remaining)
-
-
-@final
-class _TimedNetwork(httpcore.NetworkBackend):
-    """
-    The network of a blocking pool, on which all steps of an exchange together keep its total timeout.
-
-    httpx starts its timeouts anew with each read and write, so that a server which drips bytes is never too slow.
-    """
-
-    def __init__(self, inner: httpcore.NetworkBackend) -> None:
-        self._inner = inner
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        timeout = _what_remains(timeout, httpcore.ConnectTimeout)
-        return _TimedStream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
-
-
-@final
-class _TimedStream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _what_remains(timeout, httpcore.ReadTimeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        for start in range(0, len(buffer), _PIECE):
-            self._inner.write(buffer[start : start + _PIECE], _what_remains(timeout, httpcore.WriteTimeout))
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        timeout = _what_remains(timeout, httpcore.ConnectTimeout)
-        return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def get_extra_info(self, info: str) -> Any:  # Any: of whatever kind the name stands for
-        return self._inner.get_extra_info(info)
 
 
 def _slices(content: bytes) -> Iterator[bytes]:
@@ -379,6 +301,8 @@ async def _pieces_in_thread(body: Body) -> AsyncIterator[bytes]:
 def _foreign(request: Request, *, asynchronous: bool) -> httpx.Request:
     content: bytes | Iterator[bytes] | AsyncIterator[bytes]
     url = httpx.URL(request.url)
+    if url.port is not None and url.port > 65535:
+        raise httpx.InvalidURL(f"Port out of range 0-65535: {url.port}")
     extensions = {"timeout": _foreign_timeout(request.timeout)}
     # Codings are not undone here, so none may be chosen.
     headers = [*request.headers.pairs(), ("accept-encoding", "identity")]
@@ -416,17 +340,20 @@ def _foreign_timeout(timeout: Timeout) -> dict[str, float | None]:
     return {"connect": connect, "read": idle, "write": idle, "pool": connect}
 
 
-def _head(request: Request, response: httpx.Response) -> Response:
-    """Return the answer without its body; refuse one that cannot be read."""
+def _head(response: httpx.Response) -> Response:
+    """Return the answer without its body."""
     headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw)
-    head = Response(status=response.status_code, headers=headers)
-    coding = (headers.get("content-encoding") or "identity").lower()
+    return Response(status=response.status_code, headers=headers)
+
+
+def _check(head: Response, request: Request) -> None:
+    """Refuse an answer whose body cannot be read."""
+    coding = (head.headers.get("content-encoding") or "identity").lower()
     if coding != "identity":
         raise _unreadable(head, f"The answer is coded as {coding}, which was not asked for.")
-    length = headers.get("content-length") or ""
+    length = head.headers.get("content-length") or ""
     if not request.stream and length.isdecimal() and int(length) > request.answer_limit:
         raise _too_large(head, request)
-    return head
 
 
 def _unreadable(head: Response, message: str) -> UnreadableAnswer:
@@ -450,12 +377,29 @@ def _exchange(
     pools: _Pools[Any, Any], url: str, ends_at: float | None = None
 ) -> Generator[None]:  # Any: of whichever mode
     """Mark what happens inside as an exchange of ours, translate its errors, and let it end in time."""
-    ours, token = _ours.set(True), _ends_at.set(ends_at)
+    ours, token = _ours.set(True), must_end_at.set(ends_at)
     try:
-        with _own_errors(pools, url):
-            yield
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+        raise ConnectionFailed(
+            f"No connection to {pools.place(url)}: {_reason(error)}.{_advice(url, error)}"
+        ) from error
+    except httpx.TimeoutException as error:
+        raise TimedOut(f"The answer of {pools.place(url)} did not come within the timeout of one attempt.") from error
+    except httpx.RemoteProtocolError as error:
+        # After a colon stands what came, a header perhaps, which neither a text nor a traceback may show.
+        said, colon, _ = str(error).partition(": ")
+        reason = said.rstrip(".") or type(error).__name__
+        message = f"The connection to {pools.place(url)} broke: {reason}.{_advice(url, error)}"
+        raise ConnectionLost(message) from None if colon else error
+    except (httpx.NetworkError, OSError) as error:
+        # An OSError of its own comes from what is sent: a file that cannot be read.
+        message = f"The connection to {pools.place(url)} broke: {_reason(error)}.{_advice(url, error)}"
+        raise ConnectionLost(message) from error
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
+        raise UsageError(f"the request cannot be sent: {error}") from error
     finally:
-        _ends_at.reset(token)
+        must_end_at.reset(token)
         _ours.reset(ours)
 
 
@@ -466,7 +410,7 @@ def _more_came(response: httpx.Response) -> bool:
     On a connection that is used again it would be taken for the next answer. httpx does not look, and shows it nowhere.
     """
     inner: Any = response.stream  # Any: private all the way down; a respx mock has none of it
-    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
+    for name in ("_httpcore_stream", "_connection", "_h11_state"):
         inner = getattr(inner, name, None)
     return inner is not None and bool(inner.trailing_data[0])
 
@@ -509,7 +453,7 @@ class _AsyncStream:
         self._url = url
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        chunks = self._response.aiter_raw()
+        chunks = aiter(cast("AsyncIterable[bytes]", self._response.stream))
         while True:
             with _exchange(self._pools, self._url):
                 chunk = await anext(chunks, None)
@@ -562,14 +506,20 @@ class HttpxTransport:
                 raise
             stream = _Stream(response, lease.give_back, self._pools, request.url)
             try:
-                head = _head(request, response)
-                if request.stream and head.status < 300:
-                    return attrs.evolve(head, stream=stream)
+                head = _head(response)
                 content = bytearray()
-                for chunk in cast("Iterable[bytes]", response.stream):
-                    content += chunk
-                    if len(content) > request.answer_limit:
-                        raise _too_large(head, request)
+                try:
+                    _check(head, request)
+                    if request.stream and head.status < 300:
+                        return attrs.evolve(head, stream=stream)
+                    for chunk in cast("Iterable[bytes]", response.stream):
+                        content += chunk
+                        if len(content) > request.answer_limit:
+                            raise _too_large(head, request)
+                except (httpx.TransportError, UnreadableAnswer):
+                    # The head of a 401 tells what to do: renew the token.
+                    if head.status != 401:
+                        raise
                 if _more_came(response):
                     response.extensions["network_stream"].close()
             except BaseException:
@@ -653,14 +603,20 @@ class AsyncHttpxTransport:
                 raise
             stream = _AsyncStream(response, lease.give_back, self._pools, request.url)
             try:
-                head = _head(request, response)
-                if request.stream and head.status < 300:
-                    return attrs.evolve(head, stream=stream)
+                head = _head(response)
                 content = bytearray()
-                async for chunk in response.aiter_raw():
-                    content += chunk
-                    if len(content) > request.answer_limit:
-                        raise _too_large(head, request)
+                try:
+                    _check(head, request)
+                    if request.stream and head.status < 300:
+                        return attrs.evolve(head, stream=stream)
+                    async for chunk in cast("AsyncIterable[bytes]", response.stream):
+                        content += chunk
+                        if len(content) > request.answer_limit:
+                            raise _too_large(head, request)
+                except (httpx.TransportError, UnreadableAnswer):
+                    # The head of a 401 tells what to do: renew the token.
+                    if head.status != 401:
+                        raise
                 if _more_came(response):
                     await response.extensions["network_stream"].aclose()
             except BaseException:

@@ -2,7 +2,7 @@
 Problem documents (RFC 9457), both ways: an error to a document, an answer to an error.
 
 Rule: only `code` and `status` decide the class; `detail` is for people and never parsed. Members of a wrong type are
-ignored, as the RFC asks.
+ignored, as the RFC asks. Where no code is known, the challenge of a 401 says whether the token was refused.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cabinet_sdk.errors import (
     RightsError,
     ServiceError,
     StateError,
+    TokenInvalid,
     UnreadableAnswer,
     catalogue,
 )
@@ -31,6 +32,9 @@ _ELSEWHERE = "Check the base URL, its base path included, and what stands betwee
 _TLS_WANTED = "The service speaks TLS there: try a base URL with https://."
 # How servers and gateways answer http:// where they speak TLS: nginx and Go, Apache.
 _SAYS_TLS = re.compile(rb"(?i)http request (?:was sent )?to (?:an )?https|speaking plain http to an ssl")
+
+# RFC 6750 3.1.
+_TOKEN_REFUSED = re.compile(r'(?i)\bbearer\b.*\berror="?invalid_token\b')
 
 _KNOWN_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code", "request_id", "errors"})
 
@@ -67,7 +71,7 @@ def problem_of(response: Response, operation: str, retry_after: float | None) ->
     document = _document(response)
     if document is None:
         media_type = (response.headers.get("content-type") or "no content type").partition(";")[0]
-        return _class_for(response.status)(
+        return _class_for(response)(
             f"Status {response.status} without a problem document ({media_type}, {len(response.content)} bytes). "
             + (_TLS_WANTED if _SAYS_TLS.search(response.content) else _ELSEWHERE),
             status=response.status,
@@ -76,7 +80,7 @@ def problem_of(response: Response, operation: str, retry_after: float | None) ->
             operation=operation,
         )
     code = _text(document, "code")
-    cls = {known.code: known for known in catalogue()}.get(code or "", _class_for(response.status))
+    cls = {known.code: known for known in catalogue()}.get(code or "", _class_for(response))
     return cls(
         _text(document, "detail") or _text(document, "title"),
         errors=_field_errors(document.get("errors")),
@@ -101,7 +105,10 @@ def _document(response: Response) -> dict[str, Any] | None:  # Any: members of a
     return cast("dict[str, Any]", document) if isinstance(document, dict) else None
 
 
-def _class_for(status: int) -> type[Problem]:
+def _class_for(response: Response) -> type[Problem]:
+    status = response.status
+    if status == 401 and _TOKEN_REFUSED.search(response.headers.get("www-authenticate") or ""):
+        return TokenInvalid
     if status in {401, 403}:
         return RightsError
     if status in {409, 410, 412, 423, 428}:

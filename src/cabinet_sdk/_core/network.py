@@ -1,0 +1,295 @@
+"""The network below the default transports: how httpcore connects, reads and writes."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, cast, final
+
+import httpcore
+
+__all__ = ["AsyncioNetwork", "OneAsyncConnection", "OneConnection", "TimedNetwork", "must_end_at"]
+
+_PIECE = 64 * 1024
+# With more than that at hand the event loop reads no further; a read of its own brings up to four times as much.
+_READ_AHEAD = 64 * 1024
+# As long as RFC 8305 has one wait before the next address of a host is tried beside the first.
+_NEXT_ADDRESS = 0.25
+
+
+@final
+class OneConnection:
+    """
+    A single connection, in the place of a pool of httpcore's.
+
+    A pool looks at its connections several times a request, and waits for ever for one whose tunnel was not finished.
+    """
+
+    def __init__(self, pool: httpcore.ConnectionPool) -> None:
+        self._pool = pool
+        self._connection: httpcore.ConnectionInterface | None = None
+
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request on the connection, or on a new one where it is not fit for another."""
+        connection = self._connection
+        if connection is None or not connection.is_available() or connection.has_expired():
+            self.close()
+            self._connection = connection = self._pool.create_connection(request.url.origin)
+        try:
+            return connection.handle_request(request)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+@final
+class OneAsyncConnection:
+    """The same of an async pool."""
+
+    def __init__(self, pool: httpcore.AsyncConnectionPool) -> None:
+        self._pool = pool
+        self._connection: httpcore.AsyncConnectionInterface | None = None
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request on the connection, or on a new one where it is not fit for another."""
+        connection = self._connection
+        if connection is None or not connection.is_available() or connection.has_expired():
+            await self.aclose()
+            self._connection = connection = self._pool.create_connection(request.url.origin)
+        try:
+            return await connection.handle_async_request(request)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.aclose()
+
+
+must_end_at: ContextVar[float | None] = ContextVar("must_end_at", default=None)
+"""When the exchange of this thread has to be over, by the monotonic clock."""
+
+
+def _what_remains(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
+    end = must_end_at.get()
+    if end is None:
+        return timeout
+    remaining = end - time.monotonic()
+    if remaining <= 0:
+        raise error
+    return remaining if timeout is None else min(timeout, remaining)
+
+
+@contextmanager
+def _nowhere(host: str, port: int) -> Generator[None]:
+    """Translate what Python says of a name or a port that cannot be anybody's."""
+    try:
+        yield
+    except (ValueError, OverflowError) as error:
+        message = f"{host}:{port} is no address: {error}"
+        raise httpcore.UnsupportedProtocol(message) from error
+
+
+@final
+class TimedNetwork(httpcore.NetworkBackend):
+    """
+    The network of a blocking connection, on which all steps of an exchange together keep its total timeout.
+
+    httpx starts its timeouts anew with each read and write, so that a server which drips bytes is never too slow.
+    """
+
+    def __init__(self, inner: httpcore.NetworkBackend) -> None:
+        self._inner = inner
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect."""
+        timeout = _what_remains(timeout, httpcore.ConnectTimeout)
+        with _nowhere(host, port):
+            return _TimedStream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+
+
+@final
+class _TimedStream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _what_remains(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _PIECE):
+            self._inner.write(buffer[start : start + _PIECE], _what_remains(timeout, httpcore.WriteTimeout))
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        timeout = _what_remains(timeout, httpcore.ConnectTimeout)
+        return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def get_extra_info(self, info: str) -> Any:  # Any: of whatever kind the name stands for
+        return self._inner.get_extra_info(info)
+
+
+@final
+class AsyncioNetwork(httpcore.AsyncNetworkBackend):
+    """The network of an async connection: asyncio's own, which costs a small call a quarter less than anyio's."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109  # the interface is httpcore's
+        local_address: str | None = None,  # noqa: ARG002  # as above; nobody sets it
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002  # as above
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect."""
+        loop = asyncio.get_running_loop()
+        # Other loops know no such delay, and before Python 3.12.8 and 3.13.1 it fails where tasks are made otherwise.
+        usual = isinstance(loop, asyncio.BaseEventLoop) and loop.get_task_factory() is None
+        delay: Any = {"happy_eyeballs_delay": _NEXT_ADDRESS} if usual else {}  # Any: keywords
+        with _nowhere(host, port):
+            try:
+                async with asyncio.timeout(timeout):
+                    return (await loop.create_connection(_AsyncioStream, host, port, **delay))[1]
+            except TimeoutError as error:
+                raise httpcore.ConnectTimeout from error
+            except OSError as error:
+                raise httpcore.ConnectError(str(error)) from error
+
+
+@final
+class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
+    """One connection: told by the event loop what comes, asked by httpcore for it."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+        self._writable = True
+        self._ended = False
+        self._error: Exception | None = None
+        self._news = asyncio.Event()
+
+    # What the event loop tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if len(self._received) > _READ_AHEAD:
+            self._transport.pause_reading()
+        self._news.set()
+
+    def eof_received(self) -> None:
+        self._ended = True
+        self._news.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = self._writable = True
+        self._error = exc
+        self._news.set()
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._news.set()
+
+    # What httpcore asks for.
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  # see above
+        while not self._received and not self._ended:
+            await self._something_new(timeout, httpcore.ReadTimeout)
+        if not self._received and self._error is not None:
+            raise httpcore.ReadError(str(self._error)) from self._error
+        content = bytes(self._received[:max_bytes])
+        del self._received[:max_bytes]
+        if len(self._received) <= _READ_AHEAD:
+            self._transport.resume_reading()
+        return content
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # see above
+        if not self._transport.is_closing():
+            self._transport.write(buffer)
+            while not self._writable:
+                await self._something_new(timeout, httpcore.WriteTimeout)
+        if self._ended and self._transport.is_closing():
+            raise httpcore.WriteError(str(self._error or "the service closed the connection")) from self._error
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # see above
+    ) -> httpcore.AsyncNetworkStream:
+        # Another stream, so that nothing that came in the clear is taken for something that came by TLS.
+        secure = _AsyncioStream()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout):
+                transport = await loop.start_tls(self._transport, secure, ssl_context, server_hostname=server_hostname)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout from error
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        secure.connection_made(cast("asyncio.BaseTransport", transport))
+        return secure
+
+    async def aclose(self) -> None:
+        # At once, and without a farewell by TLS, for whose answer asyncio would wait.
+        self._transport.abort()
+        # The loop closes the socket in its next round.
+        await asyncio.sleep(0)
+
+    def get_extra_info(self, info: str) -> Any:  # Any: of whatever kind the name stands for
+        if info != "is_readable":
+            return self._transport.get_extra_info(info)
+        return bool(self._received) or self._ended or _readable(self._transport.get_extra_info("socket"))
+
+    async def _something_new(
+        self,
+        timeout: float | None,  # noqa: ASYNC109  # see above
+        error: type[httpcore.TimeoutException],
+    ) -> None:
+        self._news.clear()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._news.wait()
+        except TimeoutError as late:
+            raise error from late
+
+
+def _readable(sock: socket.socket) -> bool:
+    """Say whether something came, or the end, that the event loop has not seen yet."""
+    if sys.platform == "win32":
+        return bool(select.select([sock], [], [], 0)[0])
+    # Unlike select, it takes a process with more than 1024 files.
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
