@@ -103,7 +103,7 @@ def two_hundred() -> Figure:
     "CPU a call at 50 calls at once, over bare httpx at 50",
     goal=0.25,
     why=(
-        "What is left is httpcore and anyio on a single connection, which take as long when there is one call at"
+        "What is left is httpx, httpcore and h11 on a single connection, which take as long when there is one call at"
         " a time. Another HTTP library below would be needed; a transport of one's own can bring it."
     ),
 )

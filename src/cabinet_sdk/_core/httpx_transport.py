@@ -1,7 +1,7 @@
 """
 The default transports, over httpx.
 
-Rule: the only module that imports httpx; none of its types or exceptions gets out. The pools are used directly:
+Rule: the only module that imports httpx; none of its types or exceptions gets out. Its transports are used directly:
 `httpx.Client` would add cookies, redirects and decoding, none of which is wanted, and half the cost of a small call.
 """
 
@@ -34,7 +34,7 @@ from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, TimedOut, Unrea
 
 __all__ = ["AsyncHttpxTransport", "HttpxTransport"]
 
-PoolT = TypeVar("PoolT", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
+ConnectionT = TypeVar("ConnectionT", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 SlotsT = TypeVar("SlotsT", threading.Semaphore, asyncio.Semaphore)
 
 _USER_AGENT = f"cabinet-sdk/{__version__}"
@@ -106,99 +106,102 @@ _Way: TypeAlias = tuple[str, str, str | None]
 
 
 @final
-class _Held(Generic[PoolT, SlotsT]):
+class _Held(Generic[ConnectionT, SlotsT]):
     """
     What one process holds of a transport's connections.
 
     Attributes:
         slots: How many exchanges there may still be at once.
         lock: For the rest.
-        pools: All of them.
+        connections: All of them.
         idle: Those that nobody uses and since when, the latest last, by where they lead.
     """
 
     def __init__(self, slots: SlotsT) -> None:
         self.slots: SlotsT = slots
         self.lock = threading.Lock()
-        self.pools: set[PoolT] = set()
-        self.idle: dict[_Way, deque[tuple[float, PoolT]]] = {}
+        self.connections: set[ConnectionT] = set()
+        self.idle: dict[_Way, deque[tuple[float, ConnectionT]]] = {}
 
 
 @final
-class _Lease(Generic[PoolT]):
-    """A pool that is one exchange's, until it is given back."""
+class _Lease(Generic[ConnectionT]):
+    """A connection that is one exchange's, until it is given back."""
 
     def __init__(
-        self, pool: PoolT, idle: deque[tuple[float, PoolT]], slots: threading.Semaphore | asyncio.Semaphore
+        self,
+        connection: ConnectionT,
+        idle: deque[tuple[float, ConnectionT]],
+        slots: threading.Semaphore | asyncio.Semaphore,
     ) -> None:
-        self.pool: PoolT = pool
-        self._idle: deque[tuple[float, PoolT]] | None = idle
+        self.connection: ConnectionT = connection
+        self._idle: deque[tuple[float, ConnectionT]] | None = idle
         self._slots = slots
 
     def give_back(self) -> None:
         """Let others have it; once more does nothing."""
         idle, self._idle = self._idle, None
         if idle is not None:
-            idle.append((time.monotonic(), self.pool))
+            idle.append((time.monotonic(), self.connection))
             self._slots.release()
 
 
 @final
-class _Pools(Generic[PoolT, SlotsT]):
+class _Connections(Generic[ConnectionT, SlotsT]):
     """
     The connections of one transport, each below an object of httpx's of its own.
 
-    For each request httpx looks at all connections of a pool, several times, so that one pool for many calls at once
-    costs more than the calls. Here the connection used last is the next to be used, and no other is looked at.
+    For each request a pool looks at all its connections, several times, so that one pool for many calls at once costs
+    more than the calls. Here the connection used last is the next to be used, and no other is looked at.
 
     A process has connections of its own: after a fork both would write into the same ones.
     """
 
     def __init__(
         self,
-        kind: type[PoolT],
+        kind: type[ConnectionT],
         slots: Callable[[], SlotsT],
         tls: Tls,
         proxy: Proxy | None,
         *,
         environment: bool,
     ) -> None:
-        self._kind: type[PoolT] = kind
+        self._kind: type[ConnectionT] = kind
         self._slots: Callable[[], SlotsT] = slots
         self._tls = tls
         self._proxy = proxy
         self._environment = environment
-        self._held: dict[int, _Held[PoolT, SlotsT]] = {}
+        self._held: dict[int, _Held[ConnectionT, SlotsT]] = {}
         self._proxies: dict[tuple[str, str], str | None] = {}
         self.closed = False
 
-    def held(self) -> _Held[PoolT, SlotsT]:
+    def held(self) -> _Held[ConnectionT, SlotsT]:
         """Return what this process holds."""
         process = os.getpid()
         held = self._held.get(process)
         # What a parent holds is not looked at: a thread that held its lock may not be here.
         return self._held.setdefault(process, _Held(self._slots())) if held is None else held
 
-    def take(self, url: str, held: _Held[PoolT, SlotsT]) -> tuple[_Lease[PoolT], list[PoolT]]:
-        """Return a pool for an exchange that has taken one of the slots, and those to close that nobody used."""
+    def take(self, url: str, held: _Held[ConnectionT, SlotsT]) -> tuple[_Lease[ConnectionT], list[ConnectionT]]:
+        """Return a connection for an exchange that has taken one of the slots, and those to close that nobody used."""
         if self.closed:
             msg = "the client is closed; make a new one"
             raise UsageError(msg)
         way = self._way(url)
-        stale: list[PoolT] = []
+        stale: list[ConnectionT] = []
         with held.lock:
             idle = held.idle.setdefault(way, deque())
-            pool: PoolT | None = idle.pop()[1] if idle else None
+            connection: ConnectionT | None = idle.pop()[1] if idle else None
             longest_ago = time.monotonic() - _KEPT
             for unused in held.idle.values():
                 while unused and unused[0][0] < longest_ago:
                     stale.append(unused.popleft()[1])
-            held.pools.difference_update(stale)
-        if pool is None:
-            pool = self._make(way[0], way[2])
+            held.connections.difference_update(stale)
+        if connection is None:
+            connection = self._make(way[0], way[2])
             with held.lock:
-                held.pools.add(pool)
-        return _Lease(pool, idle, held.slots), stale
+                held.connections.add(connection)
+        return _Lease(connection, idle, held.slots), stale
 
     def place(self, url: str) -> str:
         """Return where a request goes, for messages: neither user information nor path and query."""
@@ -211,14 +214,14 @@ class _Pools(Generic[PoolT, SlotsT]):
             return parts.scheme, parts.netloc, self._proxy.url
         return parts.scheme, parts.netloc, self._proxy_of(parts.scheme, parts.hostname or "", parts.netloc)
 
-    def close(self) -> list[PoolT]:
+    def close(self) -> list[ConnectionT]:
         self.closed = True
         # Those of the parent are not this process' to close.
         held = self._held.pop(os.getpid(), None)
         if held is None:
             return []
         with held.lock:
-            return list(held.pools)
+            return list(held.connections)
 
     def _proxy_of(self, scheme: str, host: str, place: str) -> str | None:
         if not self._environment:
@@ -231,12 +234,12 @@ class _Pools(Generic[PoolT, SlotsT]):
             self._proxies[scheme, place] = url if url is None or "://" in url else f"http://{url}"
         return self._proxies[scheme, place]
 
-    def _make(self, scheme: str, proxy_url: str | None) -> PoolT:
+    def _make(self, scheme: str, proxy_url: str | None) -> ConnectionT:
         secret_proxy = proxy_url is not None and proxy_url.startswith("https")
         if scheme == "https" or secret_proxy:
             context = _ssl_context(self._tls, environment=self._environment)
         else:
-            # It trusts nobody: were this pool ever used for TLS, it would refuse. Reading the bundle costs 50 ms.
+            # It trusts nobody: were this connection ever used for TLS, it would refuse. Reading the bundle costs 50 ms.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         limits = httpx.Limits(max_connections=1, keepalive_expiry=_KEPT)
         own = self._proxy
@@ -244,24 +247,24 @@ class _Pools(Generic[PoolT, SlotsT]):
         try:
             context_there = context if secret_proxy else None
             proxy = None if proxy_url is None else httpx.Proxy(proxy_url, auth=auth, ssl_context=context_there)
-            pool = self._kind(verify=context, proxy=proxy, limits=limits, trust_env=False)
+            connection = self._kind(verify=context, proxy=proxy, limits=limits, trust_env=False)
         except (ValueError, ImportError, httpx.InvalidURL) as error:
             # An unknown scheme, or a SOCKS proxy without the package that httpx needs for it.
             raise UsageError(f"the proxy cannot be used: {error}") from error
         # httpx has no public way to set what is below it.
-        private: Any = pool  # Any: as it says
-        network: Any = private._pool  # Any: whichever pool of httpcore's  # noqa: SLF001
-        if isinstance(pool, httpx.HTTPTransport):
-            network._network_backend = TimedNetwork(network._network_backend)  # noqa: SLF001
-            private._pool = OneConnection(network)  # noqa: SLF001
+        private: Any = connection  # Any: as it says
+        pool: Any = private._pool  # Any: whichever pool of httpcore's  # noqa: SLF001
+        if isinstance(connection, httpx.HTTPTransport):
+            pool._network_backend = TimedNetwork(pool._network_backend)  # noqa: SLF001
+            private._pool = OneConnection(pool)  # noqa: SLF001
         else:
-            network._network_backend = AsyncioNetwork()  # noqa: SLF001
-            private._pool = OneAsyncConnection(network)  # noqa: SLF001
-        return pool
+            pool._network_backend = AsyncioNetwork()  # noqa: SLF001
+            private._pool = OneAsyncConnection(pool)  # noqa: SLF001
+        return connection
 
 
 _ours: ContextVar[bool] = ContextVar("ours", default=False)
-"""Whether it is an exchange of this library that the pools work on."""
+"""Whether it is an exchange of this library that the connections work on."""
 
 
 def _hushed(record: logging.LogRecord) -> bool:
@@ -374,7 +377,7 @@ def _too_late(place: str) -> TimedOut:
 
 @contextmanager
 def _exchange(
-    pools: _Pools[Any, Any], url: str, ends_at: float | None = None
+    connections: _Connections[Any, Any], url: str, ends_at: float | None = None
 ) -> Generator[None]:  # Any: of whichever mode
     """Mark what happens inside as an exchange of ours, translate its errors, and let it end in time."""
     ours, token = _ours.set(True), must_end_at.set(ends_at)
@@ -382,19 +385,21 @@ def _exchange(
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
         raise ConnectionFailed(
-            f"No connection to {pools.place(url)}: {_reason(error)}.{_advice(url, error)}"
+            f"No connection to {connections.place(url)}: {_reason(error)}.{_advice(url, error)}"
         ) from error
     except httpx.TimeoutException as error:
-        raise TimedOut(f"The answer of {pools.place(url)} did not come within the timeout of one attempt.") from error
+        raise TimedOut(
+            f"The answer of {connections.place(url)} did not come within the timeout of one attempt."
+        ) from error
     except httpx.RemoteProtocolError as error:
         # After a colon stands what came, a header perhaps, which neither a text nor a traceback may show.
         said, colon, _ = str(error).partition(": ")
         reason = said.rstrip(".") or type(error).__name__
-        message = f"The connection to {pools.place(url)} broke: {reason}.{_advice(url, error)}"
+        message = f"The connection to {connections.place(url)} broke: {reason}.{_advice(url, error)}"
         raise ConnectionLost(message) from None if colon else error
     except (httpx.NetworkError, OSError) as error:
         # An OSError of its own comes from what is sent: a file that cannot be read.
-        message = f"The connection to {pools.place(url)} broke: {_reason(error)}.{_advice(url, error)}"
+        message = f"The connection to {connections.place(url)} broke: {_reason(error)}.{_advice(url, error)}"
         raise ConnectionLost(message) from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
         raise UsageError(f"the request cannot be sent: {error}") from error
@@ -418,18 +423,18 @@ def _more_came(response: httpx.Response) -> bool:
 @final
 class _Stream:
     def __init__(
-        self, response: httpx.Response, give_back: Callable[[], None], pools: _Pools[Any, Any], url: str
+        self, response: httpx.Response, give_back: Callable[[], None], connections: _Connections[Any, Any], url: str
     ) -> None:  # Any: of whichever mode
         self._response = response
         self._give_back = give_back
-        self._pools = pools
+        self._connections = connections
         self._url = url
 
     def __iter__(self) -> Iterator[bytes]:
         chunks = iter(cast("Iterable[bytes]", self._response.stream))
         while True:
             # Not around the loop: what the caller does between two chunks is not ours.
-            with _exchange(self._pools, self._url):
+            with _exchange(self._connections, self._url):
                 chunk = next(chunks, None)
             if chunk is None:
                 return
@@ -445,17 +450,17 @@ class _Stream:
 @final
 class _AsyncStream:
     def __init__(
-        self, response: httpx.Response, give_back: Callable[[], None], pools: _Pools[Any, Any], url: str
+        self, response: httpx.Response, give_back: Callable[[], None], connections: _Connections[Any, Any], url: str
     ) -> None:  # Any: of whichever mode
         self._response = response
         self._give_back = give_back
-        self._pools = pools
+        self._connections = connections
         self._url = url
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         chunks = aiter(cast("AsyncIterable[bytes]", self._response.stream))
         while True:
-            with _exchange(self._pools, self._url):
+            with _exchange(self._connections, self._url):
                 chunk = await anext(chunks, None)
             if chunk is None:
                 return
@@ -489,22 +494,22 @@ class HttpxTransport:
         environment: bool = True,
     ) -> None:
         slots = partial(threading.Semaphore, connections)
-        self._pools = _Pools(httpx.HTTPTransport, slots, tls or Tls(), proxy, environment=environment)
+        self._connections = _Connections(httpx.HTTPTransport, slots, tls or Tls(), proxy, environment=environment)
 
     def send(self, request: Request) -> Response:
         """Send one request; see `Transport.send`."""
         ends_at = None if request.timeout.total is None else time.monotonic() + request.timeout.total
-        with _exchange(self._pools, request.url, ends_at):
+        with _exchange(self._connections, request.url, ends_at):
             foreign = _foreign(request, asynchronous=False)
             lease, stale = self._lease(request.url, foreign)
             try:
                 for unused in stale:
                     unused.close()
-                response = lease.pool.handle_request(foreign)
+                response = lease.connection.handle_request(foreign)
             except BaseException:
                 lease.give_back()
                 raise
-            stream = _Stream(response, lease.give_back, self._pools, request.url)
+            stream = _Stream(response, lease.give_back, self._connections, request.url)
             try:
                 head = _head(response)
                 content = bytearray()
@@ -529,11 +534,11 @@ class HttpxTransport:
         return Response(status=head.status, headers=head.headers, content=bytes(content))
 
     def _lease(self, url: str, foreign: httpx.Request) -> tuple[_Lease[httpx.HTTPTransport], list[httpx.HTTPTransport]]:
-        held = self._pools.held()
+        held = self._connections.held()
         if not held.slots.acquire(timeout=foreign.extensions["timeout"]["pool"]):
-            raise _no_slot(self._pools.place(url))
+            raise _no_slot(self._connections.place(url))
         try:
-            return self._pools.take(url, held)
+            return self._connections.take(url, held)
         except BaseException:
             held.slots.release()
             raise
@@ -548,8 +553,8 @@ class HttpxTransport:
 
     def close(self) -> None:
         """Close the connections."""
-        for pool in self._pools.close():
-            pool.close()
+        for connection in self._connections.close():
+            connection.close()
 
 
 @final
@@ -573,7 +578,7 @@ class AsyncHttpxTransport:
         environment: bool = True,
     ) -> None:
         slots = partial(asyncio.Semaphore, connections)
-        self._pools = _Pools(httpx.AsyncHTTPTransport, slots, tls or Tls(), proxy, environment=environment)
+        self._connections = _Connections(httpx.AsyncHTTPTransport, slots, tls or Tls(), proxy, environment=environment)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, request: Request) -> Response:
@@ -588,20 +593,20 @@ class AsyncHttpxTransport:
             async with asyncio.timeout(None if (total := request.timeout.total) is None else total + _GRACE):
                 return await self._send(request)
         except TimeoutError as error:
-            raise _too_late(self._pools.place(request.url)) from error
+            raise _too_late(self._connections.place(request.url)) from error
 
     async def _send(self, request: Request) -> Response:
-        with _exchange(self._pools, request.url):
+        with _exchange(self._connections, request.url):
             foreign = _foreign(request, asynchronous=True)
             lease, stale = await self._lease(request.url, foreign)
             try:
                 for unused in stale:
                     await unused.aclose()
-                response = await lease.pool.handle_async_request(foreign)
+                response = await lease.connection.handle_async_request(foreign)
             except BaseException:
                 lease.give_back()
                 raise
-            stream = _AsyncStream(response, lease.give_back, self._pools, request.url)
+            stream = _AsyncStream(response, lease.give_back, self._connections, request.url)
             try:
                 head = _head(response)
                 content = bytearray()
@@ -628,14 +633,14 @@ class AsyncHttpxTransport:
     async def _lease(
         self, url: str, foreign: httpx.Request
     ) -> tuple[_Lease[httpx.AsyncHTTPTransport], list[httpx.AsyncHTTPTransport]]:
-        held = self._pools.held()
+        held = self._connections.held()
         try:
             async with asyncio.timeout(foreign.extensions["timeout"]["pool"] if held.slots.locked() else None):
                 await held.slots.acquire()
         except TimeoutError:
-            raise _no_slot(self._pools.place(url)) from None
+            raise _no_slot(self._connections.place(url)) from None
         try:
-            return self._pools.take(url, held)
+            return self._connections.take(url, held)
         except BaseException:
             held.slots.release()
             raise
@@ -650,5 +655,5 @@ class AsyncHttpxTransport:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for pool in self._pools.close():
-            await pool.aclose()
+        for connection in self._connections.close():
+            await connection.aclose()
