@@ -10,12 +10,14 @@ from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, TypeAlias, TypeVar, cast, final
 
-from cabinet_sdk._core.wire import ByteStream, Headers, Request, Response
+from cabinet_sdk._core.wire import ByteStream, Headers
 from cabinet_sdk.errors import ConnectionLost, RequestTooLarge
 from cabinet_sdk.types import File
 from reference_server.limits import MAX_BODY
 from reference_server.pages import pages
-from reference_server.respond import BASE_PATH, Admitted, Exchange
+from reference_server.respond import BASE_PATH, Exchange
+from reference_server.routing import Admitted
+from reference_server.session import Reply
 from reference_server.world import World
 
 __all__ = ["App", "Receive", "Scope", "Send"]
@@ -57,24 +59,35 @@ class App:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
-        query = scope["query_string"].decode("latin-1")
-        request = Request(
-            method=scope["method"],
-            url=_origin(scope, headers) + scope["raw_path"].decode("latin-1") + (f"?{query}" if query else ""),
-            headers=headers,
-        )
         client = scope.get("client")
-        exchange = Exchange(self._world, request, sender=client[0] if client else None)
-        admitted = await self._run(exchange.admit)
-        if isinstance(admitted, Response):
-            await _send(receive, send, admitted, unread=_has_large_body(headers))
+        exchange = Exchange(
+            self._world,
+            method=scope["method"],
+            origin=_origin(scope, headers),
+            path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            sender=client[0] if client else None,
+        )
+        try:
+            await self._exchange(exchange, headers, receive, send, bodiless=_has_no_body(scope, headers))
+        except ConnectionLost:
+            # ASGI has no word for breaking a connection: an answer that ends before its body has the server do it.
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+
+    async def _exchange(
+        self, exchange: Exchange, headers: Headers, receive: Receive, send: Send, *, bodiless: bool
+    ) -> None:
+        begun = await self._run(partial(_begin, exchange, bodiless=bodiless))
+        if isinstance(begun, Reply):
+            await _send(receive, send, begun, unread=not bodiless and _has_large_body(headers))
             return
-        if _has_no_body(scope, headers):
-            await self._answer(exchange, admitted, b"", receive, send)
+        if bodiless:
+            await _send(receive, send, await self._run(partial(exchange.answer, b""), slow=begun.slow))
             return
         with SpooledTemporaryFile(max_size=MAX_BODY) as spool:
             try:
-                content = await _body(headers, receive, admitted.max_body, cast("BinaryIO", spool))
+                content = await _body(headers, receive, begun.max_body, cast("BinaryIO", spool))
             except (RequestTooLarge, OSError) as error:
                 response = await self._run(partial(exchange.refuse, error))
                 await _send(receive, send, response, unread=True)
@@ -82,19 +95,8 @@ class App:
             if content is None:
                 exchange.abandon()
                 return
-            await self._answer(exchange, admitted, content, receive, send)
-
-    async def _answer(
-        self, exchange: Exchange, admitted: Admitted, content: bytes | File, receive: Receive, send: Send
-    ) -> None:
-        try:
-            slow = admitted.slow or not isinstance(content, bytes)
-            response = await self._run(partial(exchange.answer, content), slow=slow)
-        except ConnectionLost:
-            # ASGI has no word for breaking a connection: an answer that ends before its body has the server do it.
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
-            return
-        await _send(receive, send, response)
+            slow = begun.slow or not isinstance(content, bytes)
+            await _send(receive, send, await self._run(partial(exchange.answer, content), slow=slow))
 
     async def _run(self, step: Callable[[], T], *, slow: bool = False) -> T:
         """
@@ -109,6 +111,14 @@ class App:
             return step()
         finally:
             lock.release()
+
+
+def _begin(exchange: Exchange, *, bodiless: bool) -> Admitted | Reply:
+    """Judge the head, and go on at once where no body is waited for and answering takes no time."""
+    begun = exchange.admit()
+    if bodiless and isinstance(begun, Admitted) and not begun.slow:
+        return exchange.answer(b"")
+    return begun
 
 
 def _has_no_body(scope: Scope, headers: Headers) -> bool:
@@ -161,23 +171,23 @@ def _has_large_body(headers: Headers) -> bool:
     return "transfer-encoding" in headers or _declared_length(headers) > MAX_BODY
 
 
-async def _send(receive: Receive, send: Send, response: Response, *, unread: bool = False) -> None:
+async def _send(receive: Receive, send: Send, reply: Reply, *, unread: bool = False) -> None:
     """Send an answer; where a large body is unread, the connection ends with it."""
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.pairs()]
-    if response.status != 304 and "content-length" not in response.headers:
-        headers.append((b"content-length", str(len(response.content)).encode()))
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    if reply.status != 304 and not any(name == b"content-length" for name, _ in headers):
+        headers.append((b"content-length", b"%d" % len(reply.content)))
     if unread:
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if response.stream is not None:
-        await _stream(receive, send, cast("ByteStream", response.stream))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if reply.stream is not None:
+        await _stream(receive, send, reply.stream)
         return
     if unread:
-        await send({"type": "http.response.body", "body": response.content, "more_body": True})
+        await send({"type": "http.response.body", "body": reply.content, "more_body": True})
         await _linger(receive)
         await send({"type": "http.response.body", "body": b""})
         return
-    await send({"type": "http.response.body", "body": response.content})
+    await send({"type": "http.response.body", "body": reply.content})
 
 
 async def _stream(receive: Receive, send: Send, stream: ByteStream) -> None:

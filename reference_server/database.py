@@ -108,8 +108,7 @@ class Database:
         # From Python 3.13 on a connection that nobody closed is a warning, and tests leave worlds to the collector.
         weakref.finalize(self, connection.close)
         self._remembered: dict[object, Any] = {}  # Any: whatever was read
-        self._remembered_at = (0, 0)
-        self._undone = 0
+        self._remembered_at = 0
 
     def _prepare(self, schema: str, file: Path, migrations: Sequence[str]) -> None:
         latest = len(migrations) + 1
@@ -145,7 +144,7 @@ class Database:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
-            self._undone += 1
+            self._remembered.clear()
             # After some errors, a full disk for one, SQLite has undone it already.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -164,17 +163,17 @@ class Database:
         """Return every row."""
         return self._connection.execute(sql, parameters).fetchall()
 
-    def remembered(self, key: object, read: Callable[[], T]) -> T:
+    def remembered(self, key: object, read: Callable[[Database], T]) -> T:
         """Return what `read` reads, and the same again without reading as long as nothing in the database changes."""
-        # SQLite counts every change but an undone one, which takes back what was counted.
-        now = self._connection.total_changes, self._undone
-        if now != self._remembered_at or len(self._remembered) > _MOST_REMEMBERED:
+        # SQLite counts every change but an undone one, with which all is forgotten anyway.
+        changes = self._connection.total_changes
+        if changes != self._remembered_at or len(self._remembered) > _MOST_REMEMBERED:
             self._remembered.clear()
-            self._remembered_at = now
+            self._remembered_at = changes
         try:
             value: T = self._remembered[key]
         except KeyError:
-            value = self._remembered[key] = read()
+            value = self._remembered[key] = read(self)
         return value
 
     def image(self) -> bytes:
@@ -184,7 +183,7 @@ class Database:
     def load(self, image: bytes) -> None:
         """Become what an image of the same tables holds; only in memory, since a file would stay as it is."""
         self._connection.deserialize(image)
-        self._undone += 1
+        self._remembered.clear()
 
     def close(self) -> None:
         """Close the connection and leave the file to others; a world in memory is gone then."""

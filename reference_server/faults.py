@@ -89,6 +89,11 @@ class Faults:
         """Answer with HTML and 502 after the commit, as a proxy does that lost its upstream."""
         return self._add(Fault(operation=operation, kind=FaultKind.GARBLE_ANSWER, times=times))
 
+    @property
+    def set(self) -> bool:
+        """Whether any was asked for."""
+        return bool(self._faults)
+
     def all(self) -> tuple[Fault, ...]:
         """Return every fault that was asked for, spent ones too, in the order in which they were added."""
         return tuple(self._faults)

@@ -22,9 +22,10 @@ import attrs
 
 from cabinet_sdk._core.digests import digest_header
 from cabinet_sdk._core.disposition import attachment
-from cabinet_sdk._core.wire import Headers, Request, Response
+from cabinet_sdk._core.wire import Headers
 from cabinet_sdk.errors import RangeNotSatisfiable
 from cabinet_sdk.types.files import CHUNK, safe_name
+from reference_server.session import Reply
 
 __all__ = ["Spool", "StoredFile", "answer_file"]
 
@@ -125,7 +126,7 @@ class _Slice:
         """Nothing is held between two parts."""
 
 
-def answer_file(stored: StoredFile, request: Request) -> Response:
+def answer_file(stored: StoredFile, method: str, asked: Headers) -> Reply:
     """
     Answer with a file, or with the part of it that is asked for.
 
@@ -136,10 +137,10 @@ def answer_file(stored: StoredFile, request: Request) -> Response:
     length, digest = _length_and_digest(content)
     etag = f'"{digest.hex()[:32]}"'
     headers = [("etag", etag), ("accept-ranges", "bytes")]
-    if _known(request.headers.get("if-none-match"), etag):
-        return Response(status=304, headers=Headers(headers))
+    if _known(asked.get("if-none-match"), etag):
+        return Reply(304, headers)
     start, end, status = 0, length, 200
-    part = _part(request, etag, length)
+    part = _part(asked, etag, length) if method == "GET" else None
     if part is not None:
         start, end, status = *part, 206
         headers.append(("content-range", f"bytes {start}-{end - 1}/{length}"))
@@ -149,11 +150,11 @@ def answer_file(stored: StoredFile, request: Request) -> Response:
         ("content-disposition", attachment(stored.name)),
         ("repr-digest", digest_header(digest)),
     ]
-    if request.method == "HEAD":
-        return Response(status=status, headers=Headers(headers))
+    if method == "HEAD":
+        return Reply(status, headers)
     if isinstance(content, bytes):
-        return Response(status=status, headers=Headers(headers), content=content[start:end])
-    return Response(status=status, headers=Headers(headers), stream=_Slice(content, start, end))
+        return Reply(status, headers, content[start:end])
+    return Reply(status, headers, stream=_Slice(content, start, end))
 
 
 def _known(header: str | None, etag: str) -> bool:
@@ -163,10 +164,10 @@ def _known(header: str | None, etag: str) -> bool:
     return header.strip() == "*" or etag in {each.strip().removeprefix("W/") for each in header.split(",")}
 
 
-def _part(request: Request, etag: str, length: int) -> tuple[int, int] | None:
+def _part(headers: Headers, etag: str, length: int) -> tuple[int, int] | None:
     """Return the start and the end of the part to send, None for the whole."""
-    found = _RANGES.fullmatch(request.headers.get("range") or "")
-    if request.method != "GET" or found is None or request.headers.get("if-range", etag) != etag:
+    found = _RANGES.fullmatch(headers.get("range") or "")
+    if found is None or headers.get("if-range", etag) != etag:
         return None
     parts: list[tuple[int, int]] = []
     specifiers = [each.strip() for each in found.group(1).split(",")]

@@ -13,18 +13,16 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import final
+from typing import TypeAlias, final
 
 import attrs
 
-from cabinet_sdk._core.wire import Headers, Response
+from cabinet_sdk._core.wire import Headers
 from cabinet_sdk.errors import FieldError, InvalidRequest, KeyMissing, KeyReused, StillRunning
 from reference_server.clock import to_micros
-from reference_server.session import Work
+from reference_server.session import Reply, Work
 
-__all__ = ["ANSWER_KEPT", "SCHEMA", "Kept", "Running", "keep", "key_of", "look_up"]
+__all__ = ["ANSWER_KEPT", "SCHEMA", "Claim", "Kept", "Running", "keep", "key_of", "look_up"]
 
 SCHEMA = """
 CREATE TABLE idempotency_keys (
@@ -42,6 +40,9 @@ CREATE INDEX idempotency_answers_by_age ON idempotency_keys (kept_at)
     WHERE content IS NOT NULL AND location IS NOT NULL;
 """
 
+Claim: TypeAlias = tuple[str, str]
+"""A token and a key."""
+
 ANSWER_KEPT = dt.timedelta(hours=24)
 
 _KEY = re.compile(r'"([A-Za-z0-9-]{1,255})"|([A-Za-z0-9-]{1,255})', re.ASCII)
@@ -54,11 +55,11 @@ class Kept:
     What is known of a key.
 
     Attributes:
-        response: The answer; None once it is no longer kept.
+        answer: The answer; None once it is no longer kept.
         location: Where the thing is that the key created.
     """
 
-    response: Response | None
+    answer: Reply | None
     location: str | None
 
 
@@ -72,31 +73,30 @@ class Running:
     """
 
     def __init__(self) -> None:
-        self._keys: set[tuple[str, str]] = set()
+        self._claims: set[Claim] = set()
         self._lock = threading.Lock()
 
-    @contextmanager
-    def claim(self, headers: Headers) -> Generator[None]:
+    def claim(self, headers: Headers) -> Claim | None:
         """
-        Hold the request's key, if it has one, while the request is carried out.
+        Claim the request's key, if it has one, until it is released.
 
         Raises:
             StillRunning: Another request holds it.
         """
         key = headers.get("idempotency-key")
         if key is None:
-            yield
-            return
-        entry = headers.get("authorization") or "", key
+            return None
+        claim = headers.get("authorization") or "", key
         with self._lock:
-            if entry in self._keys:
+            if claim in self._claims:
                 raise StillRunning(retry_after=1)
-            self._keys.add(entry)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._keys.discard(entry)
+            self._claims.add(claim)
+        return claim
+
+    def release(self, claim: Claim) -> None:
+        """Let go of a key whose request has been carried out."""
+        with self._lock:
+            self._claims.discard(claim)
 
 
 def key_of(headers: Headers) -> str:
@@ -134,12 +134,11 @@ def look_up(work: Work, profile_id: str, key: str, fingerprint: bytes) -> Kept |
         raise KeyReused
     if row["location"] is not None and row["kept_at"] <= to_micros(work.now - ANSWER_KEPT):
         return Kept(None, row["location"])
-    pairs: list[tuple[str, str]] = json.loads(row["headers"])
-    response = Response(status=row["status"], headers=Headers(pairs), content=row["content"])
-    return Kept(response, row["location"])
+    headers = [(name, value) for name, value in json.loads(row["headers"])]
+    return Kept(Reply(row["status"], headers, row["content"]), row["location"])
 
 
-def keep(work: Work, profile_id: str, key: str, fingerprint: bytes, response: Response) -> None:
+def keep(work: Work, profile_id: str, key: str, fingerprint: bytes, answer: Reply) -> None:
     """Keep a key with its answer, and let go of the answers that are not replayed any more."""
     work.database.execute(
         "UPDATE idempotency_keys SET content = NULL"
@@ -153,9 +152,9 @@ def keep(work: Work, profile_id: str, key: str, fingerprint: bytes, response: Re
             key,
             hashlib.sha256(fingerprint).digest(),
             to_micros(work.now),
-            response.headers.get("location"),
-            response.status,
-            json.dumps(response.headers.pairs()),
-            response.content,
+            dict(answer.headers).get("location"),
+            answer.status,
+            json.dumps(answer.headers),
+            answer.content,
         ),
     )

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import marshal
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast, final
@@ -17,12 +18,13 @@ from cabinet_sdk.errors import FieldError, InvalidRequest
 from reference_server.database import Database, Value
 from reference_server.files import Spool
 
-__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "Selection", "Snapshot", "Window", "count", "page"]
+__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "Selection", "Snapshot", "Window", "count", "page", "window_of"]
 
 T = TypeVar("T")
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+_LIMIT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _AT_ONCE = 200
 
 
@@ -62,6 +64,31 @@ class Window:
 
     limit: int
     cursor: str | None
+
+
+def window_of(query: Sequence[tuple[str, str]]) -> tuple[list[tuple[str, str]], Window]:
+    """
+    Take the parameters of paging from those of the operation.
+
+    Raises:
+        InvalidRequest: One came twice, or the limit is none.
+    """
+    given: dict[str, str] = {}
+    rest: list[tuple[str, str]] = []
+    refused: list[FieldError] = []
+    for name, value in query:
+        if name not in {"limit", "cursor"}:
+            rest.append((name, value))
+        elif name in given:
+            refused.append(FieldError(name, "repeated", "expected the parameter once, got it again"))
+        else:
+            given[name] = value
+    limit = given.get("limit", str(DEFAULT_LIMIT))
+    if not _LIMIT.fullmatch(limit) or not 1 <= int(limit) <= MAX_LIMIT:
+        refused.append(FieldError("limit", "range", f"expected 1 to {MAX_LIMIT}"))
+    if refused:
+        raise InvalidRequest(errors=tuple(refused))
+    return rest, Window(int(limit), given.get("cursor"))
 
 
 def page(

@@ -8,14 +8,15 @@ from urllib.parse import unquote
 
 import attrs
 
-from cabinet_sdk._core.operation import Call, Download, Job, Listing, Upload
+from cabinet_sdk._core.operation import Call, Download, Job, Listing, Repeat, Upload
 from cabinet_sdk.contract import Contract, Row
 from cabinet_sdk.errors import MethodNotAllowed, UnknownOperation
 from reference_server.files import StoredFile
+from reference_server.limits import MAX_BODY
 from reference_server.paging import Selection
 from reference_server.session import Session
 
-__all__ = ["Handler", "Match", "Router", "handles"]
+__all__ = ["Admitted", "Handler", "Route", "Router", "handles"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,19 +59,46 @@ def handles(row: Any) -> Any:  # Any: the overloads say what goes with what
 
 @final
 @attrs.frozen
-class Match:
+class Admitted:
     """
-    What a request is for.
+    What may follow a good head.
 
     Attributes:
-        row: The operation.
-        handler: What answers it.
-        path: Its path parameters, percent-decoded.
+        max_body: How many bytes the body may have.
+        slow: Whether answering may take a while.
     """
 
-    row: Row
-    handler: Handler
-    path: Mapping[str, str]
+    max_body: int
+    slow: bool
+
+
+@final
+class Route:
+    """
+    A row with its handler, and what of it is asked with every request.
+
+    Args:
+        row: The operation.
+        handler: What answers it.
+    """
+
+    def __init__(self, row: Row, handler: Handler) -> None:
+        self.row = row
+        self.handler = handler
+        self.permission = row.permission.code
+        self.takes_body = row.method not in {"GET", "DELETE"}
+        self.listing = isinstance(row, Listing)
+        self.download = isinstance(row, Download)
+        self.changes = row.repeat is not Repeat.SAFE
+        # A form may have as much text around its file as any other body.
+        max_body = row.max_bytes + MAX_BODY if isinstance(row, Upload) else MAX_BODY
+        self.admitted = Admitted(max_body, slow=self.download)
+        steps = row.path.split("/")[1:]
+        self._fields = [(step[1:-1], place) for place, step in enumerate(steps) if step.startswith("{")]
+
+    def values(self, parts: list[str]) -> dict[str, str]:
+        """Return the path parameters, percent-decoded."""
+        return {name: unquote(parts[place]) if "%" in parts[place] else parts[place] for name, place in self._fields}
 
 
 @final
@@ -84,8 +112,8 @@ class Router:
     """
 
     def __init__(self, contract: Contract, further: Mapping[str, Handler] | None = None) -> None:
-        self._handlers = _HANDLERS | dict(further or {})
-        missing = [row.id for row in contract if row.id not in self._handlers]
+        handlers = _HANDLERS | dict(further or {})
+        missing = [row.id for row in contract if row.id not in handlers]
         if missing:
             msg = f"no handler for {', '.join(missing)}"
             raise TypeError(msg)
@@ -94,45 +122,47 @@ class Router:
             step = self._root
             for name in row.path.split("/")[1:]:
                 step = step.next.setdefault("{}" if name.startswith("{") else name, _Step())
-            step.rows[row.method] = row
+            route = step.routes[row.method] = Route(row, handlers[row.id])
+            if row.method == "GET":
+                step.routes["HEAD"] = route
 
-    def match(self, method: str, path: str) -> Match:
+    def match(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """
-        Find the row of a request; `path` is below the base path, still percent-encoded.
+        Find what a request is for, with its path parameters; `path` is below the base path, still percent-encoded.
 
         Raises:
             UnknownOperation: No row has this path.
             MethodNotAllowed: Rows have it, with other methods; `allow` names them.
         """
         parts = path.split("/")[1:]
-        rows = _find(self._root, parts)
-        if rows is None:
+        routes = _find(self._root, parts, 0)
+        if not routes:
             raise UnknownOperation
-        row = rows.get("GET" if method == "HEAD" else method)
-        if row is None:
-            allow = {*rows, "HEAD"} if "GET" in rows else {*rows}
-            raise MethodNotAllowed(members={"allow": ", ".join(sorted(allow))})
-        steps = row.path.split("/")[1:]
-        values = {step[1:-1]: unquote(part) for step, part in zip(steps, parts, strict=True) if step.startswith("{")}
-        return Match(row, self._handlers[row.id], values)
+        route = routes.get(method)
+        if route is None:
+            raise MethodNotAllowed(members={"allow": ", ".join(sorted(routes))})
+        return route, route.values(parts)
 
 
 @final
 class _Step:
-    """Where a path may go on, a placeholder under ``{}``, and the rows that end here, by their methods."""
+    """Where a path may go on, a placeholder under ``{}``, and the routes that end here, by their methods."""
 
-    __slots__ = ("next", "rows")
+    __slots__ = ("next", "routes")
 
     def __init__(self) -> None:
         self.next: dict[str, _Step] = {}
-        self.rows: dict[str, Row] = {}
+        self.routes: dict[str, Route] = {}
 
 
-def _find(step: _Step, parts: list[str]) -> dict[str, Row] | None:
-    if not parts:
-        return step.rows or None
-    # A literal step wins over a placeholder, from left to right.
-    for name in (parts[0], "{}"):
-        if name in step.next and (rows := _find(step.next[name], parts[1:])) is not None:
-            return rows
-    return None
+def _find(step: _Step, parts: list[str], start: int) -> dict[str, Route]:
+    for place in range(start, len(parts)):
+        literal, other = step.next.get(parts[place]), step.next.get("{}")
+        if literal is not None and other is not None:
+            # A literal step wins over a placeholder, from left to right.
+            return _find(literal, parts, place + 1) or _find(other, parts, place + 1)
+        found = literal or other
+        if found is None:
+            return {}
+        step = found
+    return step.routes

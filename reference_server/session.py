@@ -1,4 +1,4 @@
-"""What a handler works with: the unit of work, and who is asking."""
+"""What a handler works with: the unit of work, who is asking, and the answer as it comes about."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import final
 
 import attrs
 
+from cabinet_sdk._core.wire import ByteStream
 from cabinet_sdk.types import moscow_date
 from reference_server.audit import Journal
 from reference_server.database import Database
 from reference_server.ids import Ids
 from reference_server.profiles import Profile
 
-__all__ = ["Session", "Work"]
+__all__ = ["Reply", "Session", "Work"]
 
 
 @final
@@ -57,3 +58,22 @@ class Session:
     profile: Profile
     origin: str
     come_back_in: int | None = None
+
+
+@final
+@attrs.define
+class Reply:
+    """
+    An answer as it comes about: each step adds to its head, and what every answer has comes last.
+
+    Attributes:
+        status: The HTTP status.
+        headers: So far, names in lower case.
+        content: The whole body.
+        stream: The body to come, where it is not in memory.
+    """
+
+    status: int
+    headers: list[tuple[str, str]]
+    content: bytes = b""
+    stream: ByteStream | None = None

@@ -12,14 +12,14 @@ from urllib.parse import parse_qsl, unquote
 
 import attrs
 
-from cabinet_sdk._core.wire import Headers, Request, Response
+from cabinet_sdk._core.wire import Body, Headers
 from cabinet_sdk.errors import SignInRequired, TokenInvalid
 from reference_server.audit import DONE
 from reference_server.clock import to_micros
 from reference_server.database import Database
 from reference_server.limits import whole
 from reference_server.profiles import Profile, digest, profile_by_client, profile_by_id
-from reference_server.session import Work
+from reference_server.session import Reply, Work
 
 __all__ = ["SCHEMA", "TOKEN", "TOKEN_LIFETIME", "Bearer", "authenticate", "grant"]
 
@@ -38,7 +38,7 @@ TOKEN = "sign_in.token"  # noqa: S105  # a name, no token
 
 TOKEN_LIFETIME = dt.timedelta(hours=1)
 
-_NO_STORE = (("cache-control", "no-store"), ("content-type", "application/json"))
+_JSON = ("content-type", "application/json")
 
 
 @final
@@ -71,7 +71,7 @@ def authenticate(database: Database, headers: Headers, now: dt.datetime) -> Bear
     if scheme.lower() != "bearer" or not token:
         raise TokenInvalid
     kept = digest(token)
-    found = database.remembered(("bearer", kept), lambda: _bearer(database, kept))
+    found = database.remembered(("bearer", kept), lambda _: _bearer(database, kept))
     if found is None or found[1] <= to_micros(now):
         raise TokenInvalid
     return found[0]
@@ -88,22 +88,21 @@ def _bearer(database: Database, kept: str) -> tuple[Bearer, int] | None:
 
 
 def grant(  # noqa: PLR0911  # one return for each of RFC 6749's refusals
-    work: Work, request: Request, request_id: str, sender: str | None
-) -> Response:
+    work: Work, method: str, headers: Headers, content: bytes | Body, *, request_id: str, sender: str | None
+) -> Reply:
     """Answer a request for a token, in the transaction that the caller has open, with an entry in the journal."""
-    if request.method != "POST":
-        headers = Headers((*_NO_STORE, ("allow", "POST")))
-        return Response(status=405, headers=headers, content=_error("invalid_request", "use POST"))
-    media_type = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    if method != "POST":
+        return Reply(405, [_JSON, ("allow", "POST")], _error("invalid_request", "use POST"))
+    media_type = (headers.get("content-type") or "").partition(";")[0].strip().lower()
     try:
-        pairs = parse_qsl(whole(request.content).decode(), keep_blank_values=False, max_num_fields=20)
+        pairs = parse_qsl(whole(content).decode(), keep_blank_values=False, max_num_fields=20)
     except ValueError:
         pairs = []
         media_type = ""
     form = dict(pairs)
     if media_type != "application/x-www-form-urlencoded" or len(form) != len(pairs):
         return _refused("invalid_request", "Send each parameter once, form-encoded.")
-    client = _client(request, form)
+    client = _client(headers, form)
     if client is None:
         return _refused("invalid_request", "Name the client once, in the Authorization header or in the form.")
     found = profile_by_client(work.database, client[0])
@@ -138,11 +137,11 @@ def grant(  # noqa: PLR0911  # one return for each of RFC 6749's refusals
         "expires_in": int(TOKEN_LIFETIME.total_seconds()),
         "scope": " ".join(sorted(asked)),
     }
-    return Response(status=200, headers=Headers(_NO_STORE), content=json.dumps(document).encode())
+    return Reply(200, [_JSON], json.dumps(document).encode())
 
 
-def _client(request: Request, form: dict[str, str]) -> tuple[str, str] | None:
-    header = request.headers.get("authorization")
+def _client(headers: Headers, form: dict[str, str]) -> tuple[str, str] | None:
+    header = headers.get("authorization")
     in_form = "client_id" in form or "client_secret" in form
     if header is None:
         return (form.get("client_id", ""), form.get("client_secret", "")) if in_form else None
@@ -156,11 +155,11 @@ def _client(request: Request, form: dict[str, str]) -> tuple[str, str] | None:
     return unquote(client_id), unquote(secret)
 
 
-def _refused(error: str, description: str, *, status: int = 400) -> Response:
-    headers = [*_NO_STORE]
+def _refused(error: str, description: str, *, status: int = 400) -> Reply:
+    headers = [_JSON]
     if status == 401:
         headers.append(("www-authenticate", 'Basic realm="cabinet"'))
-    return Response(status=status, headers=Headers(headers), content=_error(error, description))
+    return Reply(status, headers, _error(error, description))
 
 
 def _error(error: str, description: str) -> bytes:

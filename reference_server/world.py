@@ -12,9 +12,9 @@ import hashlib
 import secrets
 import threading
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Self, final
 
@@ -231,7 +231,7 @@ class World:
         self.faults = Faults(CONTRACT)
         self.profiles = ProfilesControl(self)
         self.charges = charges.ChargesControl(self.work)
-        self._log: deque[LoggedRequest] = deque(maxlen=_LOG_LENGTH)
+        self._log: deque[Callable[[], LoggedRequest]] = deque(maxlen=_LOG_LENGTH)
         self._unnamed_requests = 0
         self._numbering = threading.Lock()
         try:
@@ -315,7 +315,7 @@ class World:
                 self.clock.restore(checkpoint.now)
             self.faults.restore(checkpoint.faults)
             self.limiter.restore(checkpoint.windows)
-            self._log = deque(checkpoint.log, maxlen=_LOG_LENGTH)
+            self._log = deque((partial(attrs.evolve, each) for each in checkpoint.log), maxlen=_LOG_LENGTH)
             self._unnamed_requests = checkpoint.requests
 
     def _in_memory_only(self) -> None:
@@ -326,7 +326,7 @@ class World:
     @property
     def requests(self) -> tuple[LoggedRequest, ...]:
         """What the world has seen, the latest thousand, the oldest first."""
-        return tuple(self._log)
+        return tuple(made() for made in list(self._log))
 
     def client_secret(self, client_id: str) -> str:
         """Return the secret of a client of this world; a profile's client has the profile's id."""
@@ -342,23 +342,23 @@ class World:
     def work(self) -> Generator[Work]:
         """Open a unit of work: all of it happens or nothing."""
         with self.lock:
-            self.step()
+            now = self.clock.now()
+            self.step(now)
             with self.database.transaction():
-                yield self.unit(self.clock.now())
+                yield self.unit(now)
 
     def unit(self, now: dt.datetime) -> Work:
         """Return a unit of work at a moment; whoever changes something opens the transaction."""
         return Work(database=self.database, ids=self._ids, journal=self._journal, now=now)
 
-    def step(self) -> None:
+    def step(self, now: dt.datetime) -> None:
         """Let happen what the clock has made due."""
-        unit = self.unit(self.clock.now())
-        if charges.has_step(unit):
+        if charges.has_step(self.database, now):
             with self.database.transaction():
-                charges.step(unit)
+                charges.step(self.unit(now))
 
-    def log(self, request: LoggedRequest) -> None:
-        """Remember a request."""
+    def log(self, request: Callable[[], LoggedRequest]) -> None:
+        """Remember a request; what makes it is called by whoever looks at it."""
         self._log.append(request)
 
     def new_request_id(self) -> str:

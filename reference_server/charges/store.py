@@ -13,6 +13,7 @@ import datetime as dt
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import final
 
 import attrs
@@ -107,6 +108,8 @@ CREATE TABLE charge_events (
 
 CHARGE_COLUMNS = "id, kind, amount, paid, pending, refunding, status, accrued_on, due_on, uin, order_number, details"
 
+_CHARGE_BY_ID = f"SELECT {CHARGE_COLUMNS} FROM charges WHERE id = ? AND profile_id = ?"
+
 _TAX_KINDS = "('tax', 'contribution', 'penalty')"
 
 SAME_ACCOUNT = f"payee_inn = ? AND (kind IN {_TAX_KINDS}) = (? IN {_TAX_KINDS})"
@@ -129,6 +132,10 @@ class Details:
     documents: tuple[ChargeDocument, ...] = ()
 
 
+# An amount cannot change, so that equal ones may be one: of those of a charge most are nothing or all of it.
+_money = lru_cache(maxsize=1024)(Money.from_kopecks)
+
+
 def charge_from(row: sqlite3.Row, today: dt.date) -> Charge:
     """Return the charge of a row as it is on that day."""
     details = decode_value(row["details"], Details)
@@ -138,11 +145,11 @@ def charge_from(row: sqlite3.Row, today: dt.date) -> Charge:
         id=ChargeId(row["id"]),
         kind=ChargeKind.trusted(row["kind"]),
         status=ChargeStatus.trusted(row["status"]),
-        amount=Money.from_kopecks(amount),
-        paid=Money.from_kopecks(paid),
-        pending=Money.from_kopecks(pending),
-        due=Money.from_kopecks(max(0, amount - paid - pending)),
-        overpaid=Money.from_kopecks(max(0, paid - amount)),
+        amount=_money(amount),
+        paid=_money(paid),
+        pending=_money(pending),
+        due=_money(max(0, amount - paid - pending)),
+        overpaid=_money(max(0, paid - amount)),
         accrued_on=dt.date.fromisoformat(row["accrued_on"]),
         due_on=due_on,
         overdue=due_on < today and paid < amount,
@@ -153,7 +160,7 @@ def charge_from(row: sqlite3.Row, today: dt.date) -> Charge:
         requisites=details.requisites,
         calculation=details.calculation,
         documents=details.documents,
-        refunding=Money.from_kopecks(row["refunding"]),
+        refunding=_money(row["refunding"]),
     )
 
 
@@ -186,10 +193,7 @@ def insert_charge(work: Work, profile_id: str, charge: Charge) -> None:
 
 def charge_by_id(work: Work, profile_id: str, charge_id: str) -> Charge | None:
     """Return a charge of the profile."""
-    row = work.database.one(
-        f"SELECT {CHARGE_COLUMNS} FROM charges WHERE id = ? AND profile_id = ?",
-        (charge_id, profile_id),
-    )
+    row = work.database.one(_CHARGE_BY_ID, (charge_id, profile_id))
     return None if row is None else charge_from(row, work.today)
 
 

@@ -58,10 +58,10 @@ def next_step(work: Work) -> Step | None:
     return Step(subject=subject, profile_id=row["profile_id"], outcome=row["outcome"], at=at)
 
 
-def has_step(work: Work) -> bool:
+def has_step(database: Database, now: dt.datetime) -> bool:
     """Say whether a step of a payment or a refund is due."""
-    earliest = work.database.remembered("earliest step", lambda: _earliest(work.database))
-    return earliest is not None and earliest <= to_micros(work.now)
+    earliest = database.remembered("earliest step", _earliest)
+    return earliest is not None and earliest <= to_micros(now)
 
 
 def _earliest(database: Database) -> int | None:

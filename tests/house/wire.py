@@ -45,13 +45,13 @@ def _json_of(sent: EncodedRequest) -> Any:
 def read_request(row: Row, method: str, address: str, body: Any) -> Any:
     """Read a request as the server does, without what belongs to the listing and not to its filters."""
     parts = urlsplit(address)
-    match = _router().match(method, parts.path)
-    if match.row.id != row.id:
-        msg = f"the address leads to {match.row.id}"
+    route, values = _router().match(method, parts.path)
+    if route.row.id != row.id:
+        msg = f"the address leads to {route.row.id}"
         raise ValueError(msg)
     query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     named = _NAMED if isinstance(row, Listing) else set[str]()
-    return decode_request(match.row, match.path, [pair for pair in query if pair[0] not in named], body)
+    return decode_request(route.row, values, [pair for pair in query if pair[0] not in named], body)
 
 
 def returned(row: Row, value: object) -> Any:

@@ -33,7 +33,7 @@ class _Until:
 
     def send(self, request: Request) -> Response:
         path = request.url.removeprefix(BASE_URL).partition("?")[0]
-        if path != "/oauth/token" and self._router.match(request.method, path).row.id == self._row.id:
+        if path != "/oauth/token" and self._router.match(request.method, path)[0].row.id == self._row.id:
             self.request = request
             raise _ReachedError
         return self._inner.send(request)

@@ -114,7 +114,8 @@ def decode_request(
     fields: dict[str, object] = {}
     refused: list[FieldError] = []
     if row.method in {"GET", "DELETE"}:
-        fields, refused = _from_query(kinds, query, frozenset(row.path_fields))
+        if query:
+            fields, refused = _from_query(kinds, query, frozenset(row.path_fields))
     elif isinstance(row, Upload):
         form = cast("Sequence[tuple[str, str | File]]", body)
         fields, refused = _from_form(kinds, form, frozenset(row.path_fields))
