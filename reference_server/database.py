@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -162,6 +162,10 @@ class Database:
     def all(self, sql: str, parameters: Sequence[Value] = ()) -> list[sqlite3.Row]:
         """Return every row."""
         return self._connection.execute(sql, parameters).fetchall()
+
+    def each(self, sql: str, parameters: Sequence[Value] = ()) -> Iterator[sqlite3.Row]:
+        """Return the rows as they are asked for; the database must not change meanwhile."""
+        return self._connection.execute(sql, parameters)
 
     def remembered(self, key: object, read: Callable[[Database], T]) -> T:
         """Return what `read` reads, and the same again without reading as long as nothing in the database changes."""

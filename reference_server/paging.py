@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import heapq
 import hmac
 import json
 import marshal
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Generic, TypeVar, cast, final
 
 import attrs
@@ -38,6 +40,8 @@ class Selection(Generic[T]):
         columns: Of the rows that `read` gets.
         source: The table.
         conditions: All of them hold; each with its parameters in order.
+        sides: Of these conditions exactly one holds for each row. They are read side by side, each in the order of its
+            own index, and merged, so that nothing is sorted.
         keys: Columns that never change and together tell rows apart; the list is sorted by them.
         descending: Whether from the greatest to the least.
         read: Makes the items of a page from its rows, in their order.
@@ -49,6 +53,7 @@ class Selection(Generic[T]):
     keys: tuple[str, ...]
     descending: bool
     read: Callable[[list[sqlite3.Row]], list[T]]
+    sides: Sequence[tuple[str, Sequence[Value]]] = (("1", ()),)
 
 
 @final
@@ -146,12 +151,15 @@ class Snapshot(Generic[T]):
 
 def count(database: Database, selection: Selection[T], at_most: int) -> int:
     """Return how many items there are; counting ends at `at_most`."""
-    where, parameters = _where(selection.conditions)
-    row = database.one(
-        f"SELECT count(*) AS number FROM (SELECT 1 FROM {selection.source} WHERE {where} LIMIT ?)",
-        [*parameters, at_most],
-    )
-    return 0 if row is None else row["number"]
+    found = 0
+    for side in selection.sides:
+        where, parameters = _where([*selection.conditions, side])
+        row = database.one(
+            f"SELECT count(*) AS number FROM (SELECT 1 FROM {selection.source} WHERE {where} LIMIT ?)",
+            [*parameters, at_most - found],
+        )
+        found += 0 if row is None else row["number"]
+    return found
 
 
 def _select(
@@ -163,19 +171,28 @@ def _select(
         marks = ", ".join("?" * len(selection.keys))
         sign = "<" if selection.descending else ">"
         conditions.append((f"({', '.join(selection.keys)}) {sign} ({marks})", after))
-    where, parameters = _where(conditions)
     direction = "DESC" if selection.descending else "ASC"
     order = ", ".join(f"{key} {direction}" for key in selection.keys)
     keys = ", ".join(f"{key} AS key_{number}" for number, key in enumerate(selection.keys))
-    rows = database.all(
-        # Everything but the parameters is written in this repository.
-        f"SELECT {selection.columns}, {keys} FROM {selection.source} WHERE {where} ORDER BY {order} LIMIT ?",
-        [*parameters, limit + 1],
-    )
+
+    def read(side: tuple[str, Sequence[Value]]) -> Iterator[sqlite3.Row]:
+        where, parameters = _where([*conditions, side])
+        return database.each(
+            # Everything but the parameters is written in this repository.
+            f"SELECT {selection.columns}, {keys} FROM {selection.source} WHERE {where} ORDER BY {order} LIMIT ?",
+            [*parameters, limit + 1],
+        )
+
+    def keys_of(row: sqlite3.Row) -> list[Value]:
+        return [row[f"key_{number}"] for number in range(len(selection.keys))]
+
+    sides = [read(side) for side in selection.sides]
+    merged = sides[0] if len(sides) == 1 else heapq.merge(*sides, key=keys_of, reverse=selection.descending)
+    rows = list(islice(merged, limit + 1))
     last = None
     if len(rows) > limit:
         rows = rows[:limit]
-        last = [rows[-1][f"key_{number}"] for number in range(len(selection.keys))]
+        last = keys_of(rows[-1])
     return rows, last
 
 

@@ -489,12 +489,11 @@ class Exchange:
         if self._claim is not None:
             self._world.running.release(self._claim)
         problem = self._problem
+        code = None if problem is None else problem.code
         url = f"{self._origin}{self._path}"
         if self._query or "@" in url:
             url = shown_url(f"{url}?{self._query}")
-        logger.info(
-            "%s %s -> %s %s, request id %s", self._method, url, status, problem and problem.code, self._request_id
-        )
+        logger.info("%s %s -> %s %s, request id %s", self._method, url, status, code or "", self._request_id)
         self._world.log(
             # Made when somebody looks.
             partial(
@@ -507,7 +506,7 @@ class Exchange:
                 profile_id=self._profile_id,
                 idempotency_key=self._key,
                 status=status,
-                problem=None if problem is None else problem.code,
+                problem=code,
                 replayed=self._replayed,
                 detail=None if problem is None else problem.message,
                 errors=() if problem is None else problem.errors,

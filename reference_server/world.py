@@ -45,6 +45,24 @@ SCHEMA = ids.SCHEMA + profiles.SCHEMA + signin.SCHEMA + idempotency.SCHEMA + cha
 MIGRATIONS = (
     audit.SCHEMA,
     "CREATE INDEX charges_by_payee ON charges (profile_id, payee_inn, accrued_on, id);\n",
+    """
+    ALTER TABLE charges ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE charges ADD COLUMN standing TEXT NOT NULL GENERATED ALWAYS AS (
+        CASE WHEN paid > amount THEN 'overpaid' WHEN late AND paid < amount THEN status || '_late' ELSE status END
+    ) VIRTUAL;
+    DROP INDEX charges_by_kind;
+    DROP INDEX charges_by_status;
+    DROP INDEX charges_by_payee;
+    DROP INDEX charges_by_status_and_term;
+    DROP INDEX charges_overpaid_by_accrual;
+    CREATE INDEX charges_by_kind_and_accrual ON charges (profile_id, kind, standing, accrued_on, id);
+    CREATE INDEX charges_by_kind_and_term ON charges (profile_id, kind, standing, due_on, id);
+    CREATE INDEX charges_by_kind_and_amount ON charges (profile_id, kind, standing, amount, id);
+    CREATE INDEX charges_by_payee_and_accrual ON charges (profile_id, payee_inn, kind, standing, accrued_on, id);
+    CREATE INDEX charges_by_payee_and_term ON charges (profile_id, payee_inn, kind, standing, due_on, id);
+    CREATE INDEX charges_by_payee_and_amount ON charges (profile_id, payee_inn, kind, standing, amount, id);
+    CREATE INDEX charges_not_late ON charges (due_on) WHERE NOT late;
+    """,
 )
 """
 From version 1 of the tables to 2, from 2 to 3 and so on.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from collections.abc import Mapping
+from itertools import product
 from math import ceil
 from typing import TypeAlias
 
@@ -88,6 +89,7 @@ _ORDERS = {
     ChargeOrder.SMALLEST: (("amount", "id"), False),
 }
 
+_INDEXES = {"accrued_on": "accrual", "due_on": "term", "amount": "amount"}
 
 # In rows. A file is made before its first byte is sent, which as XLSX takes longest: a quarter of a minute.
 _LONGEST_EXPORT = 100_000
@@ -113,41 +115,48 @@ def _created_in(period: Period | None) -> list[Condition]:
 
 @handles(LIST_CHARGES)
 def list_charges(session: Session, request: ListCharges) -> Selection[Charge]:
-    today = session.work.today
-    conditions: list[Condition] = [("profile_id = ?", (session.profile.id,))]
+    profile_id, today = session.profile.id, session.work.today
+    conditions: list[Condition] = [("profile_id = ?", (profile_id,))]
     if request.period is not None:
         days = request.period.first.isoformat(), request.period.last.isoformat()
         conditions.append(("accrued_on BETWEEN ? AND ?", days))
-    equal = {
-        "kind": request.kind,
-        "status": request.status,
-        "payee_inn": request.payee_inn,
-        "uin": request.uin,
-        "order_number": request.order_number,
-    }
-    conditions += _equal(equal)
-    if request.overdue is True:
-        conditions += [("paid < amount", ()), ("due_on < ?", (today.isoformat(),))]
-    elif request.overdue is False:
-        conditions.append(("(paid >= amount OR due_on >= ?)", (today.isoformat(),)))
-    if request.overpaid is not None:
-        conditions.append(("paid > amount" if request.overpaid else "paid <= amount", ()))
+    conditions += _equal({"payee_inn": request.payee_inn, "uin": request.uin, "order_number": request.order_number})
+    standings = [
+        standing
+        for standing, (status, overdue, overpaid) in store.STANDINGS.items()
+        if request.status in {None, status}
+        and request.overdue in {None, overdue}
+        and request.overpaid in {None, overpaid}
+    ]
     keys, descending = _ORDERS[request.order or ChargeOrder.NEWEST]
+    # Of a period that is asked for in another order there is no index: what it has is sorted.
+    by = _INDEXES["accrued_on" if request.period is not None else keys[0]]
+    if request.uin is not None:
+        source = "charges"
+    elif request.order_number is not None:
+        # Of one order there are few: they are looked up and sorted.
+        source = "charges INDEXED BY charges_by_order_number"
+    elif request.payee_inn is not None:
+        source = f"charges INDEXED BY charges_by_payee_and_{by}"
+    elif request.kind is not None or len(standings) < len(store.STANDINGS):
+        source = f"charges INDEXED BY charges_by_kind_and_{by}"
+    else:
+        source = f"charges INDEXED BY charges_by_{by}"
+    if "_and_" in source:
+        kinds = store.kinds_of(session.work.database, profile_id) if request.kind is None else [str(request.kind)]
+        sides: list[Condition] = [("kind = ? AND standing = ?", each) for each in product(kinds, standings)]
+    else:
+        conditions += _equal({"kind": request.kind})
+        sides = [(f"standing IN ({', '.join('?' * len(standings))})", tuple(standings))] if standings else []
 
     def read(rows: list[sqlite3.Row]) -> list[Charge]:
         return [store.charge_from(row, today) for row in rows]
 
-    # Of one order and overpaid there are few: they are looked up and sorted, and nothing is scanned for them. SQLite
-    # would rather walk a million charges in their order than sort three.
-    source = "charges"
-    if request.order_number is not None:
-        source = "charges INDEXED BY charges_by_order_number"
-    elif request.overpaid:
-        source = "charges INDEXED BY charges_overpaid_by_accrual"
     return Selection(
         columns=store.CHARGE_COLUMNS,
         source=source,
         conditions=conditions,
+        sides=sides,
         keys=keys,
         descending=descending,
         read=read,

@@ -7,7 +7,15 @@ import datetime as dt
 import attrs
 
 from cabinet_sdk.charges.models import Payment, PaymentMethod, PaymentStatus, Refund, RefundMethod, RefundStatus
-from reference_server.charges import rules, rules_payments, rules_refunds, store_payments, store_refunds, store_steps
+from reference_server.charges import (
+    rules,
+    rules_payments,
+    rules_refunds,
+    store,
+    store_payments,
+    store_refunds,
+    store_steps,
+)
 from reference_server.session import Work
 
 __all__ = ["step"]
@@ -22,6 +30,7 @@ def step(work: Work) -> None:
 
     Payers confirm and choose cards, banks credit, payees decide, the Treasury carries out, terms run out.
     """
+    store.mark_late(work)
     while (due := store_steps.next_step(work)) is not None:
         then = attrs.evolve(work, now=due.at)
         if isinstance(due.subject, Payment):

@@ -1,10 +1,11 @@
 """
 Where charges and their history are kept.
 
-Rule: a charge's status and what is overpaid follow from its amount and what is paid, in the table itself, so that a
-filter by status is an index look-up and cannot disagree with the amounts. What is pending and held for refunds changes
-only in the rules, and what is paid only in `rules_ledger`, together with the ledger; the table refuses to pay back more
-than is overpaid.
+Rule: a charge's status and what is overpaid follow from its amount and what is paid, in the table itself, so that they
+cannot disagree. With whether it is late, which the clock marks once, they make its standing: each filter of a list is a
+set of standings, and the charges of one standing lie in an index in each order. What is pending and held for refunds
+changes only in the rules, and what is paid only in `rules_ledger`, together with the ledger; the table refuses to pay
+back more than is overpaid.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import final
 
@@ -34,7 +35,7 @@ from cabinet_sdk.charges.models import (
     RefundId,
     Requisites,
 )
-from cabinet_sdk.types import Money, Period, Uin
+from cabinet_sdk.types import MOSCOW, Money, Period, Uin
 from reference_server.clock import from_micros, to_micros
 from reference_server.database import Database
 from reference_server.session import Work
@@ -43,14 +44,18 @@ __all__ = [
     "CHARGE_COLUMNS",
     "SAME_ACCOUNT",
     "SCHEMA",
+    "STANDINGS",
     "Details",
     "add_event",
     "charge_by_id",
     "charge_by_uin",
     "charge_from",
     "event_from",
+    "first_late",
     "insert_charge",
     "items_of",
+    "kinds_of",
+    "mark_late",
     "offset_charges",
     "profile_of_charge",
     "tax_account_charges",
@@ -76,18 +81,24 @@ CREATE TABLE charges (
     uin TEXT UNIQUE,
     order_number TEXT,
     payee_inn TEXT NOT NULL,
-    details BLOB NOT NULL
+    details BLOB NOT NULL,
+    late INTEGER NOT NULL DEFAULT 0,
+    standing TEXT NOT NULL GENERATED ALWAYS AS (
+        CASE WHEN paid > amount THEN 'overpaid' WHEN late AND paid < amount THEN status || '_late' ELSE status END
+    ) VIRTUAL
 ) WITHOUT ROWID;
 CREATE INDEX charges_by_accrual ON charges (profile_id, accrued_on, id);
 CREATE INDEX charges_by_term ON charges (profile_id, due_on, id);
 CREATE INDEX charges_by_amount ON charges (profile_id, amount, id);
-CREATE INDEX charges_by_kind ON charges (profile_id, kind, accrued_on, id);
-CREATE INDEX charges_by_status ON charges (profile_id, status, accrued_on, id);
-CREATE INDEX charges_by_payee ON charges (profile_id, payee_inn, accrued_on, id);
-CREATE INDEX charges_by_status_and_term ON charges (profile_id, status, due_on, id);
+CREATE INDEX charges_by_kind_and_accrual ON charges (profile_id, kind, standing, accrued_on, id);
+CREATE INDEX charges_by_kind_and_term ON charges (profile_id, kind, standing, due_on, id);
+CREATE INDEX charges_by_kind_and_amount ON charges (profile_id, kind, standing, amount, id);
+CREATE INDEX charges_by_payee_and_accrual ON charges (profile_id, payee_inn, kind, standing, accrued_on, id);
+CREATE INDEX charges_by_payee_and_term ON charges (profile_id, payee_inn, kind, standing, due_on, id);
+CREATE INDEX charges_by_payee_and_amount ON charges (profile_id, payee_inn, kind, standing, amount, id);
+CREATE INDEX charges_not_late ON charges (due_on) WHERE NOT late;
 CREATE INDEX charges_by_order_number ON charges (profile_id, order_number) WHERE order_number IS NOT NULL;
 CREATE INDEX charges_unpaid_by_term ON charges (profile_id, due_on, accrued_on, id) WHERE paid < amount;
-CREATE INDEX charges_overpaid_by_accrual ON charges (profile_id, accrued_on, id) WHERE paid > amount;
 CREATE INDEX charges_overpaid_by_day ON charges (profile_id, overpaid_on, id) WHERE paid > amount;
 CREATE INDEX charges_overpaid_by_kind ON charges (profile_id, kind, overpaid_on, id) WHERE paid > amount;
 
@@ -104,6 +115,27 @@ CREATE TABLE charge_events (
     refund_id TEXT,
     PRIMARY KEY (charge_id, number)
 ) WITHOUT ROWID;
+"""
+
+STANDINGS: Mapping[str, tuple[ChargeStatus, bool, bool]] = {
+    "not_paid": (ChargeStatus.NOT_PAID, False, False),
+    "not_paid_late": (ChargeStatus.NOT_PAID, True, False),
+    "partly_paid": (ChargeStatus.PARTLY_PAID, False, False),
+    "partly_paid_late": (ChargeStatus.PARTLY_PAID, True, False),
+    "paid": (ChargeStatus.PAID, False, False),
+    "overpaid": (ChargeStatus.PAID, False, True),
+}
+"""Where a charge may stand: its status, whether it is overdue, and whether it is overpaid."""
+
+_KINDS = """
+WITH RECURSIVE found (kind) AS (
+    SELECT min(kind) FROM charges INDEXED BY charges_by_kind_and_accrual WHERE profile_id = ?1
+    UNION ALL
+    SELECT (
+        SELECT min(kind) FROM charges INDEXED BY charges_by_kind_and_accrual
+        WHERE profile_id = ?1 AND kind > found.kind
+    ) FROM found WHERE kind IS NOT NULL
+) SELECT kind FROM found WHERE kind IS NOT NULL
 """
 
 CHARGE_COLUMNS = "id, kind, amount, paid, pending, refunding, status, accrued_on, due_on, uin, order_number, details"
@@ -174,8 +206,8 @@ def insert_charge(work: Work, profile_id: str, charge: Charge) -> None:
         documents=charge.documents,
     )
     work.database.execute(
-        "INSERT INTO charges (id, profile_id, kind, amount, accrued_on, due_on, uin, order_number, payee_inn, details)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO charges (id, profile_id, kind, amount, accrued_on, due_on, uin, order_number, payee_inn, details,"
+        " late) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             charge.id,
             profile_id,
@@ -187,8 +219,28 @@ def insert_charge(work: Work, profile_id: str, charge: Charge) -> None:
             charge.order_number,
             str(charge.requisites.payee_inn),
             encode_answer(details),
+            charge.due_on < work.today,
         ),
     )
+
+
+def mark_late(work: Work) -> None:
+    """Mark what has become late since it was asked last: once for each charge, paid or not."""
+    work.database.execute("UPDATE charges SET late = 1 WHERE NOT late AND due_on < ?", (work.today.isoformat(),))
+
+
+def first_late(database: Database) -> dt.datetime | None:
+    """Return when the next charge becomes late, None where none will: at midnight in Moscow after its last day."""
+    row = database.one("SELECT min(due_on) AS day FROM charges WHERE NOT late")
+    day = None if row is None or row["day"] is None else dt.date.fromisoformat(row["day"])
+    if day is None or day == dt.date.max:
+        return None
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(0), MOSCOW)
+
+
+def kinds_of(database: Database, profile_id: str) -> list[str]:
+    """Return the kinds of charges that the profile has: a look-up for each, however many charges there are."""
+    return [row["kind"] for row in database.all(_KINDS, (profile_id,))]
 
 
 def charge_by_id(work: Work, profile_id: str, charge_id: str) -> Charge | None:

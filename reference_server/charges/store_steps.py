@@ -8,7 +8,7 @@ from typing import final
 import attrs
 
 from cabinet_sdk.charges.models import Payment, Refund
-from reference_server.charges import store_payments, store_refunds
+from reference_server.charges import store, store_payments, store_refunds
 from reference_server.clock import from_micros, to_micros
 from reference_server.database import Database
 from reference_server.session import Work
@@ -59,7 +59,7 @@ def next_step(work: Work) -> Step | None:
 
 
 def has_step(database: Database, now: dt.datetime) -> bool:
-    """Say whether a step of a payment or a refund is due."""
+    """Say whether a step of a payment or a refund is due, or a charge has become late."""
     earliest = database.remembered("earliest step", _earliest)
     return earliest is not None and earliest <= to_micros(now)
 
@@ -69,7 +69,11 @@ def _earliest(database: Database) -> int | None:
         "SELECT min(at) AS at FROM (SELECT min(next_at) AS at FROM payments WHERE next_at IS NOT NULL"
         " UNION ALL SELECT min(next_at) FROM refunds WHERE next_at IS NOT NULL)"
     )
-    return None if row is None else row["at"]
+    moments: list[int] = [] if row is None or row["at"] is None else [row["at"]]
+    late = store.first_late(database)
+    if late is not None:
+        moments.append(to_micros(late))
+    return min(moments, default=None)
 
 
 def script_outcome(work: Work, subject: str, outcome: str) -> None:

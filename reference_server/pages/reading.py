@@ -29,7 +29,7 @@ from cabinet_sdk.charges.operations import (
 )
 from cabinet_sdk.errors import InvalidRequest, NotFound
 from reference_server.charges import handlers, store_payments, store_refunds
-from reference_server.paging import Selection, Window, page
+from reference_server.paging import Selection, Window, count, page
 from reference_server.profiles import Profile
 from reference_server.session import Session
 from reference_server.world import World
@@ -93,12 +93,7 @@ class Reader:
         """Return how many charges of a profile there are."""
         with self._session(profile) as session:
             selection = handlers.list_charges(session, request)
-            where = " AND ".join(sql for sql, _ in selection.conditions)
-            row = session.work.database.one(
-                f"SELECT count(*) AS number FROM (SELECT 1 FROM {selection.source} WHERE {where} LIMIT ?)",
-                [*(value for _, values in selection.conditions for value in values), _COUNTED + 1],
-            )
-            return Counted(0 if row is None else row["number"])
+            return Counted(count(session.work.database, selection, _COUNTED + 1))
 
     def charge(self, profile: Profile, charge_id: str) -> Charge | None:
         """Return a charge of a profile."""

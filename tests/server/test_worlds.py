@@ -238,18 +238,3 @@ def test_clocks() -> None:
         ManualClock(dt.datetime(2026, 1, 1))  # noqa: DTZ001
 
     assert SystemClock().now().tzinfo is dt.UTC
-
-
-@pytest.mark.feature("CH-01")
-def test_a_filter_by_status_is_an_index_look_up(world: World, person: Profile) -> None:
-    """SQLite reads status, term and amount off an index, in the order asked for, and sorts nothing."""
-    queries = {
-        "charges_by_status": "SELECT id FROM charges WHERE profile_id = ? AND status = 'paid' ORDER BY accrued_on, id",
-        "charges_by_accrual": "SELECT id FROM charges WHERE profile_id = ? ORDER BY accrued_on DESC, id DESC",
-        "charges_by_term": "SELECT id FROM charges WHERE profile_id = ? ORDER BY due_on, id",
-        "charges_by_amount": "SELECT id FROM charges WHERE profile_id = ? ORDER BY amount, id",
-    }
-    for index, query in queries.items():
-        plan = " ".join(row["detail"] for row in world.database.all(f"EXPLAIN QUERY PLAN {query}", (person.id,)))
-        assert index in plan
-        assert "TEMP B-TREE" not in plan
