@@ -31,7 +31,7 @@ def texts_of(pdf: bytes) -> list[str]:
 def facts_of(pdf: bytes) -> dict[str, str]:
     """Return what is said of the whole."""
     document: Any = pypdfium2.PdfDocument(pdf)
-    facts = document.get_metadata_dict(skip_empty=True)
+    facts: dict[str, str] = document.get_metadata_dict(skip_empty=True)
     document.close()
     return facts
 
