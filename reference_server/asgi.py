@@ -123,8 +123,8 @@ def _begin(exchange: Exchange, *, bodiless: bool) -> Admitted | Reply:
 
 def _has_no_body(scope: Scope, headers: Headers) -> bool:
     """Say whether there is no body to read, as of most requests (RFC 9112 6.3); later versions frame them otherwise."""
-    framed = "content-length" in headers or "transfer-encoding" in headers
-    return not framed and scope["http_version"] in {"1.0", "1.1"}
+    unframed = headers.get("content-length") is None and headers.get("transfer-encoding") is None
+    return unframed and scope["http_version"] in {"1.0", "1.1"}
 
 
 def _origin(scope: Scope, headers: Headers) -> str:
@@ -174,7 +174,7 @@ def _has_large_body(headers: Headers) -> bool:
 async def _send(receive: Receive, send: Send, reply: Reply, *, unread: bool = False) -> None:
     """Send an answer; where a large body is unread, the connection ends with it."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
-    if reply.status != 304 and not any(name == b"content-length" for name, _ in headers):
+    if reply.status != 304 and b"content-length" not in dict(headers):
         headers.append((b"content-length", b"%d" % len(reply.content)))
     if unread:
         headers.append((b"connection", b"close"))

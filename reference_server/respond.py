@@ -14,7 +14,6 @@ import logging
 import re
 import sqlite3
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast, final
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -285,16 +284,20 @@ class Exchange:
         self._strike(FaultKind.REFUSE, FaultKind.LOSE_REQUEST)
         query, window = self._read_query(route)
         session = Session(work=world.unit(now), profile=self._bearer.profile, origin=self._origin)
-        with self._body(route, content) as body:
-            value = decode_request(route.row, self._values, query, body)
-            if route.changes:
-                return self._change(route, session, value)
-            if route.download:
-                with world.database.transaction():
-                    stored: StoredFile = route.handler(session, value)
-                    self._take_down(session, self._path)
-                return stored
-            return self._reply(route, session, value, route.handler(session, value), window)
+        if isinstance(route.row, Upload):
+            # The files of a form are there as long as the context is open.
+            with read_form(route.row, self._headers, content) as form:
+                return self._change(route, session, decode_request(route.row, self._values, query, form))
+        body = read_json(whole(content)) if content else None
+        value = decode_request(route.row, self._values, query, body)
+        if route.changes:
+            return self._change(route, session, value)
+        if route.download:
+            with world.database.transaction():
+                stored: StoredFile = route.handler(session, value)
+                self._take_down(session, self._path)
+            return stored
+        return self._reply(route, session, value, route.handler(session, value), window)
 
     def _step(self, route: Route, now: dt.datetime) -> None:
         """Let the clock act; what cannot be written now waits, and is no reason not to read."""
@@ -314,12 +317,6 @@ class Exchange:
         except ValueError as error:
             raise MalformedRequest("The query cannot be read.") from error
         return window_of(query) if route.listing else (query, None)
-
-    def _body(self, route: Route, content: bytes | Body) -> AbstractContextManager[object]:
-        """Read the body; the files of a form are there as long as the context is open."""
-        if isinstance(route.row, Upload):
-            return read_form(route.row, self._headers, content)
-        return nullcontext(read_json(whole(content)) if content else None)
 
     def _change(self, route: Route, session: Session, value: object) -> Reply:
         """Carry out a change, take it down and keep its answer, in one transaction."""

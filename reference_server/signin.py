@@ -15,7 +15,7 @@ import attrs
 from cabinet_sdk._core.wire import Body, Headers
 from cabinet_sdk.errors import SignInRequired, TokenInvalid
 from reference_server.audit import DONE
-from reference_server.clock import to_micros
+from reference_server.clock import from_micros, to_micros
 from reference_server.database import Database
 from reference_server.limits import whole
 from reference_server.profiles import Profile, digest, profile_by_client, profile_by_id
@@ -72,19 +72,20 @@ def authenticate(database: Database, headers: Headers, now: dt.datetime) -> Bear
         raise TokenInvalid
     kept = digest(token)
     found = database.remembered(("bearer", kept), lambda _: _bearer(database, kept))
-    if found is None or found[1] <= to_micros(now):
+    if found is None or found[1] <= now:
         raise TokenInvalid
     return found[0]
 
 
-def _bearer(database: Database, kept: str) -> tuple[Bearer, int] | None:
+def _bearer(database: Database, kept: str) -> tuple[Bearer, dt.datetime] | None:
     """Return whom a token stands for, and until when."""
     row = database.one("SELECT * FROM tokens WHERE digest = ?", (kept,))
     profile = None if row is None else profile_by_id(database, row["profile_id"])
     if row is None or profile is None:
         return None
     # What the profile has lost since, the token has lost too (ASVS 8.3.2).
-    return Bearer(profile, frozenset(row["permissions"].split()) & profile.permissions), row["expires_at"]
+    permissions = frozenset(row["permissions"].split()) & profile.permissions
+    return Bearer(profile, permissions), from_micros(row["expires_at"])
 
 
 def grant(  # noqa: PLR0911  # one return for each of RFC 6749's refusals

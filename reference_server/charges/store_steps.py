@@ -61,19 +61,16 @@ def next_step(work: Work) -> Step | None:
 def has_step(database: Database, now: dt.datetime) -> bool:
     """Say whether a step of a payment or a refund is due, or a charge has become late."""
     earliest = database.remembered("earliest step", _earliest)
-    return earliest is not None and earliest <= to_micros(now)
+    return earliest is not None and earliest <= now
 
 
-def _earliest(database: Database) -> int | None:
+def _earliest(database: Database) -> dt.datetime | None:
     row = database.one(
         "SELECT min(at) AS at FROM (SELECT min(next_at) AS at FROM payments WHERE next_at IS NOT NULL"
         " UNION ALL SELECT min(next_at) FROM refunds WHERE next_at IS NOT NULL)"
     )
-    moments: list[int] = [] if row is None or row["at"] is None else [row["at"]]
-    late = store.first_late(database)
-    if late is not None:
-        moments.append(to_micros(late))
-    return min(moments, default=None)
+    step = None if row is None or row["at"] is None else from_micros(row["at"])
+    return min(filter(None, (step, store.first_late(database))), default=None)
 
 
 def script_outcome(work: Work, subject: str, outcome: str) -> None:

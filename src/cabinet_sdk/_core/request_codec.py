@@ -110,13 +110,15 @@ def decode_request(
     Raises:
         InvalidRequest: With every field that breaks the contract.
     """
-    kinds = _kinds_of(cast("Hashable", row.request_class))
+    request_class = row.request_class
     fields: dict[str, object] = {}
     refused: list[FieldError] = []
     if row.method in {"GET", "DELETE"}:
         if query:
+            kinds = _kinds_of(cast("Hashable", request_class))
             fields, refused = _from_query(kinds, query, frozenset(row.path_fields))
     elif isinstance(row, Upload):
+        kinds = _kinds_of(cast("Hashable", request_class))
         form = cast("Sequence[tuple[str, str | File]]", body)
         fields, refused = _from_form(kinds, form, frozenset(row.path_fields))
         refused += [_unknown(name) for name, _ in query]
@@ -129,7 +131,7 @@ def decode_request(
             refused += [_unknown(name) for name in row.path_fields if fields.pop(name, None) is not None]
     fields.update(path)
     try:
-        value: R = CONVERTER.structure(fields, row.request_class)
+        value: R = CONVERTER.structure(fields, request_class)
     except (BaseValidationError, ValueError) as error:
         refused += _field_errors(error, "")
         raise InvalidRequest(errors=tuple(refused)) from error
