@@ -146,8 +146,8 @@ def test_every_filter_in_every_order_shows_what_the_charges_say(
     later = list(cabinet.charges.list())
     assert sum(charge.overdue for charge in later) > sum(charge.overdue for charge in charges)
     for overdue in (True, False):
-        filters = {"overdue": overdue}
-        assert [charge.id for charge in small.charges.list(**filters)] == expected(later, filters)
+        debts = small.charges.list(overdue=overdue)
+        assert [charge.id for charge in debts] == expected(later, {"overdue": overdue})
 
 
 @pytest.mark.slow
