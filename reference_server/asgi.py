@@ -92,6 +92,10 @@ class App:
                 response = await self._run(partial(exchange.refuse, error))
                 await _send(receive, send, response, unread=True)
                 return
+            except BaseException:
+                # A server that stops waits for no body, and a key must not stay claimed.
+                exchange.abandon()
+                raise
             if content is None:
                 exchange.abandon()
                 return

@@ -157,7 +157,7 @@ def _client(headers: Headers, form: dict[str, str]) -> tuple[str, str] | None:
 
 
 def _refused(error: str, description: str, *, status: int = 400) -> Reply:
-    headers = [_JSON]
+    headers: list[tuple[str, str]] = [_JSON]
     if status == 401:
         headers.append(("www-authenticate", 'Basic realm="cabinet"'))
     return Reply(status, headers, _error(error, description))
