@@ -84,12 +84,12 @@ def _head(content: bytes) -> list[tuple[bytes, bytes]]:
 def canned_client(*contents: bytes) -> Cabinet:
     """Return a client with all that a default one has, whose httpx transport is a `Canned` one."""
     transport = HttpxTransport()
-    # Any, and private: nobody but a benchmark wants another pool there.
-    pools: Any = vars(transport)["_pools"]
+    # Any, and private: nobody but a benchmark wants other connections there.
+    connections: Any = vars(transport)["_connections"]
     canned = Canned(*contents)
 
     def make(_scheme: str, _proxy: str | None) -> Canned:
         return canned
 
-    pools._make = make
+    connections._make = make
     return Cabinet(URL, BearerToken("token"), transport=transport)
