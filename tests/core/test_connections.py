@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from cabinet_sdk._core import httpx_transport
 from cabinet_sdk.errors import ConnectionFailed
 from cabinet_sdk.transports import AsyncByteStream, AsyncHttpxTransport, ByteStream, HttpxTransport, Request, Timeout
 from tests.core.raw_server import Connection, RawServer, json_answer
@@ -81,6 +82,23 @@ def test_a_connection_that_was_refused_is_given_back() -> None:
         with pytest.raises(ConnectionFailed, match=r"(?i)refused"):
             transport.send(Request(method="GET", url=url, timeout=Timeout(connect=5.0)))
     transport.close()
+
+
+async def test_a_cancellation_loses_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is cancelled while old connections are being closed leaves the others to be closed by the next."""
+    transport = AsyncHttpxTransport(environment=False)
+    with answering([]) as server:
+        await asyncio.gather(*(transport.send(ask(server)) for _ in range(3)))
+        monkeypatch.setattr(httpx_transport, "_KEPT", -1.0)
+        task = asyncio.create_task(transport.send(ask(server)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await transport.aclose()
+        for serving in server._threads[1:]:
+            await asyncio.to_thread(serving.join, 2)
+        assert [serving.is_alive() for serving in server._threads[1:]] == [False] * 3
 
 
 async def test_a_connection_is_kept_for_each_service(mode: str) -> None:

@@ -182,26 +182,33 @@ class _Connections(Generic[ConnectionT, SlotsT]):
         # What a parent holds is not looked at: a thread that held its lock may not be here.
         return self._held.setdefault(process, _Held(self._slots())) if held is None else held
 
-    def take(self, url: str, held: _Held[ConnectionT, SlotsT]) -> tuple[_Lease[ConnectionT], list[ConnectionT]]:
-        """Return a connection for an exchange that has taken one of the slots, and those to close that nobody used."""
+    def take(self, url: str, held: _Held[ConnectionT, SlotsT]) -> _Lease[ConnectionT]:
+        """Return a connection for an exchange that has taken one of the slots."""
         if self.closed:
             msg = "the client is closed; make a new one"
             raise UsageError(msg)
         way = self._way(url)
-        stale: list[ConnectionT] = []
         with held.lock:
             idle = held.idle.setdefault(way, deque())
             connection: ConnectionT | None = idle.pop()[1] if idle else None
-            longest_ago = time.monotonic() - _KEPT
-            for unused in held.idle.values():
-                while unused and unused[0][0] < longest_ago:
-                    stale.append(unused.popleft()[1])
-            held.connections.difference_update(stale)
         if connection is None:
             connection = self._make(way[0], way[2])
             with held.lock:
                 held.connections.add(connection)
-        return _Lease(connection, idle, held.slots), stale
+        return _Lease(connection, idle, held.slots)
+
+    def stale(self) -> Iterator[ConnectionT]:
+        """Take out those that rested for long, to be closed, each when it is asked for: a cancellation loses none."""
+        held = self.held()
+        longest_ago = time.monotonic() - _KEPT
+        for idle in list(held.idle.values()):
+            while True:
+                with held.lock:
+                    if not idle or idle[0][0] >= longest_ago:
+                        break
+                    connection = idle.popleft()[1]
+                    held.connections.discard(connection)
+                yield connection
 
     def place(self, url: str) -> str:
         """Return where a request goes, for messages: neither user information nor path and query."""
@@ -501,9 +508,9 @@ class HttpxTransport:
         ends_at = None if request.timeout.total is None else time.monotonic() + request.timeout.total
         with _exchange(self._connections, request.url, ends_at):
             foreign = _foreign(request, asynchronous=False)
-            lease, stale = self._lease(request.url, foreign)
+            lease = self._lease(request.url, foreign)
             try:
-                for unused in stale:
+                for unused in self._connections.stale():
                     unused.close()
                 response = lease.connection.handle_request(foreign)
             except BaseException:
@@ -533,7 +540,7 @@ class HttpxTransport:
             stream.close()
         return Response(status=head.status, headers=head.headers, content=bytes(content))
 
-    def _lease(self, url: str, foreign: httpx.Request) -> tuple[_Lease[httpx.HTTPTransport], list[httpx.HTTPTransport]]:
+    def _lease(self, url: str, foreign: httpx.Request) -> _Lease[httpx.HTTPTransport]:
         held = self._connections.held()
         if not held.slots.acquire(timeout=foreign.extensions["timeout"]["pool"]):
             raise _no_slot(self._connections.place(url))
@@ -598,9 +605,9 @@ class AsyncHttpxTransport:
     async def _send(self, request: Request) -> Response:
         with _exchange(self._connections, request.url):
             foreign = _foreign(request, asynchronous=True)
-            lease, stale = await self._lease(request.url, foreign)
+            lease = await self._lease(request.url, foreign)
             try:
-                for unused in stale:
+                for unused in self._connections.stale():
                     await unused.aclose()
                 response = await lease.connection.handle_async_request(foreign)
             except BaseException:
@@ -630,9 +637,7 @@ class AsyncHttpxTransport:
             await stream.aclose()
         return Response(status=head.status, headers=head.headers, content=bytes(content))
 
-    async def _lease(
-        self, url: str, foreign: httpx.Request
-    ) -> tuple[_Lease[httpx.AsyncHTTPTransport], list[httpx.AsyncHTTPTransport]]:
+    async def _lease(self, url: str, foreign: httpx.Request) -> _Lease[httpx.AsyncHTTPTransport]:
         held = self._connections.held()
         try:
             async with asyncio.timeout(foreign.extensions["timeout"]["pool"] if held.slots.locked() else None):

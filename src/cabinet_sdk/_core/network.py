@@ -158,7 +158,7 @@ class _TimedStream(httpcore.NetworkStream):
 
 @final
 class AsyncioNetwork(httpcore.AsyncNetworkBackend):
-    """The network of an async connection: asyncio's own, which costs a small call a quarter less than anyio's."""
+    """The network of an async connection: asyncio's own, which costs a small call a fifth less than anyio's."""
 
     async def connect_tcp(
         self,
@@ -248,12 +248,21 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  # see above
     ) -> httpcore.AsyncNetworkStream:
-        # Another stream, so that nothing that came in the clear is taken for something that came by TLS.
+        # Another stream, so that nothing that came in the clear is taken for something that came by TLS. Something may
+        # come before the stream is told of its own transport.
         secure = _AsyncioStream()
+        secure.connection_made(self._transport)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                transport = await loop.start_tls(self._transport, secure, ssl_context, server_hostname=server_hostname)
+                try:
+                    transport = await loop.start_tls(
+                        self._transport, secure, ssl_context, server_hostname=server_hostname
+                    )
+                except BaseException:
+                    # By itself asyncio would wait for what is left of the handshake.
+                    self._transport.abort()
+                    raise
         except TimeoutError as error:
             raise httpcore.ConnectTimeout from error
         except OSError as error:
