@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, TypeAlias, TypeVar, cast, final
+from urllib.parse import urlsplit
 
 from cabinet_sdk._core.wire import ByteStream, Headers
 from cabinet_sdk.errors import ConnectionLost, RequestTooLarge
@@ -133,10 +134,21 @@ def _has_no_body(scope: Scope, headers: Headers) -> bool:
 
 def _origin(scope: Scope, headers: Headers) -> str:
     host = headers.get("host") or ""
-    if not _HOST.fullmatch(host):
+    if not _is_host(host):
         server = scope.get("server") or ("localhost", 80)
         host = f"{server[0]}:{server[1]}"
     return f"{scope['scheme']}://{host}"
+
+
+def _is_host(text: str) -> bool:
+    if not _HOST.fullmatch(text):
+        return False
+    try:
+        # What stands in brackets need not be an address, and could not be read later.
+        urlsplit(f"//{text}")
+    except ValueError:
+        return False
+    return True
 
 
 async def _body(headers: Headers, receive: Receive, limit: int, spool: BinaryIO) -> bytes | File | None:

@@ -2,7 +2,8 @@
 Connections that get on: whoever sends or takes bytes too slowly loses the connection, and holds up nobody else.
 
 uvicorn limits only the pause between two requests. Without more, a client that never ends its head, drips its body or
-does not read its answer would keep a socket for ever, and a few thousand of those all sockets that there are.
+does not read its answer would keep a socket for ever, and a few thousand of those all sockets that there are. Nor does
+it limit a head: one of many short fields takes twenty times its length in memory, and needs no token for that.
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ from typing import final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["BYTES_PER_SECOND", "PATIENCE_SECONDS", "Connection"]
+__all__ = ["BYTES_PER_SECOND", "MAX_HEAD", "PATIENCE_SECONDS", "Connection"]
 
 PATIENCE_SECONDS = 15.0
 """How long a head may take to come whole, how long a body may lag behind, how long an answer may lie untaken."""
 
 BYTES_PER_SECOND = 500
 """How fast a body must come, and an answer be taken, on the average."""
+
+MAX_HEAD = 64 * 1024
+"""How many bytes a head may have, and the fields after a body."""
+
+_HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 @final
@@ -29,6 +35,8 @@ class Connection(HttpToolsProtocol):
     """Until when the request must be whole; None while none is on its way."""
     _request_clock: asyncio.TimerHandle | None = None
     _answer_clock: asyncio.TimerHandle | None = None
+    _fields = 0
+    """Bytes that came since the request began or the last of its body did."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -40,22 +48,42 @@ class Connection(HttpToolsProtocol):
         """Take what came; a body gains time with each byte."""
         if self._due is not None:
             self._due += len(data) / BYTES_PER_SECOND
+        self._fields += len(data)
         super().data_received(data)
+        if self._fields > MAX_HEAD and not self.transport.is_closing():
+            self._refuse_head()
         self._watch_request()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._due = self.loop.time() + PATIENCE_SECONDS
+        self._fields = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Have the head: the body has a time of its own."""
+        """
+        Have the head: the body has a time of its own.
+
+        Raises:
+            ValueError: It does not name its host once, which is answered with 400 (RFC 9112 3.2).
+        """
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
+            msg = f"a head names its host once, not {len(hosts)} times"
+            raise ValueError(msg)
         self._due = self.loop.time() + PATIENCE_SECONDS
+        self._fields = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Have a part of a body."""
+        self._fields = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Have the whole request."""
         self._due = None
+        self._fields = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -79,6 +107,14 @@ class Connection(HttpToolsProtocol):
         self._forget_request()
         self._forget_answer()
         super().connection_lost(exc)
+
+    def _refuse_head(self) -> None:
+        """End a connection whose head has no end; say so, unless an answer is on its way already."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_HEAD_TOO_LARGE)
+            self.transport.close()
+        else:
+            self.transport.abort()
 
     def _watch_request(self) -> None:
         if self._due is None:

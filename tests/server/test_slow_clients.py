@@ -16,6 +16,7 @@ from cabinet_sdk import Cabinet
 from cabinet_sdk.charges import Charge, ExportFormat, PaymentMethod
 from cabinet_sdk.types import Money
 from reference_server import Profile, World
+from reference_server.connections import MAX_HEAD
 from reference_server.testing import credentials, serve
 from tests.core.sample_area import MAX_BYTES, UPLOADED, add_file, sample_world
 from tests.server.raw import token_for
@@ -103,9 +104,9 @@ def test_81_a_head_that_drips(url: str) -> None:
     assert received == b""
 
 
-def test_81_a_body_that_drips(url: str, world: World, person: Profile, charge: Charge) -> None:
+def test_81_a_body_that_drips(world: World, person: Profile, charge: Charge) -> None:
     """A body that lags is cut off and nothing comes of it; a request beside it is answered."""
-    with connection_to(url) as connection:
+    with serve(world) as url, connection_to(url) as connection:
         connection.sendall(head("POST", f"/charges/{charge.id}/payments", token_for(world, person), *PAYMENT))
         connection.sendall(b'{"method": ')
         with Cabinet(url, credentials(world, person)) as cabinet:
@@ -286,3 +287,74 @@ def test_81_the_journal_and_the_lock_are_free_of_the_slow(url: str, world: World
             with closing(connection):
                 connection.settimeout(20)
                 assert rest_of(connection) == b""
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"X-A: b\r\n" * 1000, b"b" * 8000],
+    ids=["fields", "one field"],
+)
+def test_81_a_head_may_not_grow_for_ever(url: str, world: World, piece: bytes) -> None:
+    """Long before a head takes much memory its connection is ended with 431, with no token asked for."""
+    with connection_to(url) as connection:
+        connection.sendall(b"GET /v1/charges HTTP/1.1\r\nHost: x\r\nX-A: ")
+        sent = 0
+        with suppress(OSError):
+            while sent < 1000 * MAX_HEAD:
+                connection.sendall(piece)
+                sent += len(piece)
+        received = rest_of(connection)
+
+    assert sent < 1000 * MAX_HEAD
+    assert received.startswith(b"HTTP/1.1 431 ") or not received
+    assert not world.requests
+
+
+def test_81_what_follows_a_body_may_not_grow_for_ever(url: str, world: World, person: Profile, charge: Charge) -> None:
+    """The fields after a chunked body are limited like those before it, and the request is not carried out."""
+    framing = ("Content-Type: application/json", "Idempotency-Key: k", "Transfer-Encoding: chunked")
+    with connection_to(url) as connection:
+        connection.sendall(head("POST", f"/charges/{charge.id}/payments", token_for(world, person), *framing))
+        connection.sendall(b'10\r\n{"method":"sbp"}\r\n0\r\n')
+        sent = 0
+        with suppress(OSError):
+            while sent < 1000 * MAX_HEAD:
+                connection.sendall(b"X-A: b\r\n" * 1000)
+                sent += 8000
+        rest_of(connection)
+
+    assert sent < 1000 * MAX_HEAD
+    assert not world.database.all("SELECT id FROM payments")
+
+
+def test_a_large_body_in_small_pieces_is_no_head(url: str, world: World, person: Profile) -> None:
+    """A chunked body far longer than a head may be, in chunks of one byte, is read as any other."""
+    framing = ("Content-Type: application/json", "Idempotency-Key: k", "Transfer-Encoding: chunked")
+    with connection_to(url) as connection:
+        connection.sendall(head("POST", "/payments", token_for(world, person), *framing, "Connection: close"))
+        connection.sendall(b"1\r\n \r\n" * MAX_HEAD + b"2\r\n{}\r\n0\r\n\r\n")
+        received = rest_of(connection)
+
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"the field is required" in received
+
+
+@pytest.mark.parametrize(
+    "hosts, status",
+    [
+        ((), 400),
+        (("Host: x", "Host: x"), 400),
+        (("Host: localhost", "Host: cabinet.example"), 400),
+        (("Host: x",), 401),
+        (("Host: [::1]:80",), 401),
+        (("Host: [::::]",), 401),
+        (("Host: [1.2]",), 401),
+    ],
+)
+def test_a_request_names_its_host_once(url: str, hosts: tuple[str, ...], status: int) -> None:
+    """Without `Host`, or with two of them, a request is 400; one that is no address is no fault of the server."""
+    with connection_to(url) as connection:
+        lines = ["GET /v1/charges HTTP/1.1", *hosts, "Connection: close", "", ""]
+        connection.sendall("\r\n".join(lines).encode())
+
+        assert rest_of(connection).startswith(f"HTTP/1.1 {status} ".encode())
