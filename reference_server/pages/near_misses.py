@@ -27,6 +27,7 @@ _WORD_AS_ID = 0.6
 _EMPTY_STEP = 0.2
 _UNLIKE = 2.0
 _LIKE = 0.65
+_LONGER = 4
 
 
 @final
@@ -80,6 +81,9 @@ def nearest(known: Sequence[Address], method: str, path: str) -> NearMiss | None
     given = path.split("/")[1:]
     best: tuple[float, NearMiss] | None = None
     for address in known:
+        # What is sent may have thousands of steps: one that cannot come near is not compared.
+        if abs(len(given) - len(address.steps)) * _EMPTY_STEP > _FAR:
+            continue
         way = _compare(given, address.steps, words)
         if way.kept.isdisjoint(telling):
             continue
@@ -138,8 +142,11 @@ def _replace(given: str, wanted: str, words: frozenset[str]) -> _Way:
         return _Way(_WORD_AS_ID if given in words else _ANYTHING)
     if given == wanted:
         return _Way(kept=frozenset({wanted}))
-    alike = SequenceMatcher(None, given.lower(), wanted).ratio()
     said = (f"“{given}” should be “{wanted}”.",)
+    if len(given) > _LONGER * len(wanted):
+        # However much of it is right, less than half is; comparing every letter of it takes long.
+        return _Way(_UNLIKE, said)
+    alike = SequenceMatcher(None, given.lower(), wanted).ratio()
     begun = len(given) >= 3 and wanted.startswith(given.lower())
     other_version = len(given) == len(wanted) and given[:-1] == wanted[:-1]
     if alike >= _LIKE or begun or other_version:

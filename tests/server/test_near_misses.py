@@ -9,7 +9,9 @@ import pytest
 
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.errors import FieldError
+from reference_server import Profile, World
 from reference_server.pages.near_misses import addresses, nearest, suggestion
+from tests.server.raw import Raw
 
 KNOWN = addresses(CONTRACT, "/v1")
 
@@ -48,6 +50,16 @@ def test_near_misses(method: str, path: str, operation: str, differences: tuple[
 def test_what_is_far_is_not_guessed(path: str) -> None:
     """Nothing is named where nothing is near."""
     assert nearest(KNOWN, "GET", path) is None
+
+
+@pytest.mark.parametrize("path", ["/a" * 5000, f"/a{'/' * 5000}", "/v1/charges" * 2000, f"/v1/{'charges' * 8000}"])
+def test_a_path_without_end_is_far(console: httpx.Client, world: World, person: Profile, path: str) -> None:
+    """An address of any length is not there, for the contract and for people, and the log that holds it is shown."""
+    raw = Raw(world, person)
+
+    assert raw.send("GET", path).status == 404
+    assert console.get(path).status_code == 404
+    assert console.get("/requests").status_code == 200
 
 
 @pytest.mark.parametrize("operation", [row.id for row in CONTRACT])
