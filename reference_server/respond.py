@@ -386,7 +386,7 @@ class Exchange:
         return Reply(row.success_status, headers, encode_answer(result))
 
     def _next_page(self, token: str) -> str:
-        kept = [(name, value) for name, value in parse_qsl(self._query) if name != "cursor"]
+        kept = [(name, value) for name, value in parse_qsl(self._query, keep_blank_values=True) if name != "cursor"]
         return f'<{self._path}?{urlencode([*kept, ("cursor", token)])}>; rel="next"'
 
     def _strike(self, *kinds: FaultKind) -> Fault | None:

@@ -107,10 +107,10 @@ def _created_in(period: Period | None) -> list[Condition]:
     """Return the condition that something was created in these days, in Moscow."""
     if period is None:
         return []
-    midnight = dt.time(0)
-    first = dt.datetime.combine(period.first, midnight, MOSCOW)
-    last = dt.datetime.combine(period.last, midnight, MOSCOW) + dt.timedelta(days=1)
-    return [("created_at >= ? AND created_at < ?", (to_micros(first), to_micros(last)))]
+    first = dt.datetime.combine(period.first, dt.time.min, MOSCOW)
+    # To the last microsecond of the day, since the last day that there is has no next one.
+    last = dt.datetime.combine(period.last, dt.time.max, MOSCOW)
+    return [("created_at BETWEEN ? AND ?", (to_micros(first), to_micros(last)))]
 
 
 @handles(LIST_CHARGES)

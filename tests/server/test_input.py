@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cabinet_sdk._core.operation import Listing
-from cabinet_sdk.charges import Charge
+from cabinet_sdk.charges import Charge, RefundMethod
 from cabinet_sdk.contract import CONTRACT, Row
 from cabinet_sdk.types import Money
 from reference_server import Profile, World
@@ -162,6 +162,30 @@ def test_91_no_list_takes_a_wrong_page(raw: Raw, world: World, person: Profile, 
     for field, answers in (("limit", sizes), ("cursor", cursors)):
         for value, answer in answers.items():
             assert (answer.status, document(answer)["errors"][0]["field"]) == (400, field), value
+
+
+@pytest.mark.parametrize("path", ["/charges", "/payments", "/refunds", "/overpayments"])
+def test_a_period_may_be_all_of_time(raw: Raw, world: World, person: Profile, path: str) -> None:
+    """The first and the last day that there are bound a period like any other."""
+    charge = world.charges.add(person, Money("1.00"))
+    raw.send("POST", f"/charges/{charge.id}/payments", {"method": "sbp"}, key="k")
+    world.charges.credit(person, charge, Money("2.00"))
+    world.charges.request_refund(person, charge, RefundMethod.COMPENSATION)
+
+    assert len(json.loads(raw.send("GET", f"{path}?period=0001-01-01/9999-12-31").content)) == 1
+    assert json.loads(raw.send("GET", f"{path}?period=9999-12-31/9999-12-31").content) == []
+
+
+def test_an_empty_filter_stays_on_the_next_page(raw: Raw, world: World, person: Profile) -> None:
+    """A parameter that is empty is a filter too, and the next page is of the same list."""
+    for number in ("", "7", ""):
+        world.charges.add(person, Money("1.00"), order_number=number)
+    link = raw.send("GET", "/charges?order_number=&limit=1").headers["link"]
+
+    second = raw.send("GET", link[len("</v1") : link.index(">")])
+
+    assert [item["order_number"] for item in json.loads(second.content)] == [""]
+    assert "link" not in second.headers
 
 
 def test_91_paging_while_the_list_changes(raw: Raw, world: World, person: Profile) -> None:
