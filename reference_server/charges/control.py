@@ -281,9 +281,7 @@ class ChargesControl:
         It is matched by the payment's number in its purpose, by a УИН (field 22 or in its purpose), or, with the КБК of
         the single tax payment, shared by the Tax Code's order; otherwise it stays unmatched.
         """
-        if amount.kopecks <= 0:
-            msg = f"a transfer is above zero, not {amount}"
-            raise ValueError(msg)
+        _check_transfer(amount)
         with self._work() as work:
             payer = profile_by_inn(work.database, payer_inn)
             return rules_transfers.receive(
@@ -301,6 +299,7 @@ class ChargesControl:
         self, profile: Profile, charge: Charge, amount: Money, *, payment_order_number: str = "1"
     ) -> BankTransfer:
         """Credit a charge with money from a bank, whatever its requisites; more than is due overpays it."""
+        _check_transfer(amount)
         with self._work() as work:
             return rules_transfers.receive_for(work, profile, charge, amount, payment_order_number)
 
@@ -321,6 +320,12 @@ class ChargesControl:
                 if wrong:
                     msg = f"{what}: {[row['id'] for row in wrong]}"
                     raise AssertionError(msg)
+
+
+def _check_transfer(amount: Money) -> None:
+    if amount.kopecks <= 0:
+        msg = f"a transfer is above zero, not {amount}"
+        raise ValueError(msg)
 
 
 def _requisites(kind: ChargeKind, purpose: str, uin: Uin | None) -> Requisites:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cabinet_sdk.charges.errors import AmountExceedsDue, ChargeNotFound, MethodNotLinked, NothingDue
 from cabinet_sdk.charges.models import ChargeEventKind, Payment, PaymentId, PaymentItem, PaymentMethod, PaymentStatus
 from cabinet_sdk.charges.operations import ItemToPay
-from cabinet_sdk.errors import FieldError, InvalidRequest
+from cabinet_sdk.errors import FieldError, InvalidRequest, InvalidValue
 from cabinet_sdk.types import Money
 from reference_server.charges import rules, rules_ledger, store, store_payments, store_steps
 from reference_server.profiles import Profile
@@ -53,13 +53,17 @@ def pay(
             raise InvalidRequest(errors=(error,))
         seen.add(item.charge_id)
     parts = tuple(_part(work, profile, item, field) for item, field in zip(items, fields, strict=True))
+    try:
+        amount = sum((part.amount for part in parts), Money.ZERO)
+    except InvalidValue as error:
+        raise InvalidRequest(errors=(FieldError("items", error.rule, error.message),)) from error
     by_transfer = method == PaymentMethod.BANK_TRANSFER
     expires_at = work.now + (_TRANSFER_TERM if by_transfer else _TERM)
     payment = Payment(
         id=PaymentId(work.ids.new("pay")),
         status=PaymentStatus.AWAITING_CONFIRMATION if by_transfer else PaymentStatus.CREATED,
         method=method,
-        amount=sum((part.amount for part in parts), Money.ZERO),
+        amount=amount,
         items=parts,
         number=work.ids.digits(_PAYMENT_NUMBER_LENGTH),
         created_at=work.now,
@@ -128,5 +132,7 @@ def expire(work: Work, payment: Payment) -> None:
 def _release(work: Work, payment: Payment, kind: ChargeEventKind, comment: str) -> None:
     for position, item in enumerate(payment.items):
         open_amount = store_payments.open_amount(work, payment, position)
-        store.update_charge(work, item.charge_id, pending=-open_amount.kopecks)
-        store.add_event(work, item.charge_id, kind, open_amount, comment, payment_id=payment.id)
+        # What a transfer has paid in full is not given up.
+        if open_amount:
+            store.update_charge(work, item.charge_id, pending=-open_amount.kopecks)
+            store.add_event(work, item.charge_id, kind, open_amount, comment, payment_id=payment.id)

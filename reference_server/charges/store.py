@@ -282,14 +282,24 @@ def offset_charges(work: Work, profile_id: str, charge: Charge) -> list[Charge]:
 
 
 def update_charge(work: Work, charge_id: str, *, paid: int = 0, pending: int = 0, refunding: int = 0) -> None:
-    """Add to what is paid, pending and held for refunds, in kopecks."""
+    """
+    Add to what is paid, pending and held for refunds, in kopecks.
+
+    Raises:
+        ValueError: More would be paid than 64 bits hold.
+    """
     # An overpayment has its day, and forgets its refund, with the very change that makes it or ends it.
-    work.database.execute(
+    changed = work.database.one(
         "UPDATE charges SET paid = paid + ?, pending = pending + ?, refunding = refunding + ?,"
         " overpaid_on = CASE WHEN paid + ? > amount THEN coalesce(overpaid_on, ?) END,"
-        " last_refund_id = CASE WHEN paid + ? > amount THEN last_refund_id END WHERE id = ?",
+        " last_refund_id = CASE WHEN paid + ? > amount THEN last_refund_id END WHERE id = ?"
+        " RETURNING typeof(paid) AS kind",
         (paid, pending, refunding, paid, work.today.isoformat(), paid, charge_id),
     )
+    # What does not fit an integer becomes a float in SQLite, and no amount any more.
+    if changed is not None and changed["kind"] != "integer":
+        msg = f"the charge {charge_id} cannot hold that much"
+        raise ValueError(msg)
 
 
 def add_event(

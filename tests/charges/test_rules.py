@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from cabinet_sdk.charges import (
     Charge,
+    ChargeEventKind,
     ChargeId,
     ChargeKind,
     ChargeStatus,
@@ -27,7 +28,7 @@ from cabinet_sdk.charges import (
     RefundMethod,
     RefundStatus,
 )
-from cabinet_sdk.errors import CabinetError
+from cabinet_sdk.errors import CabinetError, InvalidRequest
 from cabinet_sdk.types import Kbk, Money, Period, Uin
 from reference_server import Outcome, Profile, World
 from reference_server.charges.rules import SINGLE_TAX_KBK, SINGLE_TAX_KINDS
@@ -341,6 +342,66 @@ def test_the_tables_refuse_what_cannot_be(world: World, person: Profile, damage:
 
     with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
         world.database.execute(damage)
+
+
+MOST = Money.from_kopecks(2**63 - 1)
+
+
+@pytest.mark.parametrize("amount", [Money.ZERO, Money("-1.00")])
+def test_no_bank_brings_nothing(world: World, person: Profile, amount: Money) -> None:
+    """What arrives is above zero, matched by what the transfer says or not, and a charge that is paid stays as it is."""
+    charge = world.charges.add(person, Money("10.00"))
+    world.charges.credit(person, charge, Money("5.00"))
+
+    with pytest.raises(ValueError, match="above zero, not"):
+        world.charges.credit(person, charge, amount)
+    with pytest.raises(ValueError, match="above zero, not"):
+        world.charges.receive_transfer(person.inn, amount, purpose="x", uin=charge.uin)
+
+    assert connect(world, person).charges.get(charge.id).paid == Money("5.00")
+
+
+def test_no_charge_holds_more_than_an_amount_can(world: World, person: Profile) -> None:
+    """What would not fit 64 bits of kopecks is refused as a whole, and the charge can still be read."""
+    charge = world.charges.add(person, Money("10.00"))
+    world.charges.credit(person, charge, MOST)
+
+    with pytest.raises(ValueError, match=f"the charge {charge.id} cannot hold that much"):
+        world.charges.credit(person, charge, Money("0.01"))
+    with pytest.raises(ValueError, match="cannot hold"):
+        world.charges.receive_transfer(person.inn, Money("0.01"), purpose="x", uin=charge.uin)
+
+    assert connect(world, person).charges.get(charge.id).paid == MOST
+    assert len(list(connect(world, person).charges.bank_transfers())) == 1
+    world.charges.check_books()
+
+
+def test_a_payment_beyond_an_amount_is_refused(world: World, person: Profile) -> None:
+    """Charges whose sum does not fit 64 bits of kopecks are refused at once, and paid one by one."""
+    client = connect(world, person)
+    items = [ItemToPay(world.charges.add(person, MOST).id) for _ in range(2)]
+
+    with pytest.raises(InvalidRequest) as caught:
+        client.charges.pay_several(items, method=PaymentMethod.SBP)
+
+    assert [(error.field, error.code) for error in caught.value.errors] == [("items", "range")]
+    assert [client.charges.pay(item.charge_id, method=PaymentMethod.SBP).amount for item in items] == [MOST, MOST]
+
+
+@pytest.mark.feature("CH-05", "CH-07")
+def test_what_a_transfer_has_paid_does_not_expire(world: World, person: Profile) -> None:
+    """Of a payment that expires half paid, the history of the charge that was paid says nothing of that."""
+    client = connect(world, person)
+    paid, open_one = (world.charges.add(person, Money(f"{amount}.00")) for amount in (10, 20))
+    items = [ItemToPay(paid.id), ItemToPay(open_one.id)]
+    payment = client.charges.pay_several(items, method=PaymentMethod.BANK_TRANSFER)
+    world.charges.receive_transfer(person.inn, Money("10.00"), purpose=f"Платёж № {payment.number}")
+    world.clock.sleep(dt.timedelta(days=5).total_seconds())
+
+    assert client.charges.payment(payment.id).status == PaymentStatus.EXPIRED
+    assert [entry.kind for entry in client.charges.history(paid.id)][-1] == ChargeEventKind.TRANSFER_CREDITED
+    assert [entry.amount for entry in client.charges.history(open_one.id)][-1] == Money("20.00")
+    world.charges.check_books()
 
 
 @pytest.mark.feature("CH-03", "CH-06")
