@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from collections.abc import Callable
 from typing import final
 
 from reference_server.database import Database
@@ -38,10 +39,18 @@ class Ids:
         """Return an id such as ``chg_k3jx…``."""
         return f"{prefix}_{self._text('id', 15)}"
 
-    def digits(self, count: int) -> str:
-        """Return that many digits, the first of them not zero."""
-        number = int.from_bytes(self._bytes("digits", 32))
-        return str(10 ** (count - 1) + number % (9 * 10 ** (count - 1)))
+    def digits(self, count: int, *, taken: Callable[[str], object] | None = None) -> str:
+        """
+        Return that many digits, the first of them not zero.
+
+        Unlike an id they may come twice. Where they must not, `taken` says whether somebody has them: without it the
+        same digits would be refused again and again, since with what is undone the counter is set back.
+        """
+        while True:
+            number = int.from_bytes(self._bytes("digits", 32))
+            found = str(10 ** (count - 1) + number % (9 * 10 ** (count - 1)))
+            if taken is None or not taken(found):
+                return found
 
     def secret(self) -> str:
         """Return a secret of 160 bits."""

@@ -78,6 +78,10 @@ def _router() -> Router:
     return Router(CONTRACT)
 
 
+def _moscow_inn(digits: str) -> Inn:
+    return Inn.with_check_digits(f"77{digits}")
+
+
 @final
 @checked("world.profiles")
 class ProfilesControl:
@@ -114,8 +118,11 @@ class ProfilesControl:
         """
         with self._world.work() as work:
             if inn is None:
-                organisation = kind == ProfileKind.ORGANISATION
-                inn = Inn.with_check_digits("77" + work.ids.digits(7 if organisation else 8))
+                length = 7 if kind == ProfileKind.ORGANISATION else 8
+                digits = work.ids.digits(
+                    length, taken=lambda each: profiles.profile_by_inn(work.database, _moscow_inn(each))
+                )
+                inn = _moscow_inn(digits)
             elif profiles.profile_by_inn(work.database, inn) is not None:
                 msg = f"the world has somebody with the ИНН {inn!r} already"
                 raise ValueError(msg)

@@ -65,7 +65,9 @@ def pay(
         method=method,
         amount=amount,
         items=parts,
-        number=work.ids.digits(_PAYMENT_NUMBER_LENGTH),
+        number=work.ids.digits(
+            _PAYMENT_NUMBER_LENGTH, taken=lambda number: store_payments.payment_by_number(work, number)
+        ),
         created_at=work.now,
         expires_at=expires_at,
     )

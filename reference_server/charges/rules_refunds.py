@@ -51,7 +51,9 @@ def request_refund(
         status=RefundStatus.REQUESTED,
         method=method,
         amount=refundable if amount is None else amount,
-        number=work.ids.digits(_REFUND_NUMBER_LENGTH),
+        number=work.ids.digits(
+            _REFUND_NUMBER_LENGTH, taken=lambda number: store_refunds.is_refund_number(work, number)
+        ),
         created_at=work.now,
     )
     outcome = store_steps.take_scripted_outcome(work, "refund") or rules.Outcome.SUCCEED

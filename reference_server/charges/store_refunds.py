@@ -33,6 +33,7 @@ __all__ = [
     "add_refund_item",
     "advances",
     "insert_refund",
+    "is_refund_number",
     "next_step_of_refund",
     "overpayments_from",
     "refund_by_id",
@@ -161,6 +162,11 @@ def refund_by_id(work: Work, refund_id: str, *, profile_id: str | None = None, o
     if row is None or (profile_id is not None and row["profile_id"] != profile_id):
         return None
     return refunds_from(work.database, [row], origin)[0]
+
+
+def is_refund_number(work: Work, number: str) -> bool:
+    """Say whether a refund has that number."""
+    return work.database.one("SELECT 1 FROM refunds WHERE number = ?", (number,)) is not None
 
 
 def next_step_of_refund(work: Work, refund_id: str) -> dt.datetime | None:

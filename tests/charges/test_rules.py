@@ -349,7 +349,7 @@ MOST = Money.from_kopecks(2**63 - 1)
 
 @pytest.mark.parametrize("amount", [Money.ZERO, Money("-1.00")])
 def test_no_bank_brings_nothing(world: World, person: Profile, amount: Money) -> None:
-    """What arrives is above zero, matched by what the transfer says or not, and a charge that is paid stays as it is."""
+    """What arrives is above zero, whatever the transfer says, and a charge that is paid stays as it is."""
     charge = world.charges.add(person, Money("10.00"))
     world.charges.credit(person, charge, Money("5.00"))
 

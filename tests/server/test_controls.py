@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cabinet_sdk.charges import ChargeKind
+from cabinet_sdk.charges import ChargeKind, PaymentMethod, RefundMethod
 from cabinet_sdk.errors import UsageError
 from cabinet_sdk.types import Money
-from reference_server import Outcome, Profile, World
+from reference_server import Outcome, Profile, ProfileKind, World
 from reference_server.testing import connect, connect_async, credentials
 
 # Any: the arguments are wrong, and type checkers say so of each.
@@ -78,6 +78,29 @@ def test_a_number_is_nobodys_twice(world: World, person: Profile) -> None:
     """Two profiles of one ИНН are refused in words, masked."""
     with pytest.raises(ValueError, match=r"somebody with the ИНН Inn\('77…\d\d'\) already"):
         world.profiles.add("Орлова Вера", person.inn)
+
+
+def test_thousands_of_organisations_have_each_a_number(world: World) -> None:
+    """However many profiles there are, one more gets an ИНН that nobody has."""
+    for _ in range(7000):
+        world.profiles.add("ООО «Ромашка»", kind=ProfileKind.ORGANISATION)
+
+    assert len({profile.inn for profile in world.profiles.all()}) == 7000
+
+
+def test_numbers_that_run_short_come_once_each(world: World, person: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as there is a number that no payment or refund has, the next one gets it."""
+    monkeypatch.setattr("reference_server.charges.rules_payments._PAYMENT_NUMBER_LENGTH", 1)
+    monkeypatch.setattr("reference_server.charges.rules_refunds._REFUND_NUMBER_LENGTH", 1)
+    client = connect(world, person)
+    for _ in range(9):
+        client.charges.pay(world.charges.add(person, Money("1.00")).id, method=PaymentMethod.SBP)
+        overpaid = world.charges.add(person, Money("1.00"))
+        world.charges.credit(person, overpaid, Money("2.00"))
+        client.charges.request_refund(overpaid.id, method=RefundMethod.COMPENSATION)
+
+    assert {payment.number for payment in client.charges.payments()} == set("123456789")
+    assert {refund.number for refund in client.charges.refunds()} == set("123456789")
 
 
 @pytest.mark.parametrize("times", [0, -1, True, "1"])
