@@ -64,7 +64,8 @@ class RateLimiter:
             return ()
         start, count = self._windows.get(client, (now, 0))
         elapsed = int((now - start).total_seconds())
-        if elapsed >= self._limit.window:
+        if not 0 <= elapsed < self._limit.window:
+            # Over, or begun in the future: the system's clock was set back.
             start, count, elapsed = now, 0, 0
         reset = self._limit.window - elapsed
         if count >= self._limit.quota:
@@ -78,7 +79,7 @@ class RateLimiter:
     def _forget(self, now: dt.datetime) -> None:
         """Forget the windows that are over; done as often as there are twice as many, so that it costs nothing."""
         length = dt.timedelta(seconds=0 if self._limit is None else self._limit.window)
-        self._windows = {client: each for client, each in self._windows.items() if now - each[0] < length}
+        self._windows = {client: each for client, each in self._windows.items() if abs(now - each[0]) < length}
         self._many = max(_MANY_WINDOWS, 2 * len(self._windows))
 
     def windows(self) -> Mapping[str, tuple[dt.datetime, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -179,6 +180,20 @@ def test_strangers_are_counted_by_address() -> None:
     assert raw.send("GET", "/charges").status == 200
     assert len(world.audit.entries()) == 6
     world.close()
+
+
+def test_116_a_clock_that_is_set_back_locks_nobody_out() -> None:
+    """With the system's clock two hours back a window begins anew, and no wait is longer than one."""
+    limiter = RateLimiter(RateLimit(quota=2, window=60))
+    for _ in range(2):
+        limiter.admit("a", DEFAULT_START)
+    earlier = DEFAULT_START - dt.timedelta(hours=2)
+
+    assert limiter.admit("a", earlier)[1] == ("ratelimit", '"default";r=1;t=60')
+    limiter.admit("a", earlier)
+    with pytest.raises(RateLimited) as caught:
+        limiter.admit("a", earlier + dt.timedelta(seconds=20))
+    assert caught.value.retry_after == 40
 
 
 def test_a_limiter_forgets_whose_window_is_over() -> None:
