@@ -197,7 +197,8 @@ class Exchange:
             raise UnknownOperation
         route, self._values = world.router.match(self._method, self._path[len(BASE_PATH) :])
         self._operation = route.row.id
-        self._claim = world.running.claim(headers)
+        if route.row.repeat is Repeat.KEYED:
+            self._claim = world.running.claim(headers)
         with world.lock:
             now = world.clock.now()
             self._sign_in(now)
@@ -274,11 +275,11 @@ class Exchange:
     def _answered(self, route: Route, content: bytes | Body) -> Reply | StoredFile:
         world = self._world
         now = world.clock.now()
-        if route.takes_body:
-            # While the body came, the token may have been taken away or a permission lost.
+        if route.takes_body or "transfer-encoding" in self._headers or "content-length" in self._headers:
+            # While the body came, be it empty, the token may have been taken away or a permission lost.
             self._sign_in(now)
             self._check_permission(route)
-        elif content:
+        if content and not route.takes_body:
             raise MalformedRequest("The operation takes no body.")
         self._step(route, now)
         self._strike(FaultKind.REFUSE, FaultKind.LOSE_REQUEST)

@@ -25,8 +25,10 @@ from cabinet_sdk.charges import (
     RefundStatus,
 )
 from cabinet_sdk.errors import InternalError, KeyReused, OutcomeUnknown, Problem
+from cabinet_sdk.transports import Headers
 from cabinet_sdk.types import Money
 from reference_server import ManualClock, Profile, World
+from reference_server.respond import BASE_PATH, Admitted, Exchange
 from reference_server.testing import connect, credentials, serve
 from reference_server.world import DEFAULT_START
 from tests.faces import settle
@@ -299,3 +301,21 @@ async def test_fifty_tasks_of_one_client(client: AsyncCabinet, world: World, cha
     assert (paid.paid, paid.overpaid) == (Money("100.00"), Money.ZERO)
     assert payments_in(world) == 50
     world.charges.check_books()
+
+
+def test_a_read_holds_no_key(raw: Raw, world: World, charge: Charge) -> None:
+    """Whoever sends a key with what only reads is answered, also while a change under that key is on its way."""
+    headers = Headers(
+        (
+            ("authorization", f"Bearer {raw.token}"),
+            ("content-type", "application/json"),
+            ("idempotency-key", "k"),
+        )
+    )
+    path = f"{BASE_PATH}/charges/{charge.id}/payments"
+    on_its_way = Exchange(world, method="POST", origin="http://cabinet", path=path, query="", headers=headers)
+    assert isinstance(on_its_way.admit(), Admitted)
+
+    assert raw.send("GET", "/charges", key="k").status == 200
+    assert raw.send("POST", f"/charges/{charge.id}/payments", {"method": "sbp"}, key="k").status == 409
+    assert on_its_way.answer(b'{"method": "sbp"}').status == 201

@@ -17,6 +17,7 @@ from cabinet_sdk.charges import Charge, ExportFormat, PaymentMethod
 from cabinet_sdk.types import Money
 from reference_server import Profile, World
 from reference_server.connections import MAX_HEAD
+from reference_server.signin import TOKEN_LIFETIME
 from reference_server.testing import credentials, serve
 from tests.core.sample_area import MAX_BYTES, UPLOADED, add_file, sample_world
 from tests.server.raw import token_for
@@ -130,6 +131,25 @@ def test_81_an_answer_that_nobody_takes(world: World, tmp_path: Path) -> None:
         received = rest_of(connection)
 
     assert len(received) < 8 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "method, path", [("GET", "/charges"), ("GET", "/exports/charges?format=csv"), ("POST", "/payments")]
+)
+def test_52_a_token_that_ends_while_the_body_comes(
+    url: str, world: World, person: Profile, method: str, path: str
+) -> None:
+    """Rights count when the request is whole, whether it is to have a body or not."""
+    framing = ("Transfer-Encoding: chunked", "Content-Type: application/json", "Idempotency-Key: k")
+    with connection_to(url) as connection:
+        request = head(method, path, token_for(world, person), *framing, "Expect: 100-continue", "Connection: close")
+        connection.sendall(request)
+        # The head has been judged as soon as the body is asked for.
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        world.clock.sleep(TOKEN_LIFETIME.total_seconds())
+        connection.sendall(b"0\r\n\r\n")
+
+        assert rest_of(connection).startswith(b"HTTP/1.1 401 ")
 
 
 def test_a_client_that_is_fast_enough_keeps_its_connection(url: str, world: World, person: Profile) -> None:
