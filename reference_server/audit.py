@@ -383,7 +383,9 @@ def _read_anchor(file: Path) -> Anchor | None:
 
 
 def _anchor_path(file: Path) -> Path:
-    return file.with_name(f"{file.name}-anchor")
+    # By its real name: a link to a file is no second one.
+    real = file.resolve()
+    return real.with_name(f"{real.name}-anchor")
 
 
 @final

@@ -245,7 +245,9 @@ def _own(file: Path) -> sqlite3.Connection:
     The lock is one of SQLite's on an empty file beside it: the system lets go of it however the process ends, and
     SQLite knows how to lock on every system. The file stays, since removing it would let two processes own one world.
     """
-    owner = _open(file.with_name(f"{file.name}-owner"))
+    # By its real name: a link to a file is no second one.
+    real = file.resolve()
+    owner = _open(real.with_name(f"{real.name}-owner"))
     try:
         owner.execute("PRAGMA busy_timeout = 0")
         # Nothing is ever written, so no journal is to lie beside it.

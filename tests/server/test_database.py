@@ -113,6 +113,21 @@ def test_a_file_has_one_owner_in_one_process_too(file: Path, kept: World) -> Non
     World(file=file).close()
 
 
+def test_a_link_to_a_file_is_no_second_one(file: Path, kept: World) -> None:
+    """Through a link a served file is refused too, and its journal is held to the anchor of the real name."""
+    link = file.with_name("link.db")
+    link.symlink_to(file)
+    with pytest.raises(DatabaseRefused, match="served by another process"):
+        World(file=link)
+    kept.profiles.add("Иванова")
+    kept.close()
+
+    World(file=link).close()
+
+    assert {path.name for path in file.parent.iterdir()} >= {f"{file.name}-owner", f"{file.name}-anchor"}
+    assert not list(file.parent.glob("link.db-*"))
+
+
 @contextmanager
 def locked(file: Path) -> Generator[None]:
     """Have another program lock a file."""
