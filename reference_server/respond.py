@@ -14,6 +14,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Sequence
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast, final
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -399,7 +400,8 @@ class Exchange:
         if fault is None:
             return None
         if fault.problem is not None:
-            raise fault.problem
+            # A new one each time: it is told the id of its request, and keeps where it was raised.
+            raise copy(fault.problem)
         if fault.kind is FaultKind.CRASH:
             msg = "a crash that a fault asked for"
             raise RuntimeError(msg)

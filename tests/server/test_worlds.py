@@ -12,6 +12,7 @@ from cabinet_sdk.charges import Charge, ChargeKind, ChargeStatus, PaymentMethod
 from cabinet_sdk.types import Inn, Kpp, Money, Ogrn, Ogrnip
 from reference_server import DatabaseRefused, ManualClock, Profile, ProfileKind, RateLimit, SystemClock, World
 from reference_server.testing import connect
+from tests.server.raw import Raw, document
 
 
 def story(world: World) -> list[bytes]:
@@ -224,6 +225,17 @@ def test_faults_only_for_operations_that_exist(world: World) -> None:
         world.faults.lose_answer("charges.burn")
     with pytest.raises(ValueError, match="503"):
         world.faults.refuse("charges.pay", status=200)
+
+
+def test_a_fault_strikes_often_and_keeps_nothing(world: World, raw: Raw) -> None:
+    """Each refusal is a problem of its own: what was set holds neither a request that it struck nor its id."""
+    fault = world.faults.refuse("charges.list", times=3)
+
+    answers = [raw.send("GET", "/charges", headers={"x-request-id": f"r-{number}"}) for number in range(3)]
+
+    assert [document(answer)["request_id"] for answer in answers] == ["r-0", "r-1", "r-2"]
+    assert fault.problem is not None
+    assert (fault.problem.request_id, fault.problem.__traceback__) == (None, None)
 
 
 def test_clocks() -> None:
