@@ -13,6 +13,7 @@ from cabinet_sdk.types import MOSCOW, Money, moscow_date
 from reference_server.charges import rules, rules_ledger, rules_shares, store, store_refunds, store_steps
 from reference_server.profiles import Profile
 from reference_server.session import Work
+from reference_server.working_days import is_working_day
 
 __all__ = ["choose_card", "complete_refund", "order_refund", "refuse_refund", "request_refund"]
 
@@ -78,10 +79,10 @@ def _next_working_day(now: dt.datetime) -> dt.datetime:
     """
     Return when the payee or the Treasury does what it has to do by the next day (Tax Code, art. 78 and 79).
 
-    Days are working days (art. 6.1 p. 6); of those that are not, only weekends are known here.
+    Days are working days (art. 6.1 p. 6).
     """
     day = moscow_date(now) + dt.timedelta(days=1)
-    while day.weekday() >= 5:
+    while not is_working_day(day):
         day += dt.timedelta(days=1)
     return dt.datetime.combine(day, _OPENING, MOSCOW).astimezone(dt.UTC)
 

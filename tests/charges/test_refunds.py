@@ -25,8 +25,9 @@ from cabinet_sdk.charges import (
 from cabinet_sdk.charges.operations import GET_REFUND
 from cabinet_sdk.errors import DeadlineExceeded, InvalidRequest, PermissionMissing
 from cabinet_sdk.types import Money, Period, moscow_date
-from reference_server import Outcome, Profile, World
+from reference_server import ManualClock, Outcome, Profile, World
 from reference_server.testing import connect as connect_to
+from reference_server.working_days import is_working_day
 from tests.conftest import Connect
 from tests.server.raw import Raw, document
 
@@ -205,6 +206,61 @@ async def test_authorities_do_not_work_at_weekends(client: AsyncCabinet, world: 
         (ChargeEventKind.REFUND_ORDERED, TUESDAY + 6 * DAY),
         (ChargeEventKind.REFUND_COMPLETED, TUESDAY + 7 * DAY),
     ]
+
+
+@pytest.mark.feature("CH-03")
+@pytest.mark.parametrize(
+    "asked, granted, paid",
+    [
+        # 31 December 2026 is off by decree, 1 to 8 January by law, the 9th and 10th are a weekend.
+        ("2026-12-30", "2027-01-11", "2027-01-12"),
+        # 23 February is a Tuesday.
+        ("2027-02-22", "2027-02-24", "2027-02-25"),
+        # 1 and 9 May are a Saturday and a Sunday, for which the Mondays after them are off.
+        ("2027-04-30", "2027-05-04", "2027-05-05"),
+        ("2027-05-06", "2027-05-07", "2027-05-11"),
+    ],
+)
+def test_authorities_do_not_work_on_holidays(asked: str, granted: str, paid: str) -> None:
+    """What would be done on a holiday, or on a day off in its place, is done on the next working day, at nine."""
+    # An hour before midnight in Moscow.
+    world = World(clock=ManualClock(dt.datetime.fromisoformat(f"{asked}T20:00:00Z")))
+    person = world.profiles.add("Иванова Мария Петровна")
+    charge = overpaid(world, person)
+    with connect_to(world, person) as client:
+        client.charges.request_refund(charge.id, method=RefundMethod.COMPENSATION)
+        world.clock.sleep(30 * DAY.total_seconds())
+        history = [(event.kind, event.at.isoformat()) for event in client.charges.history(charge.id)]
+    world.close()
+
+    assert history[-2:] == [
+        (ChargeEventKind.REFUND_ORDERED, f"{granted}T06:00:00+00:00"),
+        (ChargeEventKind.REFUND_COMPLETED, f"{paid}T06:00:00+00:00"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "first, last",
+    [
+        ("2026-01-01", "2026-01-11"),
+        ("2026-02-21", "2026-02-23"),
+        ("2026-03-07", "2026-03-09"),
+        ("2026-05-01", "2026-05-03"),
+        ("2026-05-09", "2026-05-11"),
+        ("2026-06-12", "2026-06-14"),
+        ("2026-11-04", "2026-11-04"),
+        ("2026-12-31", "2027-01-10"),
+    ],
+)
+def test_the_days_off_of_2026(first: str, last: str) -> None:
+    """Each holiday of the year is as long as the official calendar says, with a working day before and after."""
+    day, end = dt.date.fromisoformat(first), dt.date.fromisoformat(last)
+    days = [day + number * DAY for number in range((end - day).days + 1)]
+
+    assert not any(is_working_day(each) for each in days)
+    # Of 2025 the decree is not known.
+    assert is_working_day(day - DAY) or (day - DAY).year == 2025
+    assert is_working_day(end + DAY)
 
 
 @pytest.mark.feature("CH-03", "CH-07")

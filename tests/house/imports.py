@@ -64,6 +64,7 @@ SERVER_HEART = tuple(
         "session",
         "signin",
         "uploads",
+        "working_days",
         "world",
     )
 )
