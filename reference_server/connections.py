@@ -68,7 +68,8 @@ class Connection(HttpToolsProtocol):
             ValueError: It does not name its host once, which is answered with 400 (RFC 9112 3.2).
         """
         hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
+        version = "1.1" if self.parser is None else self.parser.get_http_version()
+        if len(hosts) > 1 or (not hosts and version != "1.0"):
             msg = f"a head names its host once, not {len(hosts)} times"
             raise ValueError(msg)
         self._due = self.loop.time() + PATIENCE_SECONDS
@@ -110,7 +111,8 @@ class Connection(HttpToolsProtocol):
 
     def _refuse_head(self) -> None:
         """End a connection whose head has no end; say so, unless an answer is on its way already."""
-        if self.cycle is None or self.cycle.response_complete:
+        # Before the first request there is none, which its type does not say.
+        if getattr(self.cycle, "response_complete", True):
             self.transport.write(_HEAD_TOO_LARGE)
             self.transport.close()
         else:

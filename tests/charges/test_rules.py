@@ -379,7 +379,7 @@ def test_no_charge_holds_more_than_an_amount_can(world: World, person: Profile) 
 def test_a_payment_beyond_an_amount_is_refused(world: World, person: Profile) -> None:
     """Charges whose sum does not fit 64 bits of kopecks are refused at once, and paid one by one."""
     client = connect(world, person)
-    items = [ItemToPay(world.charges.add(person, MOST).id) for _ in range(2)]
+    items = tuple(ItemToPay(world.charges.add(person, MOST).id) for _ in range(2))
 
     with pytest.raises(InvalidRequest) as caught:
         client.charges.pay_several(items, method=PaymentMethod.SBP)
@@ -393,7 +393,7 @@ def test_what_a_transfer_has_paid_does_not_expire(world: World, person: Profile)
     """Of a payment that expires half paid, the history of the charge that was paid says nothing of that."""
     client = connect(world, person)
     paid, open_one = (world.charges.add(person, Money(f"{amount}.00")) for amount in (10, 20))
-    items = [ItemToPay(paid.id), ItemToPay(open_one.id)]
+    items = (ItemToPay(paid.id), ItemToPay(open_one.id))
     payment = client.charges.pay_several(items, method=PaymentMethod.BANK_TRANSFER)
     world.charges.receive_transfer(person.inn, Money("10.00"), purpose=f"Платёж № {payment.number}")
     world.clock.sleep(dt.timedelta(days=5).total_seconds())
