@@ -22,7 +22,9 @@ exclude_patterns = ["extension", "static"]
 default_role = "py:obj"
 nitpicky = True
 # Headers of HTTP that docstrings speak of.
-nitpick_ignore = [("py:obj", name) for name in ("Allow", "Authorization", "Date", "Host", "Link", "Location", "Range")]
+nitpick_ignore = [
+    ("py:obj", name) for name in ("Allow", "Authorization", "Date", "Host", "If-Match", "Link", "Location", "Range")
+]
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

@@ -23,7 +23,7 @@ import attrs
 from cabinet_sdk._core.digests import digest_header
 from cabinet_sdk._core.disposition import attachment
 from cabinet_sdk._core.wire import Headers
-from cabinet_sdk.errors import RangeNotSatisfiable
+from cabinet_sdk.errors import FileChanged, RangeNotSatisfiable
 from cabinet_sdk.types.files import CHUNK, safe_name
 from reference_server.session import Reply
 
@@ -131,12 +131,15 @@ def answer_file(stored: StoredFile, method: str, asked: Headers) -> Reply:
     Answer with a file, or with the part of it that is asked for.
 
     Raises:
+        FileChanged: The request is for another file only, by its `If-Match`.
         RangeNotSatisfiable: It has no such part, or too many parts are asked for.
     """
     content = stored.content() if callable(stored.content) else stored.content
     length, digest = _length_and_digest(content)
     etag = f'"{digest.hex()[:32]}"'
     headers = [("etag", etag), ("accept-ranges", "bytes")]
+    if not _meant(asked.get("if-match"), etag):
+        raise FileChanged
     if _known(asked.get("if-none-match"), etag):
         return Reply(304, headers)
     start, end, status = 0, length, 200
@@ -155,6 +158,11 @@ def answer_file(stored: StoredFile, method: str, asked: Headers) -> Reply:
     if isinstance(content, bytes):
         return Reply(status, headers, content[start:end])
     return Reply(status, headers, stream=_Slice(content, start, end))
+
+
+def _meant(header: str | None, etag: str) -> bool:
+    """Compare strongly, as RFC 9110 13.1.1 wants it of this header."""
+    return header is None or header.strip() == "*" or etag in {each.strip() for each in header.split(",")}
 
 
 def _known(header: str | None, etag: str) -> bool:

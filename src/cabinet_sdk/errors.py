@@ -413,7 +413,11 @@ class StillRunning(StateError):
 
 
 class FileChanged(StateError):
-    """The file became another one while it was read; parts of both are not joined. Raised by the client."""
+    """
+    The file became another one while it was read; parts of both are not joined.
+
+    The client raises it; the service answers it where `If-Match` names another file.
+    """
 
     code = "download.file_changed"
     status = 412

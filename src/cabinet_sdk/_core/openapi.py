@@ -20,6 +20,7 @@ from cabinet_sdk._core.problems import MEDIA_TYPE, to_document
 from cabinet_sdk._core.schema import Schema, Schemas, Side, example_of, read_documentation
 from cabinet_sdk.errors import (
     FieldError,
+    FileChanged,
     InternalError,
     InvalidRequest,
     KeyMissing,
@@ -78,7 +79,7 @@ def problems_of(row: _Row) -> tuple[type[Problem], ...]:
     if _takes_body(row):
         problems.add(RequestTooLarge)
     if isinstance(row, Download):
-        problems.add(RangeNotSatisfiable)
+        problems.update((FileChanged, RangeNotSatisfiable))
     return tuple(sorted(problems, key=lambda problem: (problem.status, problem.code)))
 
 

@@ -58,6 +58,12 @@ RANGE_PARAMETERS: list[Schema] = [
         "schema": _TEXT | {"examples": [_ETAG]},
     },
     {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The `ETag` of the only file that is wanted.",
+        "schema": _TEXT | {"examples": [_ETAG]},
+    },
+    {
         "name": "If-None-Match",
         "in": "header",
         "description": "The `ETag` of the file that the caller has.",

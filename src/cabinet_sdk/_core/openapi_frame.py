@@ -25,6 +25,7 @@ STATUSES = {
     404: ("NotFound", "There is no such thing in this profile."),
     406: ("NotAcceptable", "The service has no such format."),
     409: ("Conflict", "The state of the thing or a rule forbids this now."),
+    412: ("PreconditionFailed", "The file is another one than the caller names."),
     413: ("ContentTooLarge", "The request is too large."),
     415: ("UnsupportedMediaType", "The request has a format that the operation does not take."),
     416: ("RangeNotSatisfiable", "The file has no such part."),

@@ -131,3 +131,16 @@ def test_the_head_alone(raw: Raw, sample_id: SampleId) -> None:
 def test_any_format_is_accepted(raw: Raw, sample_id: SampleId) -> None:
     """A file has one format, so whatever a client accepts, it comes."""
     assert get(raw, sample_id, accept="application/json").status == 200
+
+
+def test_another_file_than_the_one_that_is_meant(raw: Raw, sample_id: SampleId) -> None:
+    """By `If-Match` nothing of another file comes, neither whole nor in part; a weak tag means no file for certain."""
+    etag = get(raw, sample_id).headers["etag"]
+
+    for same in (etag, f'"x", {etag}', "*"):
+        assert get(raw, sample_id, if_match=same).status == 200, same
+    assert get(raw, sample_id, if_match=etag, range="bytes=0-9").status == 206
+    for other in ('"x"', f"W/{etag}", '"x", "y"', "", "x"):
+        for headers in ({"range": "bytes=0-9"}, {"if_none_match": etag}, {}):
+            refused = get(raw, sample_id, if_match=other, **headers)
+            assert (refused.status, document(refused)["code"]) == (412, "download.file_changed"), other
