@@ -65,12 +65,18 @@ class Connection(HttpToolsProtocol):
         Have the head: the body has a time of its own.
 
         Raises:
-            ValueError: It does not name its host once, which is answered with 400 (RFC 9112 3.2).
+            ValueError: It does not name its host once (RFC 9112 3.2), or asks for another protocol before its body is
+                through, which the parser would take for the next request. Both are answered with 400.
         """
-        hosts = [value for name, value in self.headers if name == b"host"]
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
         version = "1.1" if self.parser is None else self.parser.get_http_version()
-        if len(hosts) > 1 or (not hosts and version != "1.0"):
-            msg = f"a head names its host once, not {len(hosts)} times"
+        if hosts > 1 or (not hosts and version != "1.0"):
+            msg = f"a head names its host once, not {hosts} times"
+            raise ValueError(msg)
+        upgrades = self.parser is not None and self.parser.should_upgrade()
+        if upgrades and (b"content-length" in names or b"transfer-encoding" in names):
+            msg = "a request with a body cannot change the protocol"
             raise ValueError(msg)
         self._due = self.loop.time() + PATIENCE_SECONDS
         self._fields = 0

@@ -378,3 +378,28 @@ def test_a_request_names_its_host_once(url: str, hosts: tuple[str, ...], status:
         connection.sendall("\r\n".join(lines).encode())
 
         assert rest_of(connection).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: {}", "Transfer-Encoding: chunked"])
+def test_a_body_is_never_the_next_request(url: str, world: World, person: Profile, framing: str) -> None:
+    """A request that asks for another protocol and brings a body is refused, and the body is not carried out."""
+    inner = head("GET", "/payments", token_for(world, person))
+    fields = ("Connection: Upgrade", "Upgrade: h2c", "Content-Type: application/json", framing.format(len(inner)))
+    with connection_to(url) as connection:
+        connection.sendall(head("POST", "/payments", token_for(world, person), *fields))
+        threading.Event().wait(PATIENCE / 3)
+        with suppress(OSError):
+            connection.sendall(inner)
+        received = rest_of(connection)
+
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert "charges.payments" not in [each.operation for each in world.requests]
+
+
+def test_an_offer_of_another_protocol_is_ignored(url: str, world: World, person: Profile) -> None:
+    """Without a body such a request is answered as any other, and so is the next one."""
+    offer = ("Connection: Upgrade", "Upgrade: h2c")
+    with connection_to(url) as connection:
+        for fields in (offer, ()):
+            connection.sendall(head("GET", "/charges", token_for(world, person), *fields))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
