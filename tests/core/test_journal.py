@@ -664,6 +664,29 @@ async def test_a_known_outcome_is_not_lost_by_the_journal(
     assert len(await paid(client)) == 2
 
 
+async def test_an_interrupt_is_not_hidden_by_the_journal(
+    connect: Connect, world: World, person: Profile, journal: Journal, caplog: pytest.LogCaptureFixture, *, mode: str
+) -> None:
+    """Where it comes while the entry is settled and the journal fails then, nobody says that nothing was sent."""
+    interrupt: type[BaseException] = KeyboardInterrupt if mode.startswith("sync") else asyncio.CancelledError
+    broken = Broken(journal, set())
+
+    class Interrupts:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(broken, name)
+
+        def settle(self, entry: JournalEntry) -> None:
+            journal.settle(entry)
+            broken.fails = {"begin", "release"}
+            raise interrupt
+
+    interrupts: Any = Interrupts()
+    with caplog.at_level(logging.WARNING, "cabinet_sdk"), pytest.raises(interrupt):
+        await connect(person, journal=interrupts).charges.pay(owed(world, person), method=CARD)
+
+    assert "may not be told again" in caplog.text
+
+
 async def test_views_share_the_journal(payer: AsyncCabinet, world: World, person: Profile, journal: Journal) -> None:
     """A view keeps and resumes in the journal of its client."""
     view = payer.with_options(deadline=5.0)

@@ -10,10 +10,12 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any, final
 
 import attrs
 import pytest
@@ -292,6 +294,88 @@ def test_the_files_of_dead_workers_are_cleared_away(path: Path) -> None:
 
     assert len(list(path.parent.glob("*-worker-*"))) == 2
     assert not journal.claim(attrs.evolve(ENTRY, operation_id="k-2"))
+
+
+def test_a_link_to_it_is_the_same_journal(path: Path, tmp_path: Path) -> None:
+    """Whoever comes to the file by another name sees who is at work."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "link.db").symlink_to(path)
+    journal, linked = SqliteJournal(path), SqliteJournal(folder / "link.db")
+
+    journal.begin(ENTRY)
+
+    assert linked.open_entries() == [ENTRY]
+    assert not linked.claim(ENTRY)
+
+
+@final
+class Interrupted(sqlite3.Connection):
+    """Has something happen as soon as a statement that begins so is done."""
+
+    statement = ""
+    happens: Callable[[], None]
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:  # Any: as there
+        cursor = super().execute(sql, parameters)
+        if Interrupted.statement and sql.startswith(Interrupted.statement):
+            Interrupted.statement = ""
+            Interrupted.happens()
+        return cursor
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> type[Interrupted]:
+    """Make the connections of a journal such ones."""
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Interrupted))
+    monkeypatch.setattr(Interrupted, "statement", "")
+    return Interrupted
+
+
+@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "INSERT", "COMMIT"])
+def test_an_interrupt_leaves_nothing_locked(path: Path, interrupted: type[Interrupted], statement: str) -> None:
+    """Ctrl+C that comes while SQLite waits or writes ends the transaction, for this process and for all others."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    journal, other = SqliteJournal(path), SqliteJournal(path, timeout=0)
+    interrupted.statement, interrupted.happens = statement, interrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        journal.begin(ENTRY)
+
+    assert len(other.open_entries()) == (statement == "COMMIT")
+    other.begin(attrs.evolve(ENTRY, operation_id="k-2"))
+    journal.release(ENTRY)
+    journal.begin(attrs.evolve(ENTRY, operation_id="k-3"))
+
+
+@pytest.mark.parametrize("act", [SqliteJournal.open_entries, SqliteJournal.close], ids=["read", "close"])
+@pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "INSERT"])
+def test_a_signal_that_comes_back_to_it_waits_for_nobody(
+    path: Path, interrupted: type[Interrupted], statement: str, act: Callable[[SqliteJournal], object]
+) -> None:
+    """The handler of a signal, or a finalizer, that uses the journal its own thread is at is refused or ends it."""
+    told: list[Exception] = []
+
+    def call(function: Callable[[], object]) -> None:
+        try:
+            function()
+        except JournalFailed as error:
+            told.append(error)
+
+    journal = SqliteJournal(path)
+    interrupted.statement, interrupted.happens = statement, lambda: call(lambda: act(journal))
+    thread = threading.Thread(target=call, args=(lambda: journal.begin(ENTRY),), daemon=True)
+    thread.start()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    [error] = told
+    kept = act is SqliteJournal.open_entries
+    assert ("at work" if kept else "closed") in str(error)
+    assert len(SqliteJournal(path).open_entries()) == kept
 
 
 @pytest.mark.slow

@@ -137,8 +137,11 @@ def settle(journal: Journal, entry: JournalEntry) -> Flow[None]:
     except GeneratorExit:
         raise
     except BaseException:
-        # The caller will not learn the outcome: `resume` shall tell it.
-        yield from _begin(journal, entry)
+        # The caller will not learn the outcome: `resume` shall tell it, if the journal takes the entry back.
+        try:
+            yield from _begin(journal, entry)
+        except JournalFailed as error:
+            logger.warning("%s is settled and may not be told again: %s", entry.operation_id, error)
         yield from release(journal, entry)
         raise
 

@@ -68,8 +68,10 @@ class SqliteJournal:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0) -> None:
-        self._open = _Open(Path(path).absolute(), timeout)
-        self._lock = threading.Lock()
+        # Resolved, so that the locks lie beside the file by whatever name it is known here.
+        self._open = _Open(Path(path).resolve(), timeout)
+        # Of the thread that holds it: a signal's handler or the garbage collector may come back here.
+        self._lock = threading.RLock()
         self._closed = False
         weakref.finalize(self, self._open.close)
         with self._transaction():
@@ -146,8 +148,11 @@ class SqliteJournal:
                 if self._closed:
                     raise JournalFailed("The journal is closed.")
                 connection = self._open.connection()
-                connection.execute(begin)
+                if connection.in_transaction:
+                    raise JournalFailed("The journal is at work in the code that this call has interrupted.")
                 try:
+                    # In here, since an interrupt comes once it is done: nothing would end the transaction.
+                    connection.execute(begin)
                     yield connection
                     connection.execute("COMMIT")
                 except BaseException:
@@ -169,7 +174,7 @@ class SqliteJournal:
     def after_fork(self, *, child: bool) -> None:
         """Open them again when they are needed; the child is a worker of its own."""
         if child:
-            self._lock = threading.Lock()
+            self._lock = threading.RLock()
             self._open = _Open(self._open.path, self._open.timeout)
             weakref.finalize(self, self._open.close)
             return
