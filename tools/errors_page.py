@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cabinet_sdk._core.operation import Repeat
-from cabinet_sdk._core.retry import LONGEST_WAIT, NOBODY_KNOWS, RetryPolicy, may_repeat, settles
+from cabinet_sdk._core.retry import LONGEST_WAIT, RetryPolicy, may_repeat, nobody_knows, settles
 from cabinet_sdk._core.schema import read_documentation
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.errors import (
     CallerError,
     ConnectionFailed,
     ConnectionLost,
+    MalformedRequest,
     NetworkError,
     Problem,
     RightsError,
@@ -26,6 +27,7 @@ from cabinet_sdk.errors import (
     StateError,
     StillRunning,
     TimedOut,
+    UnknownOperation,
     catalogue,
 )
 
@@ -35,6 +37,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "guides" / "errors.md"
 
 _BRANCHES = (CallerError, RightsError, StateError, ServiceError)
 _WIDTH = 120
+_STATUSES = range(300, 600)
+# Any that the rules of repeating do not name.
+_SOME_CODE = "some.code"
 
 _Outcome = NetworkError | tuple[int, str | None]
 """What came of an attempt: an error of the network, or a status with its problem code."""
@@ -75,15 +80,16 @@ def _pause(policy: RetryPolicy, number: int) -> str:
 
 def _repeating() -> str:
     statuses: dict[tuple[str, ...], list[int]] = {}
-    for status in range(300, 600):
-        statuses.setdefault(_row((status, None)), []).append(status)
+    for status in _STATUSES:
+        statuses.setdefault(_row((status, _SOME_CODE)), []).append(status)
     # The largest group is that of the statuses nobody names.
     usual = max(statuses, key=lambda row: len(statuses[row]))
     rows = [
         ("`ConnectionFailed`, nothing was sent", *_row(ConnectionFailed(""))),
         ("`ConnectionLost`", *_row(ConnectionLost(""))),
         ("`TimedOut`", *_row(TimedOut(""))),
-        *((", ".join(map(str, group)), *row) for row, group in statuses.items() if row != usual),
+        *((_listed(group), *row) for row, group in statuses.items() if row != usual),
+        ("503 without a problem document", *_row((503, None))),
         (
             f"{StillRunning.status} with the code `{StillRunning.code}`",
             *_row((StillRunning.status, StillRunning.code)),
@@ -94,12 +100,22 @@ def _repeating() -> str:
 
 
 def _unsettling() -> str:
-    statuses = ", ".join(str(status) for status in range(400, 600) if not settles(status))
+    statuses = _listed([status for status in _STATUSES if status >= 400 and not settles(status)])
     return _wrapped(
         "Where an earlier attempt may have done it, a refusal settles the call only if it is the service's own word "
         f"on the change: a problem document whose status is none of {statuses}. Those, redirects, a refused sign-in, "
-        f"`{StillRunning.code}` and a page without a problem document do not tell what became of the attempt before."
+        f"`{StillRunning.code}`, `{UnknownOperation.code}`, `{MalformedRequest.code}` and a page without a problem "
+        "document do not tell what became of the attempt before."
     )
+
+
+def _listed(statuses: list[int]) -> str:
+    """Name statuses; where all of them follow from one on, only that one."""
+    first = _STATUSES.stop
+    while first - 1 in statuses:
+        first -= 1
+    named = [str(status) for status in statuses if status < first]
+    return ", ".join([*named, *([f"from {first} on"] if first in statuses else [])])
 
 
 def _row(outcome: _Outcome) -> tuple[str, ...]:
@@ -110,7 +126,7 @@ def _consequence(repeat: Repeat, outcome: _Outcome) -> str:
     result, code = (outcome, None) if isinstance(outcome, NetworkError) else outcome
     if may_repeat(repeat, result, code):
         return "again"
-    sent = result.sent if isinstance(result, NetworkError) else result in NOBODY_KNOWS
+    sent = result.sent if isinstance(result, NetworkError) else nobody_knows(result, code)
     return "`OutcomeUnknown`" if sent and repeat is not Repeat.SAFE else "the error"
 
 

@@ -50,6 +50,9 @@ AMBIGUOUS: dict[str, Step] = {
     "500": problem(500),
     "502 HTML": html(502),
     "504": problem(504),
+    "503 HTML": html(503),
+    "a gateway's 524": html(524),
+    "999": problem(999),
 }
 NOT_SETTLING: dict[str, Step] = {
     **AMBIGUOUS,
@@ -62,6 +65,9 @@ NOT_SETTLING: dict[str, Step] = {
     "still running": problem(409, "idempotency.still_running"),
     "302": problem(302),
     "404 HTML": html(404),
+    "404 of another version": problem(404, "request.unknown_operation"),
+    "400 that was not read": problem(400, "request.malformed"),
+    **{str(status): problem(status, "request.refused") for status in (405, 406, 413, 415, 507)},
     "200 HTML": html(200),
     "200 cut JSON": answer(200, b'{"name": "a th', "application/json"),
     "200 of a wrong type": ok({"name": 7}),

@@ -23,14 +23,16 @@ from cabinet_sdk.errors import (
     UnreadableAnswer,
 )
 from tests.core.conftest import Play
-from tests.core.scripted import ROWS, Script, Step, problem, thing
+from tests.core.scripted import ROWS, Script, Step, html, problem, thing
 
 STILL_RUNNING = "409 idempotency.still_running"
+GATEWAY = "503 without a problem document"
 OUTCOMES: dict[str, Step] = {
     "ConnectionFailed": ConnectionFailed("refused"),
     "ConnectionLost": ConnectionLost("cut"),
     "TimedOut": TimedOut("silence"),
     STILL_RUNNING: problem(409, "idempotency.still_running"),
+    GATEWAY: html(503),
     **{
         str(status): problem(status)
         for status in (
@@ -55,6 +57,8 @@ OUTCOMES: dict[str, Step] = {
             502,
             503,
             504,
+            511,
+            512,
         )
     },
 }
@@ -67,7 +71,7 @@ CLASSES: dict[str, type[Exception]] = {
     "401": RightsError,
     "403": RightsError,
     **dict.fromkeys(("409", "410", "412", "428"), StateError),
-    **dict.fromkeys(("429", "500", "501", "502", "503", "504"), ServiceError),
+    **dict.fromkeys(("429", "500", "501", "502", "503", "504", "511", "512", GATEWAY), ServiceError),
 }
 
 
@@ -90,9 +94,10 @@ def published() -> dict[tuple[str, Repeat], Published]:
         first, *cells = (line[start:end].strip() for start, end in columns)
         listed = re.findall(r"`(\w+)`|\b(\d{3})\b", first)
         names = [STILL_RUNNING] if "still_running" in first else [name or status for name, status in listed]
+        names = [GATEWAY] if "without" in first else names
         if first == "any other status":
             names = [name for name in OUTCOMES if (name, Repeat.SAFE) not in table]
-        changed = "ConnectionLost" in first or "502" in first
+        changed = "ConnectionLost" in first or "502" in first or "without" in first
         for name in names:
             for repeat, cell in zip(Repeat, cells, strict=True):
                 assert re.match("again$|the error|`OutcomeUnknown`$", cell), cell

@@ -21,17 +21,19 @@ from cabinet_sdk._core.operation import Download, Operation, Repeat
 from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk._core.request_codec import EncodedRequest, encode_request
-from cabinet_sdk._core.retry import LONGEST_WAIT, NOBODY_KNOWS, NOTHING_DONE, may_repeat, retry_after, settles
+from cabinet_sdk._core.retry import LONGEST_WAIT, NOTHING_DONE, may_repeat, nobody_knows, retry_after, settles
 from cabinet_sdk._core.wire import Headers, Request, Response, Timeout
 from cabinet_sdk.errors import (
     CabinetError,
     DeadlineExceeded,
+    MalformedRequest,
     NetworkError,
     OutcomeUnknown,
     Problem,
     RateLimited,
     StillRunning,
     TokenInvalid,
+    UnknownOperation,
     UnreadableAnswer,
 )
 
@@ -366,10 +368,12 @@ class Conversation:
             if remaining is not None and remaining <= 0:
                 return self._too_late(outcome), None, False
             return outcome, None, may_repeat(repeat, outcome, None)
-        self._unknown = self._unknown or (changes and outcome.status in NOBODY_KNOWS)
         wait = retry_after(outcome.headers)
         problem = problem_of(outcome, operation, wait)
-        return problem, wait, may_repeat(repeat, outcome.status, problem.code)
+        # A page of a gateway has no code.
+        code = None if problem.code == Problem.code else problem.code
+        self._unknown = self._unknown or (changes and nobody_knows(outcome.status, code))
+        return problem, wait, may_repeat(repeat, outcome.status, code)
 
     def _attempt(
         self,
@@ -446,7 +450,9 @@ class Conversation:
 
     def _settled(self, error: CabinetError) -> bool:
         """Say whether the service itself tells by this error what became of the operation."""
-        if not isinstance(error, Problem) or isinstance(error, UnreadableAnswer | StillRunning):
+        # Refused before the key is looked up, by another version of the service perhaps than the one that did it.
+        unread = MalformedRequest | UnknownOperation
+        if not isinstance(error, Problem) or isinstance(error, UnreadableAnswer | StillRunning | unread):
             return False
         # A page of a gateway has no code, and a refusal of the token is about the token.
         return settles(error.status) and error.code != Problem.code and error.operation == self._row.id

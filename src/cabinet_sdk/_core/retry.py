@@ -7,10 +7,13 @@ What came of the attempt               ``SAFE``     ``KEYED``    ``NEVER``
 `ConnectionFailed`, nothing was sent   again        again        again
 `ConnectionLost`, `TimedOut`           again        again        `OutcomeUnknown`
 408, 425, 429, 503                     again        again        the error: the service did nothing
-500, 502, 504                          again        again        `OutcomeUnknown`
+503 without a problem document         again        again        `OutcomeUnknown`
+500, 502, 504, from 512 on             again        again        `OutcomeUnknown`
 409 ``idempotency.still_running``      the error    again        the error
 any other status                       the error    the error    the error
 =====================================  ===========  ===========  =====================================
+
+A 503 without a problem document is a gateway's. Some answer so when the service broke off, after it had the request.
 
 "Again" holds while attempts, budget and deadline last. A `KEYED` call that ends after an attempt whose outcome nobody
 can know, and whose last answer does not settle it, raises `OutcomeUnknown`.
@@ -32,20 +35,22 @@ from cabinet_sdk.errors import ConnectionFailed, NetworkError, StillRunning
 __all__ = [
     "BEFORE_THE_KEY",
     "LONGEST_WAIT",
-    "NOBODY_KNOWS",
     "NOTHING_DONE",
     "RetryBudget",
     "RetryPolicy",
     "limits_of",
     "may_repeat",
+    "nobody_knows",
     "retry_after",
     "settles",
 ]
 
 NOTHING_DONE = frozenset({408, 425, 429, 503})
-NOBODY_KNOWS = frozenset({500, 502, 504})
+_NOBODY_KNOWS = frozenset({500, 502, 504})
+# Nobody has registered these; one that a client does not know is a 500 to it (RFC 9110 15). Gateways use them.
+_UNREGISTERED_FROM = 512
 # Refused before the idempotency key is looked up, so they say nothing about an earlier attempt with it.
-BEFORE_THE_KEY = frozenset({401, 403}) | NOTHING_DONE
+BEFORE_THE_KEY = frozenset({401, 403, 405, 406, 413, 415}) | NOTHING_DONE
 
 # Nobody waits longer than that, whatever the service asks for and even without a deadline: the call fails instead.
 LONGEST_WAIT = 86400.0
@@ -121,12 +126,17 @@ def may_repeat(repeat: Repeat, outcome: NetworkError | int, code: str | None) ->
         return True
     if outcome == StillRunning.status and code == StillRunning.code:
         return repeat is Repeat.KEYED
-    return outcome in NOTHING_DONE or outcome in NOBODY_KNOWS
+    return outcome in NOTHING_DONE or nobody_knows(outcome, code)
+
+
+def nobody_knows(status: int, code: str | None) -> bool:
+    """Say whether an answer, with its problem code if it has one, leaves open what became of a change."""
+    return status in _NOBODY_KNOWS or status >= _UNREGISTERED_FROM or (status == 503 and code is None)
 
 
 def settles(status: int) -> bool:
     """Say whether an answer tells what became of the operation, earlier attempts with the same key included."""
-    return status not in BEFORE_THE_KEY and status not in NOBODY_KNOWS and not 300 <= status < 400
+    return status not in BEFORE_THE_KEY and status < 500 and not 300 <= status < 400
 
 
 def retry_after(headers: Headers) -> float | None:
