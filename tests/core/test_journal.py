@@ -6,15 +6,25 @@ import asyncio
 import datetime as dt
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import aclosing, nullcontext
+from collections.abc import Callable, Generator
+from contextlib import aclosing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, final
 
 import attrs
 import pytest
 
-from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, Journal, JournalEntry, Resumed, RetryPolicy, SqliteJournal
+from cabinet_sdk import (
+    AsyncCabinet,
+    BearerToken,
+    Cabinet,
+    CallScope,
+    Journal,
+    JournalEntry,
+    Resumed,
+    RetryPolicy,
+    SqliteJournal,
+)
 from cabinet_sdk._core.operation import Call
 from cabinet_sdk.charges import (
     ChargeId,
@@ -501,6 +511,24 @@ async def test_an_interrupt_leaves_the_operation_open(
     assert [one.error for one in outcomes] == [None] * told
     assert len(await paid(connect(person))) == sent
     assert journal.open_entries() == []
+
+
+async def test_a_hook_that_fails_leaves_the_operation_open(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """Where a hook around the call hides its result, resuming tells it."""
+
+    @contextmanager
+    def fails(_: CallScope) -> Generator[None]:
+        yield
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await connect(person, journal=journal, around_call=fails).charges.pay(owed(world, person), method=CARD)
+
+    client = connect(person, journal=journal)
+    [one] = await resumed(client)
+    assert await paid(client) == [one.value]
 
 
 @pytest.mark.parametrize("point", range(1, 12))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials, RetryPolicy
+from cabinet_sdk import AsyncCabinet, Attempt, Cabinet, CallScope, ClientCredentials, RetryPolicy
 from cabinet_sdk.errors import (
     ConnectionFailed,
     ConnectionLost,
@@ -261,6 +263,44 @@ async def test_empty_budget_after_an_ambiguous_attempt_is_unknown(play: Play) ->
         await play(script, retry=RetryPolicy(budget=0)).answer(CHANGE)
 
     assert len(script.requests) == 1
+
+
+async def test_a_client_closed_meanwhile_does_not_settle_it(play: Play) -> None:
+    """Another thread that closes the client between two attempts does not make the first one undone."""
+    closed = UsageError("the client is closed; make a new one")
+
+    with pytest.raises(OutcomeUnknown, match="the client is closed") as caught:
+        await play(Script(ConnectionLost("cut"), closed)).answer(CHANGE)
+    for script, row in (
+        (Script(ConnectionFailed("refused"), closed), CHANGE),
+        (Script(TimedOut("late"), closed), READ),
+    ):
+        with pytest.raises(UsageError):
+            await play(script).answer(row)
+
+    assert caught.value.__cause__ is closed
+
+
+async def test_a_hook_that_fails_does_not_settle_it(play: Play) -> None:
+    """Before a further attempt or when it is told of an error, a hook of one's own does not hide what was sent."""
+
+    @contextmanager
+    def fails_before(attempt: Attempt) -> Generator[None]:
+        if attempt.number > 1:
+            raise ZeroDivisionError("personal")
+        yield
+
+    @contextmanager
+    def fails_after(_: CallScope | Attempt) -> Generator[None]:
+        yield
+        raise ZeroDivisionError
+
+    client = play(Script(ConnectionLost("cut")), around_attempt=fails_before)
+    with pytest.raises(OutcomeUnknown, match=r"happened: ZeroDivisionError\.") as caught:
+        await client.answer(CHANGE)
+    assert "personal" not in str(caught.value)
+    with pytest.raises(OutcomeUnknown):
+        await play(Script(ConnectionLost("cut")), around_call=fails_after).answer(CHANGE)
 
 
 def test_rows_encode_their_request() -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Generic, ParamSpec, TypeVar, final
+from typing import Any, Generic, ParamSpec, TypeVar, cast, final
 from urllib.parse import urlencode
 
 import attrs
@@ -35,6 +35,7 @@ from cabinet_sdk.errors import (
     TokenInvalid,
     UnknownOperation,
     UnreadableAnswer,
+    UsageError,
 )
 
 __all__ = ["Answer", "Conversation", "answer", "call", "resend", "send"]
@@ -114,9 +115,10 @@ def answer(
     )
 
     def hold(begun_before: bool) -> Flow[Answer[T]]:  # noqa: FBT001  # what `recorded` tells
-        return _answer(context, row, conversation, request, sent_before or begun_before)
+        # The hook lies inside: where it fails, the caller does not learn the outcome, and the entry stays open.
+        return conversation.scoped(_answer(context, row, conversation, request, sent_before or begun_before))
 
-    return conversation.scoped(recorded(journal, entry, hold, own_id=context.options.key is None))
+    return recorded(journal, entry, hold, own_id=context.options.key is None)
 
 
 def resend(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -> Flow[Answer[T]]:
@@ -186,12 +188,18 @@ def send(
 
 def _within(around: AbstractContextManager[object], seen: CallScope | Attempt, flow: Flow[T]) -> Flow[T]:
     """Hold a flow inside a hook, which is told of an error and can neither swallow nor replace it."""
-    with around:
-        try:
-            return (yield from flow)
-        except BaseException as error:  # noqa: BLE001  # it is raised below, an interrupt and a cancellation too
-            seen.error = failure = error
-    raise failure
+    failure: BaseException | None = None
+    try:
+        with around:
+            try:
+                return (yield from flow)
+            except BaseException as error:  # noqa: BLE001  # it is raised below, an interrupt and a cancellation too
+                seen.error = failure = error
+    except Exception:
+        if failure is None:
+            raise
+        logger.exception("a hook failed when it was told of an error")
+    raise cast("BaseException", failure)
 
 
 def _spent(request: Request) -> bool:
@@ -268,24 +276,33 @@ class Conversation:
         self._unknown = sent_before
         sign_in, now = self._context.sign_in, self._context.transport.now
         renewed = False
-        while True:
-            authorization = sign_in.current(now())
-            if authorization is None:
+        try:
+            while True:
+                authorization = sign_in.current(now())
+                if authorization is None:
+                    try:
+                        authorization = yield from sign_in.renew(self._send_for_token, now, self._remaining)
+                    except CabinetError as error:
+                        failure = self.unsettled(error)
+                        raise failure from failure.__cause__
+                    renewed = True
+                fields = () if authorization is None else (("authorization", authorization),)
                 try:
-                    authorization = yield from sign_in.renew(self._send_for_token, now, self._remaining)
-                except CabinetError as error:
-                    failure = self.unsettled(error)
-                    raise failure from failure.__cause__
-                renewed = True
-            fields = () if authorization is None else (("authorization", authorization),)
-            try:
-                return (yield from self._attempts(request, fields, self._row.id, self._row.repeat))
-            except TokenInvalid as error:
-                if authorization is not None:
-                    sign_in.refused(authorization)
-                if renewed or not sign_in.renewable or _spent(request):
-                    failure = self.unsettled(error)
-                    raise failure from failure.__cause__
+                    return (yield from self._attempts(request, fields, self._row.id, self._row.repeat))
+                except TokenInvalid as error:
+                    if authorization is not None:
+                        sign_in.refused(authorization)
+                    if renewed or not sign_in.renewable or _spent(request):
+                        failure = self.unsettled(error)
+                        raise failure from failure.__cause__
+        except CabinetError:
+            raise
+        except Exception as error:
+            # The client was closed meanwhile, or a hook failed: that does not undo what an earlier attempt sent.
+            if sent_before or not self._unknown:
+                raise
+            reason = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}."
+            raise self._nobody_knows(reason) from error
 
     def _send_for_token(self, request: Request) -> Flow[Response]:
         """Send without a token, within the same deadline: fetching a token may be repeated."""
@@ -438,15 +455,18 @@ class Conversation:
         error.request_id = error.request_id or self.request_id
         if isinstance(error, OutcomeUnknown) or not self._unknown or self._settled(error):
             return error
-        unknown = OutcomeUnknown(
-            f"Nobody can know whether {self._row.id} happened: {error.message}",
+        unknown = self._nobody_knows(error.message)
+        unknown.__cause__ = error
+        return unknown
+
+    def _nobody_knows(self, reason: str) -> OutcomeUnknown:
+        return OutcomeUnknown(
+            f"Nobody can know whether {self._row.id} happened: {reason}",
             operation_id=self.key or self.request_id,
             request_id=self.request_id,
             operation=self._row.id,
             again=None if self.key is None or self._call_again is None else self._again,
         )
-        unknown.__cause__ = error
-        return unknown
 
     def _settled(self, error: CabinetError) -> bool:
         """Say whether the service itself tells by this error what became of the operation."""
