@@ -70,7 +70,7 @@ class _Client:
         Args:
             deadline: Seconds for a call with all its attempts and pauses; None is without limit.
             timeout: Limits of one attempt.
-            headers: To send besides those sent already.
+            headers: To send besides those sent already; what the client writes itself is refused.
             idempotency_key: For one keyed call: the view raises `UsageError` at a second one.
             page_size: Items a page of a listing, 1 to 1000.
         """

@@ -105,3 +105,10 @@ async def test_views_add_headers(play: Play) -> None:
         with pytest.raises(UsageError, match="X-Bad") as caught:
             _ = view.with_options(headers={"X-Bad": value}).charges
         assert value not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "AUTHORIZATION", "x-request-id", "Content-Length", "Host"])
+async def test_views_do_not_add_headers_of_the_client(play: Play, name: str) -> None:
+    """With a second key a change would be done under one and resumed under the other; the rest is no better."""
+    with pytest.raises(UsageError, match=rf"the client writes the header '{name}' itself"):
+        _ = play(Script(thing())).with_options(headers={"X-Mine": "1", name: "secret"}).charges

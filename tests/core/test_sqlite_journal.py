@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import attrs
 import pytest
@@ -313,34 +313,35 @@ def test_a_link_to_it_is_the_same_journal(path: Path, tmp_path: Path) -> None:
 class Interrupted(sqlite3.Connection):
     """Has something happen as soon as a statement that begins so is done."""
 
-    statement = ""
-    happens: Callable[[], None]
+    pending: ClassVar[list[tuple[str, Callable[[], None]]]] = []
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:  # Any: as there
         cursor = super().execute(sql, parameters)
-        if Interrupted.statement and sql.startswith(Interrupted.statement):
-            Interrupted.statement = ""
-            Interrupted.happens()
+        if self.pending and sql.startswith(self.pending[0][0]):
+            _, happen = self.pending.pop()
+            happen()
         return cursor
 
 
 @pytest.fixture
-def interrupted(monkeypatch: pytest.MonkeyPatch) -> type[Interrupted]:
-    """Make the connections of a journal such ones."""
+def pending(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Callable[[], None]]]:
+    """Make the connections of a journal such ones; return where to put what happens."""
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Interrupted))
-    monkeypatch.setattr(Interrupted, "statement", "")
-    return Interrupted
+    Interrupted.pending.clear()
+    return Interrupted.pending
 
 
 @pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "INSERT", "COMMIT"])
-def test_an_interrupt_leaves_nothing_locked(path: Path, interrupted: type[Interrupted], statement: str) -> None:
+def test_an_interrupt_leaves_nothing_locked(
+    path: Path, pending: list[tuple[str, Callable[[], None]]], statement: str
+) -> None:
     """Ctrl+C that comes while SQLite waits or writes ends the transaction, for this process and for all others."""
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
     journal, other = SqliteJournal(path), SqliteJournal(path, timeout=0)
-    interrupted.statement, interrupted.happens = statement, interrupt
+    pending.append((statement, interrupt))
 
     with pytest.raises(KeyboardInterrupt):
         journal.begin(ENTRY)
@@ -354,7 +355,7 @@ def test_an_interrupt_leaves_nothing_locked(path: Path, interrupted: type[Interr
 @pytest.mark.parametrize("act", [SqliteJournal.open_entries, SqliteJournal.close], ids=["read", "close"])
 @pytest.mark.parametrize("statement", ["BEGIN IMMEDIATE", "INSERT"])
 def test_a_signal_that_comes_back_to_it_waits_for_nobody(
-    path: Path, interrupted: type[Interrupted], statement: str, act: Callable[[SqliteJournal], object]
+    path: Path, pending: list[tuple[str, Callable[[], None]]], statement: str, act: Callable[[SqliteJournal], object]
 ) -> None:
     """The handler of a signal, or a finalizer, that uses the journal its own thread is at is refused or ends it."""
     told: list[Exception] = []
@@ -366,7 +367,7 @@ def test_a_signal_that_comes_back_to_it_waits_for_nobody(
             told.append(error)
 
     journal = SqliteJournal(path)
-    interrupted.statement, interrupted.happens = statement, lambda: call(lambda: act(journal))
+    pending.append((statement, lambda: call(lambda: act(journal))))
     thread = threading.Thread(target=call, args=(lambda: journal.begin(ENTRY),), daemon=True)
     thread.start()
     thread.join(10)

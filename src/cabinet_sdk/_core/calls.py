@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Generic, ParamSpec, TypeVar, cast, final
+from typing import Any, Generic, ParamSpec, TypeVar, final
 from urllib.parse import urlencode
 
 import attrs
@@ -199,7 +199,7 @@ def _within(around: AbstractContextManager[object], seen: CallScope | Attempt, f
         if failure is None:
             raise
         logger.exception("a hook failed when it was told of an error")
-    raise cast("BaseException", failure)
+    raise failure
 
 
 def _spent(request: Request) -> bool:

@@ -38,6 +38,32 @@ _TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
 """What a hook may add to an attempt: W3C Trace Context and Baggage; it changes no meaning of a request."""
 
 
+_OWN_HEADERS = frozenset(
+    {
+        "accept",
+        "authorization",
+        "connection",
+        "content-digest",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "idempotency-key",
+        "if-range",
+        "range",
+        "transfer-encoding",
+        "x-request-id",
+    }
+)
+"""What the client and its transport write: with a second key a change would not be found under the first."""
+
+_INSTEAD = {
+    "authorization": ": make a client with other credentials",
+    "idempotency-key": ": give it as idempotency_key",
+    "x-request-id": ": give the client a new_id",
+}
+
+
 def checked_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the headers of a caller, each fit to be sent."""
     # For callers without a type checker.
@@ -47,6 +73,8 @@ def checked_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         if not _HEADER_NAME.fullmatch(name) or type(value) is not str or not (value.isascii() and value.isprintable()):
             msg = f"{name!r} is no header name (RFC 9110 5.6.2), or its value is not printable ASCII"
             raise UsageError(msg)
+        if name.lower() in _OWN_HEADERS:
+            raise UsageError(f"the client writes the header {name!r} itself{_INSTEAD.get(name.lower(), '')}")
         yield name, value
 
 
