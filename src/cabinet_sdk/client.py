@@ -124,16 +124,21 @@ def _context(
 ) -> Context:
     try:
         parts = urlsplit(base_url)
-        host = parts.hostname
-    except ValueError as error:
-        raise UsageError(f"the base URL cannot be read: {error}") from error
-    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment or parts.username:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        # What Python says shows a part of it, which may be a password.
+        raise UsageError("the base URL cannot be read: its host or its port is none") from None
+    strange = not base_url.isprintable() or not set(" ?#\\").isdisjoint(base_url) or "@" in parts.netloc
+    if parts.scheme not in {"http", "https"} or not host or strange:
         msg = f"a base URL is https://host/v1, without user, query and fragment; got one with scheme {parts.scheme!r}"
         raise UsageError(msg)
     if journal is not None and isinstance(credentials, BearerToken) and credentials.client_id is None:
         msg = "with a journal a token must say whose it is, so that nobody else resumes: BearerToken(value, client_id)"
         raise UsageError(msg)
-    base_url = base_url.rstrip("/")
+    # One spelling of each address (RFC 3986 6.2), or what a journal has under another one would never be resumed.
+    host = f"[{host}]" if ":" in host else host
+    place = host if port in {None, {"http": 80, "https": 443}[parts.scheme]} else f"{host}:{port}"
+    base_url = f"{parts.scheme}://{place}{parts.path}".rstrip("/")
     retry = retry or RetryPolicy()
     return Context(
         base_url=base_url,

@@ -67,6 +67,14 @@ async def test_both_blocks_are_what_they_seem() -> None:
         "ftp://cabinet.example",
         "https://",
         "https://u:p@cabinet.example",
+        "https://:u:p@cabinet.example",
+        "https://:secret@cabinet.example/v1",
+        "https://u:secret/@cabinet.example",
+        "https://cabinet.example:99999/v1",
+        "https://cabinet .example/v1",
+        "https://cabinet.example/v1\n",
+        "https://[::1/v1",
+        "https://h/v1?",
         "https://h/v1?a=b",
         "https://h/#a",
     ],
@@ -77,6 +85,33 @@ def test_an_address_that_cannot_work_is_refused(url: str) -> None:
         Cabinet(url, transport=Scripted(Script(thing())))
 
     assert "u:p" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url, same",
+    [
+        ("HTTPS://Cabinet.Example:443/v1/", "https://cabinet.example/v1"),
+        ("http://cabinet.example:80", "http://cabinet.example"),
+        ("http://[::1]:8080/worlds/a/v1//", "http://[::1]:8080/worlds/a/v1"),
+        ("http://cabinet.example:443/V1", "http://cabinet.example:443/V1"),
+    ],
+)
+def test_an_address_has_one_spelling(url: str, same: str) -> None:
+    """However a configuration spells it, a journal finds what was begun there."""
+    script = Script(thing())
+    cabinet = Cabinet(url, transport=Scripted(script))
+    cabinet.answer(READ)
+
+    assert repr(cabinet) == f"<Cabinet at {same}>"
+    assert script.requests[0].url == f"{same}/things"
+
+
+@pytest.mark.parametrize("host", ["xn--", "a" * 300])
+async def test_a_name_that_cannot_be_looked_up_is_refused(dial: Dial, host: str) -> None:
+    """No exception of the libraries below gets out, and nothing was sent."""
+    with pytest.raises((UsageError, ConnectionFailed)):
+        await dial(f"http://{host}/v1").answer(CHANGE)
 
 
 @respx.mock(base_url=BASE_URL)

@@ -408,7 +408,8 @@ def _exchange(
         # An OSError of its own comes from what is sent: a file that cannot be read.
         message = f"The connection to {connections.place(url)} broke: {_reason(error)}.{_advice(url, error)}"
         raise ConnectionLost(message) from error
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError) as error:
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
+        # The last is of a host that no domain name system knows, or of a header that is not ASCII.
         raise UsageError(f"the request cannot be sent: {error}") from error
     finally:
         must_end_at.reset(token)
