@@ -23,7 +23,8 @@ from cabinet_sdk.errors import ConnectionLost, FileChanged, NetworkError, Proble
 
 __all__ = ["Transfer"]
 
-_STRONG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+# Of ASCII alone: what else RFC 9110 allows could not be sent back by every transport.
+_STRONG = re.compile(r'"[\x21\x23-\x7e]*"')
 _PART = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)", re.ASCII | re.IGNORECASE)
 
 
