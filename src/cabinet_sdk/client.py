@@ -17,7 +17,16 @@ import attrs
 from cabinet_sdk._core.allowance import Allowance
 from cabinet_sdk._core.arguments import check_fields, checking, make_request
 from cabinet_sdk._core.calls import Answer, answer
-from cabinet_sdk._core.context import AroundAttempt, AroundCall, Context, OnDrift, OneKey, Options, checked_headers
+from cabinet_sdk._core.context import (
+    AroundAttempt,
+    AroundCall,
+    Context,
+    OnDrift,
+    OneKey,
+    Options,
+    checked_headers,
+    checked_seconds,
+)
 from cabinet_sdk._core.flow import AsyncLock, Lock, perform, perform_async
 from cabinet_sdk._core.journal import Journal
 from cabinet_sdk._core.operation import Operation
@@ -86,6 +95,9 @@ class _Client:
         if page_size is not None:
             options = attrs.evolve(options, page_size=page_size)
         check_fields("with_options()", options)
+        checked_seconds("with_options(): deadline", options.deadline)
+        for name in ("connect", "idle", "total"):
+            checked_seconds(f"with_options(): timeout.{name}", getattr(options.timeout, name))
         view = object.__new__(type(self))
         view._context = attrs.evolve(self._context, options=options)
         return view
@@ -139,6 +151,7 @@ def _context(
     host = f"[{host}]" if ":" in host else host
     place = host if port in {None, {"http": 80, "https": 443}[parts.scheme]} else f"{host}:{port}"
     base_url = f"{parts.scheme}://{place}{parts.path}".rstrip("/")
+    checked_seconds("deadline", options.deadline)
     retry = retry or RetryPolicy()
     return Context(
         base_url=base_url,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any
@@ -197,6 +198,14 @@ OPTIONS: dict[str, tuple[Mistake, str]] = {
         lambda cabinet: cabinet.with_options(idempotency_key=5),
         "an idempotency key is 1 to 255 Latin letters, digits and hyphens",
     ),
+    "a deadline that is never over": (
+        lambda cabinet: cabinet.with_options(deadline=float("nan")),
+        "with_options(): deadline: expected seconds up to {most}, or None for no limit, got nan",
+    ),
+    "a timeout that no lock takes": (
+        lambda cabinet: cabinet.with_options(timeout=Timeout(idle=float("inf"))),
+        "with_options(): timeout.idle: expected seconds up to {most}, or None for no limit, got inf",
+    ),
     "pairs for headers": (
         lambda cabinet: cabinet.with_options(headers=[("x-a", "b")]),
         "headers are a mapping of names to values, not a list",
@@ -214,7 +223,15 @@ async def test_a_wrong_option_is_refused_where_it_is_given(client: AsyncCabinet,
     with pytest.raises(UsageError) as caught:
         await outcome(call, client)
 
-    assert str(caught.value) == message
+    assert str(caught.value) == message.replace("{most}", f"{threading.TIMEOUT_MAX:.0f}")
+
+
+@pytest.mark.parametrize("kind", [Cabinet, AsyncCabinet])
+@pytest.mark.parametrize("deadline", [float("nan"), float("inf"), 1e18])
+def test_a_deadline_is_one_that_comes(kind: Any, deadline: float) -> None:
+    """No limit is None; what a clock or a lock cannot wait for is refused when the client is made."""
+    with pytest.raises(UsageError, match=r"^deadline: expected seconds up to"):
+        kind("http://cabinet.example/v1", deadline=deadline)
 
 
 @pytest.mark.parametrize("kind", [Cabinet, AsyncCabinet])

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from cabinet_sdk import ClientCredentials, RetryPolicy
+from cabinet_sdk import Cabinet, ClientCredentials, RetryPolicy
 from cabinet_sdk.errors import InvalidValue, ServiceError, UsageError
 from tests.core.conftest import Play
-from tests.core.scripted import CHANGE, CHANGE_ONCE, READ, Script, problem, thing, token
+from tests.core.scripted import BASE_URL, CHANGE, CHANGE_ONCE, READ, Script, Scripted, problem, thing, token
 
 pytestmark = pytest.mark.feature("EX-01")
 
@@ -72,6 +72,17 @@ async def test_a_key_that_the_service_would_refuse_is_refused(play: Play, key: s
     """A key has 1 to 255 Latin letters, digits and hyphens."""
     with pytest.raises(UsageError):
         _ = play(Script(thing())).with_options(idempotency_key=key).charges
+
+
+@pytest.mark.parametrize("made", ["req_1", '1"\r\nx-a: b', "", "é"])
+def test_a_key_that_a_program_makes_is_looked_at_too(made: str) -> None:
+    """A `new_id` whose ids are no keys is found before anything is sent or kept."""
+    script = Script(thing())
+
+    with pytest.raises(UsageError, match="an idempotency key is 1 to 255"):
+        Cabinet(BASE_URL, transport=Scripted(script), new_id=lambda: made).answer(CHANGE)
+
+    assert script.requests == []
 
 
 async def test_views_share_token_and_budget(play: Play) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import attrs
 
 from cabinet_sdk._core.answer_codec import decode_answer, unknown_fields
-from cabinet_sdk._core.context import AroundCall, Attempt, CallScope, Context, Drift
+from cabinet_sdk._core.context import AroundCall, Attempt, CallScope, Context, Drift, checked_key
 from cabinet_sdk._core.digests import digest_header
 from cabinet_sdk._core.flow import Flow, exchange, pause, run
 from cabinet_sdk._core.journal import JournalEntry, recorded
@@ -257,7 +257,7 @@ class Conversation:
             fields.append(("content-type", encoded.content_type))
         if row.repeat is Repeat.KEYED:
             given = context.options.key
-            self.key = given.take() if given is not None else context.new_id()
+            self.key = given.take() if given is not None else checked_key(context.new_id())
             # A structured field string, as the draft of the header demands.
             fields.append(("idempotency-key", f'"{self.key}"'))
         return Request(method=row.method, url=url, headers=Headers(fields), content=encoded.body or b"")

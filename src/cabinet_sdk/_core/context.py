@@ -30,6 +30,8 @@ __all__ = [
     "OneKey",
     "Options",
     "checked_headers",
+    "checked_key",
+    "checked_seconds",
 ]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
@@ -178,16 +180,29 @@ OnDrift: TypeAlias = Callable[[Drift], None]
 """A hook that is told of drift; without one nothing is looked for, and calls cost less."""
 
 
+def checked_key(value: str) -> str:
+    """Return an idempotency key that the service takes and that cannot end its header."""
+    text = value if type(value) is str else ""  # For callers without a type checker: a number is none.
+    if not (0 < len(text) <= 255 and text.isascii() and text.replace("-", "").isalnum()):
+        msg = "an idempotency key is 1 to 255 Latin letters, digits and hyphens"
+        raise UsageError(msg)
+    return value
+
+
+def checked_seconds(name: str, value: float | None) -> None:
+    """Look whether something can wait so long: no clock and no lock takes more, and `nan` would never be over."""
+    if value is not None and not value <= threading.TIMEOUT_MAX:
+        raise UsageError(
+            f"{name}: expected seconds up to {threading.TIMEOUT_MAX:.0f}, or None for no limit, got {value}"
+        )
+
+
 @final
 class OneKey:
     """An idempotency key given by the caller: it serves one keyed call."""
 
     def __init__(self, value: str) -> None:
-        text = value if type(value) is str else ""  # For callers without a type checker: a number is none.
-        if not (0 < len(text) <= 255 and text.isascii() and text.replace("-", "").isalnum()):
-            msg = "an idempotency key is 1 to 255 Latin letters, digits and hyphens"
-            raise UsageError(msg)
-        self._value: str | None = value
+        self._value: str | None = checked_key(value)
         self._lock = threading.Lock()
 
     def take(self) -> str:
