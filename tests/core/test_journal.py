@@ -715,6 +715,31 @@ async def test_an_interrupt_is_not_hidden_by_the_journal(
     assert "may not be told again" in caplog.text
 
 
+async def test_reconciling_that_cannot_be_kept_stays_unknown(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """A journal that fails at `reconcile` does not make the first call one that never was."""
+    broken = Broken(journal, set())
+    client = connect(person, journal=broken, retry=RetryPolicy(attempts=1))
+    world.faults.lose_answer("charges.pay", times=2)
+    with pytest.raises(OutcomeUnknown) as called:
+        await client.charges.pay(owed(world, person), method=CARD)
+    [resuming] = await resumed(client)
+    broken.fails = {"begin"}
+
+    for unknown in (called.value, resuming.error):
+        assert isinstance(unknown, OutcomeUnknown)
+        with pytest.raises(OutcomeUnknown, match="No space left") as again:
+            await settle(unknown.reconcile())
+        assert isinstance(again.value.__cause__, JournalFailed)
+        assert again.value.operation_id == called.value.operation_id
+    broken.fails = set()
+
+    payment = await settle(again.value.reconcile())
+    assert await paid(client) == [payment]
+    assert journal.open_entries() == []
+
+
 async def test_views_share_the_journal(payer: AsyncCabinet, world: World, person: Profile, journal: Journal) -> None:
     """A view keeps and resumes in the journal of its client."""
     view = payer.with_options(deadline=5.0)

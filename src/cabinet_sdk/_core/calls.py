@@ -15,7 +15,7 @@ from cabinet_sdk._core.answer_codec import decode_answer, unknown_fields
 from cabinet_sdk._core.context import AroundCall, Attempt, CallScope, Context, Drift, checked_key
 from cabinet_sdk._core.digests import digest_header
 from cabinet_sdk._core.flow import Flow, exchange, pause, run
-from cabinet_sdk._core.journal import JournalEntry, recorded
+from cabinet_sdk._core.journal import Journal, JournalEntry, recorded
 from cabinet_sdk._core.multipart import MultipartBody
 from cabinet_sdk._core.operation import Download, Operation, Repeat
 from cabinet_sdk._core.problems import problem_of
@@ -26,6 +26,7 @@ from cabinet_sdk._core.wire import Headers, Request, Response, Timeout
 from cabinet_sdk.errors import (
     CabinetError,
     DeadlineExceeded,
+    JournalFailed,
     MalformedRequest,
     NetworkError,
     OutcomeUnknown,
@@ -118,25 +119,32 @@ def answer(
         # The hook lies inside: where it fails, the caller does not learn the outcome, and the entry stays open.
         return conversation.scoped(_answer(context, row, conversation, request, sent_before or begun_before))
 
-    return recorded(journal, entry, hold, own_id=context.options.key is None)
+    kept = recorded(journal, entry, hold, own_id=context.options.key is None)
+    return conversation.still_unknown(kept) if sent_before else kept
 
 
-def resend(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -> Flow[Answer[T]]:
-    """Make the call of an entry of the journal again, under its operation id; whether it was sent nobody knows."""
+def resend(
+    context: Context, row: Operation[..., Any, T], entry: JournalEntry, journal: Journal | None = None
+) -> Flow[Answer[T]]:
+    """
+    Make the call of an entry of the journal again, under its operation id; whether it was sent nobody knows.
+
+    With a journal the entry is settled there; without one that is the caller's affair.
+    """
     view = context.with_key(entry.operation_id)
     conversation = Conversation(view, row, again=lambda _: _resent(context, row, entry))
     encoded = EncodedRequest(
         entry.path, body=entry.body or None, content_type="application/json" if entry.body else None
     )
     request = conversation.request(encoded, ())
-    return conversation.scoped(_answer(view, row, conversation, request, True))  # noqa: FBT003  # see there
+    flow = conversation.scoped(_answer(view, row, conversation, request, True))  # noqa: FBT003  # see there
+    if journal is None:
+        return flow
+    return conversation.still_unknown(recorded(journal, entry, lambda _: flow, own_id=False))
 
 
 def _resent(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -> Flow[T]:
-    flow = resend(context, row, entry)
-    if context.journal is None:
-        return (yield from flow).value
-    return (yield from recorded(context.journal, entry, lambda _: flow, own_id=False)).value
+    return (yield from resend(context, row, entry, context.journal)).value
 
 
 def _answer(
@@ -458,6 +466,13 @@ class Conversation:
         unknown = self._nobody_knows(error.message)
         unknown.__cause__ = error
         return unknown
+
+    def still_unknown(self, flow: Flow[T]) -> Flow[T]:
+        """Hold the flow of a call that repeats an earlier one: that the journal fails now undoes nothing of that."""
+        try:
+            return (yield from flow)
+        except JournalFailed as error:
+            raise self._nobody_knows(error.message) from error
 
     def _nobody_knows(self, reason: str) -> OutcomeUnknown:
         return OutcomeUnknown(
