@@ -105,6 +105,49 @@ cabinet.close()
 """
 
 
+FORKED_WHILE_SIGNING_IN = """
+import os, threading, time, warnings
+from cabinet_sdk import Cabinet, ClientCredentials
+from cabinet_sdk.transports import Headers, Request, Response
+from tests.core.scripted import READ, thing, token
+
+inside, go = threading.Event(), threading.Event()
+parent = os.getpid()
+
+class Slow:
+    now, sleep = staticmethod(time.monotonic), staticmethod(time.sleep)
+
+    def send(self, request):
+        if not request.url.endswith("/oauth/token"):
+            return thing()
+        if os.getpid() == parent:
+            inside.set()
+            assert go.wait(30)
+        return token()
+
+    def close(self):
+        pass
+
+cabinet = Cabinet("https://cabinet.example/v1", ClientCredentials("a", "b"), transport=Slow(), deadline=20)
+thread = threading.Thread(target=cabinet.answer, args=(READ,))
+thread.start()
+assert inside.wait(30)
+# Newer versions of Python warn of threads that a fork leaves behind.
+warnings.simplefilter("ignore", DeprecationWarning)
+child = os.fork()
+if child == 0:
+    status = 1
+    try:
+        cabinet.with_options(deadline=2).answer(READ)
+        status = 0
+    finally:
+        os._exit(status)
+assert os.waitpid(child, 0)[1] == 0
+go.set()
+thread.join()
+"""
+
+
 def run(program: str, *, file: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a program in development mode, with warnings as errors."""
     what = ["-c", program] if file is None else [file]
@@ -127,5 +170,13 @@ def test_a_client_may_be_used_on_both_sides_of_a_fork(tmp_path: object) -> None:
         program.write(BEGINNING + FORKED)
 
     done = run("", file=file)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_does_not_inherit_a_sign_in_that_is_under_way() -> None:
+    """A child gets its own token where another thread of the parent was fetching one, and does not wait for that."""
+    done = run(FORKED_WHILE_SIGNING_IN)
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import pickle
 import traceback
@@ -100,6 +101,24 @@ async def test_no_canary_when_signing_in_fails(play: Play, log: io.StringIO) -> 
         assert_no_canary(told(caught.value), "Basic ")
 
     assert_no_canary(log.getvalue(), "Basic ")
+
+
+async def test_a_service_writes_no_lines_into_a_log(play: Play) -> None:
+    """What a service says of a problem or a sign-in is one line of text that can be printed."""
+    said = "a\nroot: b\x1b[2J\u202e\ud800"
+    problems = problem(400, said, title=said, detail=said, errors=[{"field": said, "code": said, "message": said}])
+    refused = answer(
+        401, json.dumps({"error": "invalid_client", "error_description": said}).encode(), "application/json"
+    )
+
+    for client in (
+        play(Script(problems)),
+        play(Script(thing(), tokens=[refused]), ClientCredentials("client", SECRET)),
+    ):
+        with pytest.raises(CabinetError) as caught:
+            await client.answer(READ)
+        assert "a root: b [2J" in str(caught.value)
+        assert str(caught.value).isprintable()
 
 
 async def test_no_canary_over_a_socket(dial: Dial, log: io.StringIO) -> None:

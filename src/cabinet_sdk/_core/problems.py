@@ -11,6 +11,7 @@ import json
 import re
 from typing import Any, cast
 
+from cabinet_sdk._core.redaction import printable
 from cabinet_sdk._core.wire import Response
 from cabinet_sdk.errors import (
     CallerError,
@@ -120,7 +121,7 @@ def _class_for(response: Response) -> type[Problem]:
 
 def _text(document: dict[str, Any], name: str) -> str | None:
     value = document.get(name)
-    return value if isinstance(value, str) else None
+    return printable(value) if isinstance(value, str) else None
 
 
 def _field_errors(value: object) -> tuple[FieldError, ...]:

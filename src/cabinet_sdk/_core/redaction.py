@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-__all__ = ["HIDDEN", "SHOWN_HEADERS", "SHOWN_PARAMETERS", "shown_headers", "shown_name", "shown_url"]
+__all__ = ["HIDDEN", "SHOWN_HEADERS", "SHOWN_PARAMETERS", "printable", "shown_headers", "shown_name", "shown_url"]
 
 HIDDEN = "hidden"
 
@@ -42,6 +42,11 @@ _SHOWN_NAME = re.compile(r"(?!.*[0-9]{4})[a-z][a-z0-9_]{0,63}", re.ASCII)
 def shown_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return the headers with the values that are not on the list hidden."""
     return {name: value if name in SHOWN_HEADERS else HIDDEN for name, value in pairs}
+
+
+def printable(text: str) -> str:
+    """Return a text of the service's as one line, so that it cannot begin another one in a log or steer a terminal."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
 
 
 def shown_name(name: str) -> str:

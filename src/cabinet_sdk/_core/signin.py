@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast, final
@@ -17,6 +18,7 @@ import attrs
 
 from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, acquire
 from cabinet_sdk._core.problems import problem_of
+from cabinet_sdk._core.redaction import printable
 from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import DeadlineExceeded, InvalidValue, SignInRefused, UnreadableAnswer
 
@@ -83,10 +85,13 @@ Send: TypeAlias = Callable[[Request], Flow[Response]]
 class SignIn:
     """The token of one client, fetched when first needed."""
 
-    def __init__(self, credentials: Credentials | None, token_url: str, lock: Lock | AsyncLock) -> None:
+    def __init__(
+        self, credentials: Credentials | None, token_url: str, new_lock: Callable[[], Lock | AsyncLock]
+    ) -> None:
         self._credentials = credentials
         self._token_url = token_url
-        self._lock = lock
+        self._new_lock = new_lock
+        self._locks: dict[int, Lock | AsyncLock] = {}
         self._authorization: str | None = None
         self._expires_at = float("inf")
         if isinstance(credentials, BearerToken):
@@ -125,7 +130,9 @@ class SignIn:
         """
         if not isinstance(self._credentials, ClientCredentials):
             return self._authorization
-        if not (yield from acquire(self._lock, remaining())):
+        # One a process: a thread that held it when the process was forked is not there to release it.
+        lock = self._locks.setdefault(os.getpid(), self._new_lock())
+        if not (yield from acquire(lock, remaining())):
             raise DeadlineExceeded("Another call is fetching the token and did not get it before this call's deadline.")
         try:
             authorization = self.current(now())
@@ -138,7 +145,7 @@ class SignIn:
                 self._expires_at = asked_at + max(lifetime - _MARGIN, lifetime / 2)
             return authorization
         finally:
-            self._lock.release()
+            lock.release()
 
     def _token_request(self, credentials: ClientCredentials) -> Request:
         form = {"grant_type": "client_credentials"}
@@ -173,7 +180,7 @@ def _token_of(response: Response) -> tuple[str, float]:
     if response.status >= 400 and isinstance(code, str):
         description = document.get("error_description")
         raise SignInRefused(
-            description if isinstance(description, str) else None,
+            printable(description) if isinstance(description, str) else None,
             members={"error": code},
             status=response.status,
             request_id=request_id,
