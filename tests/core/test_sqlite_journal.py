@@ -261,6 +261,20 @@ def test_an_entry_has_one_worker(path: Path) -> None:
     assert not journals[0].claim(attrs.evolve(ENTRY, operation_id="never begun"))
 
 
+def test_what_another_has_taken_over_is_not_forgotten(path: Path) -> None:
+    """A call that was never sent does not erase what another with its key may be sending; the dead send nothing."""
+    first, second = SqliteJournal(path), SqliteJournal(path)
+    first.begin(ENTRY)
+    assert second.begin(ENTRY) == ENTRY
+
+    first.settle(ENTRY)
+
+    assert second.open_entries() == [ENTRY]
+    second.close()
+    first.settle(ENTRY)
+    assert first.open_entries() == []
+
+
 def test_a_live_process_keeps_its_entry_and_a_dead_one_does_not(path: Path) -> None:
     """While the process of a worker lives nobody takes over; killed, it leaves the entry to the next at once."""
     journal = SqliteJournal(path)

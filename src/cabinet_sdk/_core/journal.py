@@ -72,7 +72,11 @@ class Journal(Protocol):
         ...
 
     def settle(self, entry: JournalEntry) -> None:
-        """Forget an entry, since its outcome is known."""
+        """
+        Forget an entry, since its outcome is known.
+
+        Where another worker has taken it over with the same key, and lives, it may be left for that one to forget.
+        """
         ...
 
     def release(self, entry: JournalEntry) -> None:

@@ -95,8 +95,12 @@ class SqliteJournal:
             return earlier
 
     def settle(self, entry: JournalEntry) -> None:
-        """Forget an entry."""
+        """Forget an entry, unless another worker that lives has taken it over: it may still be on its way there."""
         with self._transaction() as connection:
+            mine = self._open.as_worker()
+            row = connection.execute(f"SELECT worker FROM entries WHERE {_THIS}", _key(entry)).fetchone()
+            if row is not None and row[0] not in {None, mine} and self._open.lives(row[0]):
+                return
             connection.execute(f"DELETE FROM entries WHERE {_THIS}", _key(entry))
 
     def release(self, entry: JournalEntry) -> None:
