@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+import attrs
 import pytest
 
 from cabinet_sdk._core import httpx_transport
@@ -116,3 +117,34 @@ async def test_a_connection_is_kept_for_each_service(mode: str) -> None:
 
     assert statuses == [200] * 6
     assert numbers == ([0, 0, 0], [0, 0, 0])
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_a_cancelled_request_leaves_its_place_to_others(*, stream: bool) -> None:
+    """Experiment 118: whichever step of a request is cancelled, the next one gets a connection that works."""
+    transport = AsyncHttpxTransport(environment=False, connections=1)
+    steps = 0
+
+    async def whole(request: Request) -> None:
+        response = await transport.send(request)
+        if response.stream is not None:
+            body = cast("AsyncByteStream", response.stream)
+            try:
+                _ = [chunk async for chunk in body]
+            finally:
+                await body.aclose()
+
+    with answering([]) as server:
+        ended = False
+        while not ended:
+            steps += 1
+            task = asyncio.create_task(whole(ask(server, stream=stream)))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            ended = task.done()
+            task.cancel()
+            await asyncio.wait([task])
+
+            assert (await transport.send(attrs.evolve(ask(server), timeout=Timeout(connect=1.0)))).status == 200
+        await transport.aclose()
+    assert steps > 5
