@@ -118,7 +118,7 @@ async def test_views_add_headers(play: Play) -> None:
         assert value not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["Idempotency-Key", "AUTHORIZATION", "x-request-id", "Content-Length", "Host"])
+@pytest.mark.parametrize("name", ["Idempotency-Key", "AUTHORIZATION", "Accept-Encoding", "Host"])
 async def test_views_do_not_add_headers_of_the_client(play: Play, name: str) -> None:
     """With a second key a change would be done under one and resumed under the other; the rest is no better."""
     with pytest.raises(UsageError, match=rf"the client writes the header '{name}' itself"):

@@ -43,6 +43,7 @@ _TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
 _OWN_HEADERS = frozenset(
     {
         "accept",
+        "accept-encoding",
         "authorization",
         "connection",
         "content-digest",
