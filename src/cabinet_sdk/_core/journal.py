@@ -114,6 +114,7 @@ def recorded(journal: Journal, entry: JournalEntry, hold: Callable[[bool], Flow[
             raise KeyReused(message, operation=entry.operation)
         begun = True
         result = yield from hold(earlier is not None)
+        yield from settle(journal, entry)
     except GeneratorExit:
         # Nobody is left who would do what is asked for here.
         raise
@@ -127,7 +128,6 @@ def recorded(journal: Journal, entry: JournalEntry, hold: Callable[[bool], Flow[
     except BaseException:
         yield from release(journal, entry)
         raise
-    yield from settle(journal, entry)
     return result
 
 
