@@ -12,7 +12,24 @@ from hypothesis import strategies as st
 
 from cabinet_sdk import types
 from cabinet_sdk.errors import InvalidValue, mask
-from cabinet_sdk.types import Identifier, Inn, Kpp, PersonInn, SelfChecking, Snils, Uin
+from cabinet_sdk.types import (
+    AccountNumber,
+    Bik,
+    Identifier,
+    Inn,
+    Kbk,
+    Kpp,
+    Ogrn,
+    Ogrnip,
+    Oktmo,
+    Okved,
+    OrganisationInn,
+    PersonInn,
+    SelfChecking,
+    Snils,
+    TreasuryAccount,
+    Uin,
+)
 
 KINDS = sorted(
     (kind for kind in vars(types).values() if isinstance(kind, type) and issubclass(kind, Identifier)),
@@ -154,6 +171,82 @@ def test_refusal_names_rule_and_russian_name_and_hides_the_value() -> None:
     assert "ИНН" in str(caught.value)
     assert "50…58" in str(caught.value)
     assert "500100732258" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "kind, given, rule, expected",
+    [
+        (Bik, "04452522X", "characters", "nothing but digits 0-9 in БИК"),
+        (Bik, "04452522", "length", "9 characters of БИК"),
+        (
+            AccountNumber,
+            "4080281083800001234X",
+            "characters",
+            "digits 0-9 in an account number, one of the letters ABCEHKMPTX only as the sixth character",
+        ),
+        (AccountNumber, "4080281083800001234", "length", "20 characters of Номер счёта"),
+        (TreasuryAccount, "40802810838000012345", "first_digit", "an account in the treasury, which begins with 0"),
+        (Uin, "1881017717000000008Й", "characters", "digits 0-9, Latin and Cyrillic letters (no Ё, no Й) in УИН"),
+        (Uin, "1881017717000000008", "length", "20 or 25 characters of УИН"),
+        (Uin, "1881017717000000008312345X", "length", "20 or 25 characters of УИН"),
+        (Uin, "188101771700000000831234X", "characters", "nothing but digits 0-9 in an УИН of 25 characters"),
+        (Uin, "0" * 20, "all_zeros", "an УИН that is not all zeros"),
+        (Uin, "18810177170000000084", "check_digit", "УИН whose last digits follow from the others"),
+        (Kbk, "1820106120101000051Ё", "characters", "digits 0-9, Latin and Cyrillic letters (no Ё, no Й) in КБК"),
+        (Kbk, "182010612010100005", "length", "20 characters of КБК"),
+        (Kbk, "0" * 20, "all_zeros", "a КБК that is not all zeros"),
+        (Oktmo, "4530100Й", "characters", "nothing but digits 0-9 in ОКТМО"),
+        (Oktmo, "5", "length", "8 or 11 digits of ОКТМО, or a single 0"),
+        (Oktmo, "453010001", "length", "1 or 8 or 11 characters of ОКТМО"),
+        (Oktmo, "00000000", "all_zeros", "an ОКТМО that is not all zeros"),
+        (Ogrn, "102770013219", "length", "13 characters of ОГРН"),
+        (Ogrn, "2027700132195", "first_digit", "an ОГРН that begins with 1 or 5"),
+        (Ogrn, "1027700132194", "check_digit", "ОГРН whose last digits follow from the others"),
+        (Ogrnip, "104500116000157", "first_digit", "an ОГРНИП that begins with 3"),
+        (Snils, "12345678900", "check_digit", "СНИЛС whose last digits follow from the others"),
+        (Okved, "6", "form", "an ОКВЭД such as 62, 62.01 or 62.01.1"),
+        (Okved, "62.01,1", "characters", "digits 0-9 and dots in ОКВЭД"),
+        (Inn, "770708389", "length", "10 or 12 characters of ИНН"),
+        (Inn, "77O7083893", "characters", "nothing but digits 0-9 in ИНН"),
+        (Inn, "0000000000", "all_zeros", "an ИНН that is not all zeros"),
+        (Inn, "0012345678", "region", "an ИНН that does not begin with 00"),
+        (Inn, "7707083894", "check_digit", "ИНН whose last digits follow from the others"),
+        (PersonInn, "7707083893", "ten_digits", "12 digits, the ИНН of a person; ten digits are an organisation's"),
+        (PersonInn, "77070838931", "length", "12 characters of ИНН физического лица"),
+        (
+            OrganisationInn,
+            "500100732259",
+            "twelve_digits",
+            "10 digits, the ИНН of an organisation; twelve digits are a person's",
+        ),
+        (OrganisationInn, "77070838931", "length", "10 characters of ИНН организации"),
+        (Kpp, "77080100", "length", "9 characters of КПП"),
+        (Kpp, "770801A01", "characters", "digits 0-9 in КПП, Latin letters only as the fifth and sixth character"),
+        (Kpp, "000801001", "region", "a КПП that does not begin with 00"),
+    ],
+)
+def test_a_refusal_says_word_for_word_what_was_expected(
+    kind: type[Identifier], given: str, rule: str, expected: str
+) -> None:
+    """People act on these texts, so each is shown whole; what came is masked."""
+    with pytest.raises(InvalidValue) as caught:
+        kind(given)
+
+    assert str(caught.value) == f"{kind.__name__}: expected {expected}, got {mask(given)} (rule {rule})."
+    assert caught.value.value == given
+
+
+@pytest.mark.parametrize(
+    "kind, stem, lengths",
+    [(Inn, "12345678", "9 or 10"), (Uin, "188101771700000000", "19 or 24"), (Snils, "1122334455", "9")],
+)
+def test_a_wrong_stem_is_told_how_long_one_is(kind: type[SelfChecking], stem: str, lengths: str) -> None:
+    """What is no stem is refused with the number of characters that come before the check digits."""
+    with pytest.raises(InvalidValue) as caught:
+        kind.with_check_digits(stem)
+
+    expected = f"the {lengths} characters of {kind.label} before its check digits"
+    assert str(caught.value) == f"{kind.__name__}: expected {expected}, got {mask(stem)} (rule length)."
 
 
 def test_small_letters_become_capitals() -> None:

@@ -369,6 +369,9 @@ REFUSALS: dict[str, Callable[[], object]] = {
     "Money: expected an amount from -92233720368547758.08 to 92233720368547758.07, got 99…00 (rule range).": lambda: (
         Money("99999999999999999999.00")
     ),
+    "Money: expected an amount from -92233720368547758.08 to 92233720368547758.07, got 1…0 (rule range).": lambda: (
+        Money(Decimal("1E+30"))
+    ),
 }
 
 

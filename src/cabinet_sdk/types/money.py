@@ -206,17 +206,12 @@ class Money:
     def __eq__(self, other: object) -> bool:
         return self._kopecks == other._kopecks if type(other) is Money else NotImplemented
 
+    # Of > and >= Python asks the other amount.
     def __lt__(self, other: Money) -> bool:
         return self._kopecks < other._kopecks if type(other) is Money else NotImplemented
 
     def __le__(self, other: Money) -> bool:
         return self._kopecks <= other._kopecks if type(other) is Money else NotImplemented
-
-    def __gt__(self, other: Money) -> bool:
-        return self._kopecks > other._kopecks if type(other) is Money else NotImplemented
-
-    def __ge__(self, other: Money) -> bool:
-        return self._kopecks >= other._kopecks if type(other) is Money else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._kopecks)

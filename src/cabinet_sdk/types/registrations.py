@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from cabinet_sdk.types.identifiers import SPACES, Identifier, SelfChecking, weighted
+from cabinet_sdk.types.identifiers import DIGITS, SPACES, Identifier, SelfChecking, weighted
 
 __all__ = ["Ogrn", "Ogrnip", "Okved", "Snils"]
 
+_OKVED_SIGNS: Final = DIGITS | {"."}
 _okved: Final = re.compile(r"[0-9]{2}(?:\.[0-9]{1,2}){0,2}").fullmatch
 _LAST_UNCHECKED_SNILS: Final = 1_001_998
 
@@ -125,6 +126,7 @@ class Okved(Identifier):
 
     @classmethod
     def _check(cls, value: str) -> None:
-        cls._check_characters(value.replace(".", ""))
+        if not _OKVED_SIGNS.issuperset(value):
+            raise cls._refusal("characters", "digits 0-9 and dots in ОКВЭД", value)
         if _okved(value) is None:
             raise cls._refusal("form", "an ОКВЭД such as 62, 62.01 or 62.01.1", value)
