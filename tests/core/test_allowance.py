@@ -46,6 +46,18 @@ async def test_a_used_up_window_is_waited_for(play: Play) -> None:
     assert script.clock == 1007.0
 
 
+async def test_less_than_a_second_is_waited_for_too(play: Play) -> None:
+    """What is left of a window counts exactly, whenever the next call is made."""
+    script = Script(left(0, 1))
+    client = play(script)
+    await client.answer(READ)
+    script.clock += 0.75
+
+    await client.answer(READ)
+
+    assert script.pauses == [0.25]
+
+
 async def test_no_more_are_sent_than_are_left(play: Play) -> None:
     """Requests are counted as they are sent; the policy tells how many the next window takes."""
     script = Script(left(2, 10, POLICY))

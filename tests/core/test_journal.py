@@ -380,7 +380,13 @@ async def test_an_operation_of_another_version_is_told_and_kept(
 
     assert own.error is None
     assert [stranger.settled for stranger in strangers] == [False] * 5
-    assert "has no operation charges.pay_in_gold" in str(strangers[0].error)
+    error = strangers[0].error
+    assert isinstance(error, OutcomeUnknown)
+    assert error.message == (
+        "This version of the SDK has no operation charges.pay_in_gold; the version that began it can resume it. "
+        "Operation id k-charges-pay-in-gold."
+    )
+    assert (error.operation, error.operation_id) == ("charges.pay_in_gold", "k-charges-pay-in-gold")
     assert len(journal.open_entries()) == 5
     assert len(world.requests) == len([request for request in world.requests if "gold" not in request.url])
 
@@ -669,6 +675,27 @@ async def test_nothing_is_sent_that_cannot_be_kept(
 
     assert isinstance(caught.value.__cause__, OSError)
     assert [request.operation for request in world.requests] == []
+
+
+async def test_reconciling_needs_the_journal_and_leaves_it_open(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """Where the journal fails while an unknown outcome is reconciled nothing is sent, and the entry can be resumed."""
+    broken = Broken(journal, set())
+    client = connect(person, journal=broken, retry=RetryPolicy(attempts=1))
+    world.faults.lose_request("charges.pay")
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.charges.pay(owed(world, person), method=CARD)
+    before = len(world.requests)
+    broken.fails = {"begin"}
+
+    with pytest.raises(JournalFailed):
+        await settle(caught.value.reconcile())
+
+    assert len(world.requests) == before
+    [one] = await resumed(client)
+    assert one.operation_id == caught.value.operation_id
+    assert len(await paid(client)) == 1
 
 
 async def test_a_known_outcome_is_not_lost_by_the_journal(

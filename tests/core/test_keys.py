@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -123,3 +124,19 @@ async def test_views_do_not_add_headers_of_the_client(play: Play, name: str) -> 
     """With a second key a change would be done under one and resumed under the other; the rest is no better."""
     with pytest.raises(UsageError, match=rf"the client writes the header '{name}' itself"):
         _ = play(Script(thing())).with_options(headers={"X-Mine": "1", name: "secret"}).charges
+
+
+@pytest.mark.parametrize(
+    "headers, said",
+    [
+        ([("X-Mine", "1")], "headers are a mapping of names to values, not a list"),
+        ({"X-Mine": 1}, "'X-Mine' is no header name (RFC 9110 5.6.2), or its value is not printable ASCII"),
+        ({"X Mine": "1"}, "'X Mine' is no header name (RFC 9110 5.6.2), or its value is not printable ASCII"),
+    ],
+)
+async def test_what_are_no_headers_is_told(play: Play, headers: Any, said: str) -> None:  # Any: what the types forbid
+    """Headers of another kind are refused, by what would be right."""
+    with pytest.raises(UsageError) as caught:
+        _ = play(Script(thing())).with_options(headers=headers).charges
+
+    assert str(caught.value) == said

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from cabinet_sdk import AsyncCabinet, Attempt, Cabinet, CallScope, ClientCredentials, RetryPolicy
+from cabinet_sdk._core.operation import Call
 from cabinet_sdk.errors import (
     ConnectionFailed,
     ConnectionLost,
@@ -21,6 +22,7 @@ from cabinet_sdk.errors import (
     StateError,
     StillRunning,
     TimedOut,
+    UnreadableAnswer,
     UsageError,
 )
 from tests.core.conftest import Play
@@ -65,6 +67,7 @@ NOT_SETTLING: dict[str, Step] = {
     "403": problem(403, "permission.missing"),
     "refused": ConnectionFailed("refused"),
     "still running": problem(409, "idempotency.still_running"),
+    "300": problem(300),
     "302": problem(302),
     "404 HTML": html(404),
     "404 of another version": problem(404, "request.unknown_operation"),
@@ -175,6 +178,16 @@ async def test_a_definite_refusal_settles_it(play: Play, first: Step, then: Step
 
     assert not isinstance(caught.value, OutcomeUnknown)
     assert len(script.requests) == 2
+
+
+@pytest.mark.parametrize("row", [CHANGE, CHANGE_ONCE], ids=["keyed", "never repeated"])
+@pytest.mark.parametrize("name", ["200 HTML", "200 cut JSON", "200 of a wrong type"])
+async def test_a_result_that_cannot_be_read_is_unknown(play: Play, name: str, row: Call[..., Ask, Thing]) -> None:
+    """A good status with a body that nobody understands: it may have been done, so the first attempt is enough."""
+    with pytest.raises(OutcomeUnknown) as caught:
+        await play(Script(NOT_SETTLING[name])).answer(row)
+
+    assert isinstance(caught.value.__cause__, UnreadableAnswer)
 
 
 @pytest.mark.parametrize(

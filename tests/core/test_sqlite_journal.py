@@ -275,6 +275,18 @@ def test_what_another_has_taken_over_is_not_forgotten(path: Path) -> None:
     assert first.open_entries() == []
 
 
+def test_a_closed_journal_leaves_its_entries_to_others(path: Path) -> None:
+    """A journal that was closed works at nothing any more, even where its files were cleared away before."""
+    with SqliteJournal(path) as first:
+        first.begin(ENTRY)
+    with SqliteJournal(path) as second:
+        assert second.claim(ENTRY)
+        for file in path.parent.glob("*-worker-*"):
+            file.unlink()
+
+    assert SqliteJournal(path).claim(ENTRY)
+
+
 def test_a_live_process_keeps_its_entry_and_a_dead_one_does_not(path: Path) -> None:
     """While the process of a worker lives nobody takes over; killed, it leaves the entry to the next at once."""
     journal = SqliteJournal(path)
@@ -414,6 +426,33 @@ for number in range(5):
 
     assert [process.returncode for process in processes] == [0] * 6
     assert len(SqliteJournal(path).open_entries()) == 30
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+# Newer versions of Python warn where there are threads, such as those of pytest-xdist; the child starts none.
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_is_a_worker_of_its_own(path: Path) -> None:
+    """What the parent is at stays with it from the moment of the fork; what the child began is free at its end."""
+    journal, other = SqliteJournal(path), SqliteJournal(path)
+    journal.begin(ENTRY)
+    theirs = attrs.evolve(ENTRY, operation_id="k-child")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        right = False
+        try:
+            os.read(reading, 1)  # the parent goes on
+            right = not journal.claim(ENTRY) and not other.claim(ENTRY) and journal.begin(theirs) is None
+            right = right and not other.claim(theirs) and len(journal.open_entries()) == 2
+        finally:
+            os._exit(0 if right else 1)
+    os.write(writing, b"x")
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert not other.claim(ENTRY)
+    assert other.claim(theirs)
+    os.close(reading)
+    os.close(writing)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")

@@ -170,6 +170,7 @@ REFUSALS: dict[str, tuple[Step, type[CabinetError], int]] = {
     "HTML 502": (html(502), ServiceError, 4),
     "HTML 200": (html(200), UnreadableAnswer, 1),
     "problem 503": (problem(503, "service.unavailable"), ServiceError, 4),
+    "problem 500": (problem(500), ServiceError, 4),
     "408": (answer(408, b'{"error":"slow"}', "application/json"), CallerError, 4),
     "425": (answer(425, b'{"error":"early"}', "application/json"), CallerError, 4),
     "429": (answer(429, b'{"error":"slow_down"}', "application/json"), ServiceError, 4),

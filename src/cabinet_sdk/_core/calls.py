@@ -480,7 +480,7 @@ class Conversation:
             operation_id=self.key or self.request_id,
             request_id=self.request_id,
             operation=self._row.id,
-            again=None if self.key is None or self._call_again is None else self._again,
+            again=self._again(),
         )
 
     def _settled(self, error: CabinetError) -> bool:
@@ -497,9 +497,12 @@ class Conversation:
         self._unknown = self._unknown or self._row.repeat is not Repeat.SAFE
         return self.unsettled(error)
 
-    def _again(self) -> Any:  # Any: the operation's result, or an awaitable of it
-        context = self._context.with_key(self.key or "")
-        return context.perform(self._call_again(context)) if self._call_again else None
+    def _again(self) -> Callable[[], Any] | None:  # Any: the operation's result, or an awaitable of it
+        """Return what makes the call again under its key; None where it has none."""
+        context, key, again = self._context, self.key, self._call_again
+        if key is None or again is None:
+            return None
+        return lambda: context.perform(again(context.with_key(key)))
 
     def _remaining(self) -> float | None:
         return None if self._ends_at is None else self._ends_at - self._context.transport.now()
@@ -508,9 +511,7 @@ class Conversation:
         allowed = self._context.options.deadline
         last = f" The last attempt: {cause.message}" if cause is not None else ""
         error = DeadlineExceeded(
-            f"The call took longer than its deadline of {allowed} s.{last}",
-            request_id=self.request_id,
-            operation=self._row.id,
+            f"The call took longer than its deadline of {allowed} s.{last}", operation=self._row.id
         )
         error.__cause__ = cause
         return error
