@@ -19,8 +19,7 @@ test: .venv/dev ## Run all tests.
 	@$(BIN)/python -m pytest -n 2
 
 mutate: .venv/dev ## Change the code that money rests on, piece by piece, and count what the tests do not notice.
-	@$(BIN)/mutmut run --max-children 2
-	@$(BIN)/mutmut results
+	@$(BIN)/python tools/mutations.py
 
 check: .venv/dev ## Check format, style and types.
 	$(BIN)/ruff format --check .

@@ -16,7 +16,7 @@ import sqlite3
 from collections.abc import Sequence
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import TYPE_CHECKING, Any, Self, cast, final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import attrs
@@ -158,6 +158,15 @@ class Exchange:
         self._sender = sender
         given = headers.get("x-request-id")
         self._request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else world.new_request_id()
+
+    @classmethod
+    def of(cls, world: World, request: Request) -> Self:
+        """Return the exchange of a request; its content is not looked at."""
+        parts = urlsplit(request.url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        return cls(
+            world, method=request.method, origin=origin, path=parts.path, query=parts.query, headers=request.headers
+        )
 
     def admit(self) -> Admitted | Reply:
         """Judge the head: return what may follow, or the refusal."""
@@ -521,11 +530,7 @@ def respond(world: World, request: Request) -> Response:
     Raises:
         ConnectionLost: A fault asks that the connection be broken.
     """
-    parts = urlsplit(request.url)
-    origin = f"{parts.scheme}://{parts.netloc}"
-    exchange = Exchange(
-        world, method=request.method, origin=origin, path=parts.path, query=parts.query, headers=request.headers
-    )
+    exchange = Exchange.of(world, request)
     reply = exchange.admit()
     if isinstance(reply, Admitted):
         reply = exchange.answer(request.content)

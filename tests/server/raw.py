@@ -54,7 +54,20 @@ class Raw:
         content: bytes | None = None,
         key: str | None = None,
     ) -> Response:
-        """Send a request; a header that is None is left out."""
+        """Send a request."""
+        return self.world.respond(self.request(method, path, body, headers=headers, content=content, key=key))
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str | None] | None = None,
+        content: bytes | None = None,
+        key: str | None = None,
+    ) -> Request:
+        """Return a request; a header that is None is left out."""
         pairs: dict[str, str | None] = {"authorization": f"Bearer {self.token}"}
         if body is not None or content is not None:
             pairs["content-type"] = "application/json"
@@ -64,4 +77,4 @@ class Raw:
         if content is None:
             content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
         fields = Headers((name, value) for name, value in pairs.items() if value is not None)
-        return self.world.respond(Request(method=method, url=f"{BASE_URL}{path}", headers=fields, content=content))
+        return Request(method=method, url=f"{BASE_URL}{path}", headers=fields, content=content)

@@ -36,7 +36,7 @@ class Ogrn(SelfChecking):
     @classmethod
     def _check_form(cls, value: str) -> None:
         super()._check_form(value)
-        if value[0] not in "15":
+        if not value.startswith(("1", "5")):
             raise cls._refusal("first_digit", "an ОГРН that begins with 1 or 5", value)
 
     @classmethod
