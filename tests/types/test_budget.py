@@ -110,7 +110,7 @@ def test_one_wrong_digit_of_an_uin_is_found(stem: str, data: st.DataObject) -> N
     assert rule_of(Uin, changed + Uin.with_check_digits(stem)[-1]) == "check_digit"
 
 
-@pytest.mark.parametrize("text", ["18201061201010000510", "1820106120101000АБ10"])
+@pytest.mark.parametrize("text", ["18201061201010000510", "1820106120101000АБ10", "0X" * 10])
 def test_accepts_kbk(text: str) -> None:
     """Digits are right, and letters."""
     assert Kbk(text) == Kbk(text.lower()) == text

@@ -279,11 +279,12 @@ def test_is_added_to_no_number() -> None:
 
 
 def test_equals_money_only() -> None:
-    """An amount equals no number and no text, and equal amounts have equal hashes."""
+    """An amount equals no number and no text, and equal amounts have equal hashes, others their own."""
     assert Money(1) != FOREIGN
     assert Money(1) != cast("object", Decimal(1))
     assert Money(1) != cast("object", "1.00")
     assert len({Money("1.00"), Money(1), Money.from_kopecks(100)}) == 1
+    assert len({hash(Money.from_kopecks(number)) for number in range(100)}) == 100
 
 
 def test_is_immutable() -> None:

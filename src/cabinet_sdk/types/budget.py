@@ -137,5 +137,5 @@ class Oktmo(Identifier):
         if len(value) == 1:
             raise cls._refusal("length", "8 or 11 digits of ОКТМО, or a single 0", value)
         cls._check_length(value)
-        if not value.strip("0"):
+        if not int(value):
             raise cls._refusal("all_zeros", "an ОКТМО that is not all zeros", value)

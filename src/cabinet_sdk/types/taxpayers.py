@@ -43,7 +43,7 @@ class Inn(SelfChecking):
     @classmethod
     def _check_form(cls, value: str) -> None:
         super()._check_form(value)
-        if not value.strip("0"):
+        if not int(value):
             raise cls._refusal("all_zeros", "an ИНН that is not all zeros", value)
         if value.startswith("00"):
             raise cls._refusal("region", "an ИНН that does not begin with 00", value)
