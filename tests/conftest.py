@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
+from hypothesis import Phase, settings
 
 from cabinet_sdk import AsyncCabinet, Cabinet, Journal
 from cabinet_sdk._core.context import AroundAttempt, AroundCall, OnDrift
@@ -25,6 +26,11 @@ from reference_server.testing import BASE_URL, credentials, serve
 from tests.faces import with_async_face
 
 pytest_plugins = ["reference_server.pytest_fixtures", "tests.leaks"]
+
+# For `make mutate`: that a test fails is enough, so no simpler example is looked for.
+settings.register_profile(
+    "mutants", phases=(Phase.explicit, Phase.generate), derandomize=True, database=None, deadline=None
+)
 
 Connect = Callable[..., AsyncCabinet]
 """Makes a client of the test's mode: ``connect(profile, retry=…, around_attempt=…)``."""

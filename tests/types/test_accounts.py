@@ -124,12 +124,17 @@ def test_with_key_needs_an_account(stem: str, rule: str) -> None:
         AccountNumber.with_key(stem, Bik("044525225"))
 
 
-def test_an_account_of_another_bank_is_refused_in_words() -> None:
+def test_a_key_is_refused_in_words() -> None:
     """Word for word: what was expected, what came, masked, and the rule."""
     with pytest.raises(InvalidValue) as caught:
         AccountNumber("40602810700000000025").check(Bik("049805747"))
-
     assert str(caught.value) == (
         "AccountNumber: expected an account whose key, the ninth digit, fits the БИК of its bank, "
         "got 40…25 (rule account_key)."
+    )
+
+    with pytest.raises(InvalidValue) as caught:
+        AccountNumber.with_key("03100643000000018500", Bik("049805747"))
+    assert str(caught.value) == (
+        "AccountNumber: expected an account outside the treasury: those in it have no key, got 03…00 (rule no_key)."
     )

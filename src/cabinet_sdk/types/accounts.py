@@ -132,6 +132,6 @@ def _key_sum(account: AccountNumber, bik: Bik) -> int:
     The account is prefixed by three digits of the БИК: the last three where a credit organisation holds it, ``0`` and
     the fifth and sixth where the Bank of Russia does.
     """
-    prefix = f"0{bik[4:6]}" if account.startswith(_HELD_BY_THE_BANK_OF_RUSSIA) else bik[6:9]
+    prefix = f"0{bik[4:6]}" if account.startswith(_HELD_BY_THE_BANK_OF_RUSSIA) else bik[6:]
     digits = prefix + account.translate(_LETTERS_AS_DIGITS)
     return sum(int(digit) * weight % 10 for digit, weight in zip(digits, _WEIGHTS, strict=True))

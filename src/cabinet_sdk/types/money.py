@@ -113,7 +113,8 @@ class Money:
             msg = f"kopecks are an int, not {type(kopecks).__name__}"
             raise TypeError(msg)
         if not _LEAST <= kopecks <= _MOST:
-            raise _out_of_range(_text(kopecks) if kopecks.bit_length() < 1000 else "a huge number")
+            # Python writes no numbers of thousands of digits.
+            raise _out_of_range(_text(kopecks) if kopecks.bit_length() < 1000 else "…")
         self = _new(cls)
         self._kopecks = int(kopecks)
         return self
