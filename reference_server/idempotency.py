@@ -125,17 +125,18 @@ def look_up(work: Work, profile_id: str, key: str, fingerprint: bytes) -> Kept |
         KeyReused: It belongs to another request.
     """
     row = work.database.one(
-        "SELECT * FROM idempotency_keys WHERE profile_id = ? AND key = ?",
+        "SELECT fingerprint, kept_at, location, status, headers, content FROM idempotency_keys"
+        " WHERE profile_id = ? AND key = ?",
         (profile_id, key),
     )
     if row is None:
         return None
-    if row["fingerprint"] != hashlib.sha256(fingerprint).digest():
+    digest, kept_at, location, status, headers, content = row
+    if digest != hashlib.sha256(fingerprint).digest():
         raise KeyReused
-    if row["location"] is not None and row["kept_at"] <= to_micros(work.now - ANSWER_KEPT):
-        return Kept(None, row["location"])
-    headers = [(name, value) for name, value in json.loads(row["headers"])]
-    return Kept(Reply(row["status"], headers, row["content"]), row["location"])
+    if location is not None and kept_at <= to_micros(work.now - ANSWER_KEPT):
+        return Kept(None, location)
+    return Kept(Reply(status, [(name, value) for name, value in json.loads(headers)], content), location)
 
 
 def keep(work: Work, profile_id: str, key: str, fingerprint: bytes, answer: Reply) -> None:

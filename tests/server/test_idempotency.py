@@ -217,6 +217,29 @@ def test_10_after_a_day_the_key_tells_the_current_state(raw: Raw, world: World, 
     assert payments_in(world) == 1
 
 
+def test_a_day_ends_to_the_second(world: World, person: Profile, charge: Charge) -> None:
+    """A second before the day is over the stored answer is replayed, then no more."""
+    path = f"/charges/{charge.id}/payments"
+    statuses: list[int] = []
+    for seconds in (0, 86399, 1):
+        world.clock.sleep(seconds)
+        statuses.append(Raw(world, person).send("POST", path, {"method": "sbp"}, key="old").status)
+
+    assert statuses == [201, 201, 200]
+
+
+def test_answers_that_are_replayed_no_more_are_let_go_of(world: World, person: Profile, charge: Charge) -> None:
+    """A day later the next change erases an answer and leaves its key; younger answers stay."""
+    path = f"/charges/{charge.id}/payments"
+    for key, seconds in (("first", 0), ("second", 1), ("third", 86399)):
+        world.clock.sleep(seconds)
+        answer = Raw(world, person).send("POST", path, {"method": "sbp", "amount": "1.00"}, key=key)
+        assert answer.status == 201
+    kept = world.database.all("SELECT key, content IS NOT NULL AS answer FROM idempotency_keys ORDER BY kept_at")
+
+    assert [tuple(row) for row in kept] == [("first", 0), ("second", 1), ("third", 1)]
+
+
 def test_keys_of_two_profiles_do_not_meet(world: World, person: Profile, charge: Charge) -> None:
     """The same key of another profile is another key, and tells nothing about the first."""
     other = world.profiles.add("Петров")
