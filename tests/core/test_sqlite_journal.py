@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -441,6 +442,7 @@ def test_a_forked_child_is_a_worker_of_its_own(path: Path) -> None:
     if not child:
         right = False
         try:
+            signal.alarm(10)
             os.read(reading, 1)  # the parent goes on
             right = not journal.claim(ENTRY) and not other.claim(ENTRY) and journal.begin(theirs) is None
             right = right and not other.claim(theirs) and len(journal.open_entries()) == 2

@@ -135,8 +135,8 @@ def nobody_knows(status: int, code: str | None) -> bool:
 
 
 def settles(status: int) -> bool:
-    """Say whether an answer tells what became of the operation, earlier attempts with the same key included."""
-    return status not in BEFORE_THE_KEY and status < 500 and not 300 <= status < 400
+    """Say whether a problem tells what became of the operation, earlier attempts with the same key included."""
+    return status not in BEFORE_THE_KEY and status < 500
 
 
 def retry_after(headers: Headers) -> float | None:

@@ -173,7 +173,8 @@ class SqliteJournal:
         Until the fork is over, what this one is at looks left alone; whoever takes it over then does harmless work.
         """
         self._lock.acquire()
-        self._worked = self._open.close()
+        self._worked = self._open.has_worker
+        self._open.close()
 
     def after_fork(self, *, child: bool) -> None:
         """Open them again when they are needed; the child is a worker of its own."""
@@ -249,12 +250,16 @@ class _Open:
     def _lock_of(self, worker: str) -> Path:
         return self.path.with_name(f"{self.path.name}-worker-{worker}")
 
-    def close(self) -> bool:
-        """Close the files; say whether there was a worker."""
+    @property
+    def has_worker(self) -> bool:
+        """Whether the worker's lock is held."""
+        return self._alive is not None
+
+    def close(self) -> None:
+        """Close the files."""
         if self._process != os.getpid():
             # They are the parent's, which has closed them before the fork.
-            return False
-        worked = self._alive is not None
+            return
         if self._alive is not None:
             self._alive.close()
             self._alive = None
@@ -263,7 +268,6 @@ class _Open:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        return worked
 
 
 def _make(path: Path) -> None:
