@@ -402,8 +402,11 @@ async def test_a_key_of_the_journal_is_not_reused(
         await view.charges.pay(charge, method=CARD, amount=Money("100.00"))
     before = len(world.requests)
 
-    with pytest.raises(KeyReused, match="invoice-7"):
+    with pytest.raises(
+        KeyReused, match=r"\[idempotency.key_reused\] The journal has another request under the idempotency key invoice-7\."
+    ) as reused:
         await payer.with_options(idempotency_key="invoice-7").charges.pay(charge, method=CARD, amount=Money("99.00"))
+    assert reused.value.operation == "charges.pay"
     assert len(world.requests) == before
     again = payer.with_options(idempotency_key="invoice-7")
     payment = await again.charges.pay(charge, method=CARD, amount=Money("100.00"))
@@ -710,7 +713,15 @@ async def test_a_known_outcome_is_not_lost_by_the_journal(
         with pytest.raises(OutcomeUnknown):
             await client.charges.pay_several((ItemToPay(owed(world, person)),), method=CARD)
 
+    failed = "The journal failed: [Errno 28] No space left on device."
+    settling = f"{asked(world)[0].idempotency_key} may stay in the journal although it is settled: {failed}"
+    releasing = [
+        f"{key} can be resumed only after the end of this process: {failed}"
+        for key in (asked(world)[0].idempotency_key, world.requests[-1].idempotency_key)
+    ]
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    said = [record.getMessage().partition(" Make")[0] for record in caplog.records]
+    assert said == [settling, *releasing]
     assert charge not in caplog.text
     for entry in journal.open_entries():
         journal.release(entry)

@@ -50,8 +50,11 @@ async def test_a_given_key_serves_one_keyed_call(play: Play) -> None:
 
     await view.answer(READ)
     await view.answer(CHANGE)
-    with pytest.raises(UsageError, match="has served its call"):
+    with pytest.raises(UsageError) as caught:
         await view.with_options(deadline=5).answer(CHANGE)
+
+    said = "the given idempotency key has served its call; make a view with a new one for another call"
+    assert str(caught.value) == said
 
     assert script.keys == [None, '"order-1"', '"order-1"']
 
@@ -68,11 +71,23 @@ async def test_a_call_that_cannot_be_written_uses_no_key(play: Play) -> None:
     assert script.keys == ['"order-1"']
 
 
-@pytest.mark.parametrize("key", ["", "a b", 'a"b', "ключ", "a" * 256, "a\r\nb", "a_b"])
-async def test_a_key_that_the_service_would_refuse_is_refused(play: Play, key: str) -> None:
+@pytest.mark.parametrize("key", ["", "a b", 'a"b', "ключ", "a" * 256, "a\r\nb", "a\n", "a_b", 7])
+async def test_a_key_that_the_service_would_refuse_is_refused(play: Play, key: Any) -> None:  # Any: a number is none
     """A key has 1 to 255 Latin letters, digits and hyphens."""
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as caught:
         _ = play(Script(thing())).with_options(idempotency_key=key).charges
+
+    assert str(caught.value) == "an idempotency key is 1 to 255 Latin letters, digits and hyphens"
+
+
+@pytest.mark.parametrize("key", ["a", "-", "7" * 255, "Invoice-7"])
+async def test_a_key_that_the_service_takes_is_sent(play: Play, key: str) -> None:
+    """The shortest and the longest too."""
+    script = Script(thing())
+
+    await play(script).with_options(idempotency_key=key).answer(CHANGE)
+
+    assert script.keys == [f'"{key}"']
 
 
 @pytest.mark.parametrize("made", ["req_1", '1"\r\nx-a: b', "", "é"])

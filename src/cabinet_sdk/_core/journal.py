@@ -186,4 +186,4 @@ def _kept(function: Callable[[], T]) -> Flow[T]:
     except CabinetError:
         raise
     except Exception as error:
-        raise JournalFailed(f"The journal failed: {error}") from error
+        raise JournalFailed(f"The journal failed: {error}.") from error
