@@ -80,6 +80,22 @@ async def test_good_answers_fill_the_budget_again(play: Play) -> None:
     assert len(script.requests) == 3 + 40 + 4 + 3
 
 
+async def test_a_call_gives_back_one_repeat_at_most(play: Play) -> None:
+    """After two repeats that cost two, success gives back one; nine good answers make no second one of that."""
+    down = problem(503)
+    script = Script(down, down, *[thing()] * 10, down)
+    client = play(script, retry=RetryPolicy(budget=2))
+    for _ in range(10):
+        await client.answer(READ)
+    before = len(script.requests)
+
+    with pytest.raises(ServiceError):
+        await client.answer(READ)
+
+    assert before == 12
+    assert len(script.requests) == before + 2
+
+
 async def test_a_tenth_is_not_enough(play: Play) -> None:
     """Nine good answers after the budget is spent pay for no repeat, the tenth does."""
     script = Script(problem(503), problem(503), *[thing()] * 9, problem(503), thing(), problem(503), thing())

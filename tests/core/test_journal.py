@@ -239,6 +239,7 @@ async def test_an_unknown_outcome_is_resumed(
     getattr(world.faults, fault)("charges.pay", times=4)
     with pytest.raises(OutcomeUnknown) as caught:
         await client.charges.pay(charge, method=CARD, amount=Money("100.00"))
+    [entry] = journal.open_entries()
     world.clock.sleep(days * 86400)
 
     later = connect(person, journal=journal)
@@ -247,6 +248,7 @@ async def test_an_unknown_outcome_is_resumed(
     assert one.settled
     assert one.error is None
     assert (one.operation, one.operation_id) == ("charges.pay", caught.value.operation_id)
+    assert one.created_at == entry.created_at
     assert isinstance(one.value, Payment)
     assert await paid(later) == [await later.charges.payment(one.value.id)]
     assert one.value.amount == Money("100.00")

@@ -168,7 +168,7 @@ def limits_of(value: str) -> dict[str, dict[str, int]]:
     As in the draft of the IETF: ``"default";r=50;t=30``. A list that breaks its grammar tells nothing.
     """
     found: dict[str, dict[str, int]] = {}
-    for item in value.split(",") if value else ():
+    for item in value.split(","):
         match = _LIMIT.fullmatch(item)
         if match is None or len(found) == _MOST_LIMITS:
             return {}
