@@ -276,6 +276,19 @@ def test_what_another_has_taken_over_is_not_forgotten(path: Path) -> None:
     assert first.open_entries() == []
 
 
+def test_who_begins_the_same_again_works_at_it(path: Path) -> None:
+    """An equal request takes an entry over that nobody works at; another request under its key leaves it free."""
+    second, third = SqliteJournal(path), SqliteJournal(path)
+    with SqliteJournal(path) as first:
+        first.begin(ENTRY)
+
+    second.begin(attrs.evolve(ENTRY, body=b"{}"))
+    assert third.claim(ENTRY)
+    third.close()
+    second.begin(ENTRY)
+    assert not SqliteJournal(path).claim(ENTRY)
+
+
 def test_a_closed_journal_leaves_its_entries_to_others(path: Path) -> None:
     """A journal that was closed works at nothing any more, even where its files were cleared away before."""
     with SqliteJournal(path) as first:
