@@ -189,6 +189,21 @@ def test_another_process_that_writes_is_waited_for_and_not_for_ever(path: Path) 
         release.join()
 
 
+def test_another_process_that_reads_is_waited_for_too(path: Path) -> None:
+    """A file that has no log yet gets one when nobody reads it any more, within the timeout."""
+    SqliteJournal(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM entries").fetchall()
+        with pytest.raises(JournalFailed, match="locked"):
+            SqliteJournal(path, timeout=0.05)
+        release = threading.Timer(0.05, other.execute, ["COMMIT"])
+        release.start()
+        assert SqliteJournal(path, timeout=10).begin(ENTRY) is None
+        release.join()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 def test_a_full_disk_is_told_before_anything_is_sent() -> None:
     """A real write that fails for want of room: the call is refused, nothing is sent, and it works with room again."""
