@@ -8,11 +8,15 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self, final
 
-__all__ = ["Connection", "RawServer", "http", "json_answer"]
+import pytest
+
+from cabinet_sdk.errors import CabinetError
+
+__all__ = ["Connection", "RawServer", "http", "json_answer", "out_of_time"]
 
 
 def http(status: str, body: bytes = b"", *fields: str) -> bytes:
@@ -25,6 +29,24 @@ def json_answer(body: bytes = b'{"name":"a thing"}', *fields: str) -> bytes:
     return http("200 OK", body, "Content-Type: application/json", f"Content-Length: {len(body)}", *fields)
 
 
+async def out_of_time(
+    call: Callable[[float], Awaitable[object]], expected: type[CabinetError], server: RawServer
+) -> tuple[CabinetError, float]:
+    """
+    Call with a limit of so many seconds that a server which got the request lets pass.
+
+    A busy machine may have sent nothing by then: twice as long is tried then. Returned are the error and the limit.
+    """
+    limit = 0.2
+    while True:
+        with pytest.raises(CabinetError) as caught:
+            await call(limit)
+        if server.asked:
+            assert isinstance(caught.value, expected), repr(caught.value)
+            return caught.value, limit
+        limit *= 2
+
+
 @final
 class Connection:
     """One connection that a client made."""
@@ -32,6 +54,7 @@ class Connection:
     def __init__(self, sock: socket.socket, number: int) -> None:
         self.socket = sock
         self.number = number
+        self.asked = False
 
     def read_head(self) -> bytes:
         """Read a request up to its empty line; nothing when the client is gone."""
@@ -41,6 +64,7 @@ class Connection:
             if not received:
                 return b""
             head += received
+        self.asked = True
         return head
 
     def read(self) -> bytes:
@@ -65,6 +89,13 @@ class Connection:
         for piece in content:
             self.socket.sendall(piece)
             time.sleep(pause)
+
+    def await_end(self, seconds: float) -> None:
+        """Wait for the client to go, at most so long; what it still sends is passed over."""
+        self.socket.settimeout(seconds)
+        with contextlib.suppress(OSError):
+            while self.socket.recv(65536):
+                pass
 
     def reset(self) -> None:
         """Break the connection so that the client gets a RST."""
@@ -109,6 +140,16 @@ class RawServer:
         server = cls(serve)
         return server
 
+    @property
+    def asked(self) -> bool:
+        """Whether a request has come."""
+        return any(connection.asked for connection in self.connections)
+
+    def await_ends(self) -> None:
+        """Wait until every connection so far is closed on this side."""
+        for thread in self._threads[1:]:
+            thread.join(timeout=60)
+
     def __enter__(self) -> Self:
         self._threads[0].start()
         return self
@@ -118,14 +159,14 @@ class RawServer:
     ) -> None:
         # Waking the thread by a connection is the way that works on every system.
         self._closing = True
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5):
-            self._threads[0].join(timeout=10)
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60):
+            self._threads[0].join(timeout=60)
         self._listener.close()
         for connection in self.connections:
             with contextlib.suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join(timeout=60)
         for connection in self.connections:
             connection.socket.close()
 

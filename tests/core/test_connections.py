@@ -27,9 +27,9 @@ def answering(numbers: list[int]) -> RawServer:
     return RawServer(serve)
 
 
-def ask(server: RawServer, *, stream: bool = False) -> Request:
-    """Return a request that waits a moment for a connection."""
-    return Request(method="GET", url=f"{server.url}/things/1", timeout=Timeout(connect=0.05), stream=stream)
+def ask(server: RawServer, *, stream: bool = False, patience: float = 60.0) -> Request:
+    """Return a request that waits so long for a connection."""
+    return Request(method="GET", url=f"{server.url}/things/1", timeout=Timeout(connect=patience), stream=stream)
 
 
 def test_a_stream_holds_its_connection_until_it_is_closed() -> None:
@@ -39,7 +39,7 @@ def test_a_stream_holds_its_connection_until_it_is_closed() -> None:
     with answering(numbers) as server:
         stream = cast("ByteStream", transport.send(ask(server, stream=True)).stream)
         with pytest.raises(ConnectionFailed, match="as many as there may be are in use"):
-            transport.send(ask(server))
+            transport.send(ask(server, patience=0.05))
         list(stream)
         stream.close()
         stream.close()
@@ -67,7 +67,7 @@ async def test_a_full_transport_says_so_async() -> None:
     with answering([]) as server:
         stream = cast("AsyncByteStream", (await transport.send(ask(server, stream=True))).stream)
         with pytest.raises(ConnectionFailed, match="as many as there may be are in use"):
-            await transport.send(ask(server))
+            await transport.send(ask(server, patience=0.05))
         await stream.aclose()
 
         assert (await transport.send(ask(server))).status == 200
@@ -81,7 +81,7 @@ def test_a_connection_that_was_refused_is_given_back() -> None:
     transport = HttpxTransport(environment=False, connections=1)
     for _ in range(3):
         with pytest.raises(ConnectionFailed, match=r"(?i)refused"):
-            transport.send(Request(method="GET", url=url, timeout=Timeout(connect=5.0)))
+            transport.send(Request(method="GET", url=url, timeout=Timeout(connect=60.0)))
     transport.close()
 
 

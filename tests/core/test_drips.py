@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +17,7 @@ from cabinet_sdk import AsyncCabinet
 from cabinet_sdk.errors import ConnectionFailed, DeadlineExceeded, OutcomeUnknown, TimedOut
 from cabinet_sdk.transports import AsyncHttpxTransport, Timeout
 from tests.core.conftest import Dial
-from tests.core.raw_server import Connection, RawServer, http, json_answer
+from tests.core.raw_server import Connection, RawServer, http, json_answer, out_of_time
 from tests.core.scripted import CHANGE, READ
 
 pytestmark = pytest.mark.feature("EX-01")
@@ -32,12 +34,12 @@ PLACES = {
 
 @contextmanager
 def dripping(start: bytes) -> Generator[RawServer]:
-    """Serve a start at once and then a byte every 50 ms."""
+    """Serve a start at once and then a byte every 50 ms, for far longer than any deadline here."""
 
     def serve(connection: Connection) -> None:
         connection.read()
         connection.write(start)
-        connection.drip([b"x"] * 60, 0.05)
+        connection.drip([b"x"] * 1200, 0.05)
 
     with RawServer(serve) as server:
         yield server
@@ -45,17 +47,17 @@ def dripping(start: bytes) -> Generator[RawServer]:
 
 @pytest.mark.parametrize("start", PLACES.values(), ids=PLACES.keys())
 async def test_a_drip_does_not_outlive_the_deadline(dial: Dial, start: bytes) -> None:
-    """Experiment 21: a byte every 50 ms, in the head or in the body, ends with the deadline of half a second."""
+    """Experiment 21: a byte every 50 ms, in the head or in the body, ends with the deadline."""
     with dripping(start) as server:
-        client = dial(server.url, deadline=0.5, attempts=3)
-        started = time.monotonic()
-        with pytest.raises(DeadlineExceeded) as caught:
-            await client.answer(READ)
-        took = time.monotonic() - started
+        client = dial(server.url, attempts=3)
+        error, deadline = await out_of_time(
+            lambda seconds: client.with_options(deadline=seconds).answer(READ), DeadlineExceeded, server
+        )
 
-    assert 0.45 < took < 0.75
-    assert caught.value.request_id is not None
-    assert isinstance(caught.value.__cause__, TimedOut)
+    # The bytes would come for much longer, and the answer is cut after that.
+    assert deadline < 30
+    assert error.request_id is not None
+    assert isinstance(error.__cause__, TimedOut)
 
 
 @pytest.mark.parametrize("start", [b"", HEAD], ids=["head", "body"])
@@ -66,27 +68,27 @@ async def test_the_connection_of_a_call_that_ended_is_closed(dial: Dial, start: 
     def serve(connection: Connection) -> None:
         connection.read()
         connection.write(start)
-        connection.socket.settimeout(10)
+        connection.socket.settimeout(60)
         with suppress(ConnectionError):
             assert connection.socket.recv(1) == b""
         gone.set()
 
     with RawServer(serve) as server:
-        client = dial(server.url, deadline=0.2)
-        with pytest.raises(DeadlineExceeded):
-            await client.answer(READ)
+        client = dial(server.url)
+        await out_of_time(lambda seconds: client.with_options(deadline=seconds).answer(READ), DeadlineExceeded, server)
 
-        assert await asyncio.to_thread(gone.wait, 5)
+        assert await asyncio.to_thread(gone.wait, 60)
 
 
 async def test_a_change_that_drips_is_unknown(dial: Dial) -> None:
     """A change whose answer does not come whole in time may have happened."""
     with dripping(HEAD) as server:
-        client = dial(server.url, deadline=0.2)
-        with pytest.raises(OutcomeUnknown) as caught:
-            await client.answer(CHANGE)
+        client = dial(server.url)
+        error, _ = await out_of_time(
+            lambda seconds: client.with_options(deadline=seconds).answer(CHANGE), OutcomeUnknown, server
+        )
 
-    assert caught.value.request_id is not None
+    assert error.request_id is not None
 
 
 async def test_silence_is_bounded_by_the_idle_limit(dial: Dial) -> None:
@@ -95,15 +97,13 @@ async def test_silence_is_bounded_by_the_idle_limit(dial: Dial) -> None:
     def serve(connection: Connection) -> None:
         connection.read()
         connection.write(HEAD)
-        time.sleep(0.5)
+        # Whoever waits longer gets another error: the connection ends then.
+        connection.await_end(60)
 
     with RawServer(serve) as server:
         client = dial(server.url, deadline=None).with_options(timeout=Timeout(idle=0.1))
-        started = time.monotonic()
         with pytest.raises(TimedOut):
             await client.answer(READ)
-
-    assert time.monotonic() - started < 1.0
 
 
 async def test_a_slow_answer_within_the_deadline_is_whole(dial: Dial) -> None:
@@ -114,27 +114,27 @@ async def test_a_slow_answer_within_the_deadline_is_whole(dial: Dial) -> None:
             connection.drip([bytes([byte]) for byte in json_answer()], 0.001)
 
     with RawServer(serve) as server:
-        client = dial(server.url, deadline=5.0)
+        client = dial(server.url, deadline=60.0)
         for _ in range(2):
             assert (await client.answer(READ)).value.name == "a thing"
 
     assert len(server.connections) == 1
 
 
-async def test_a_deadline_of_one_call_does_not_bind_the_next(dial: Dial) -> None:
-    """A kept connection forgets the deadline of the call that opened it."""
+async def test_a_deadline_of_one_call_does_not_bind_the_next(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kept connection forgets the deadline of the call that opened it: a day later the next call has its own."""
 
     def serve(connection: Connection) -> None:
         while connection.read():
-            if len(served) == 1:
-                time.sleep(0.25)
             served.append(connection.number)
             connection.write(json_answer())
 
     served: list[int] = []
     with RawServer(serve) as server:
         client = dial(server.url, deadline=None)
-        await client.with_options(deadline=0.2).answer(READ)
+        await client.with_options(deadline=60).answer(READ)
+        a_day_later = SimpleNamespace(monotonic=lambda: time.monotonic() + 86400)
+        monkeypatch.setattr("cabinet_sdk._core.httpx_transport.time", a_day_later)
         await client.answer(READ)
 
     assert served == [0, 0]
@@ -154,16 +154,21 @@ def deaf() -> Generator[str]:
                 one.setblocking(False)  # noqa: FBT003
                 one.connect_ex(("127.0.0.1", port))
                 waiting.append(one)
-            time.sleep(0.02)
+            # The first one is in: the queue is full.
+            select.select([], waiting[:1], [], 60)
             yield f"http://127.0.0.1:{port}/v1"
         finally:
             for one in waiting:
                 one.close()
 
 
-@pytest.mark.parametrize("deadline", [0.2, 5.0])
-async def test_a_connection_that_does_not_come_about_sent_nothing(dial: Dial, deadline: float) -> None:
+@pytest.mark.parametrize("deadline", [0.2, 60.0])
+async def test_a_connection_that_does_not_come_about_sent_nothing(
+    dial: Dial, deadline: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A change to a service that does not take the connection was not sent, whichever limit ends the waiting."""
+    # The limit of connecting comes first, however late a busy machine looks at it.
+    monkeypatch.setattr("cabinet_sdk._core.httpx_transport._GRACE", 60.0)
     with deaf() as url:
         client = dial(url, deadline=deadline).with_options(timeout=Timeout(connect=0.3))
         with pytest.raises((DeadlineExceeded, ConnectionFailed)) as caught:
@@ -189,7 +194,7 @@ async def test_a_cancelled_call_leaves_nothing_behind() -> None:
     with RawServer(serve) as server:
         # One connection at most: a leaked one would let the next call wait for ever.
         transport = AsyncHttpxTransport(environment=False, connections=1)
-        async with AsyncCabinet(server.url, transport=transport, deadline=5.0) as client:
+        async with AsyncCabinet(server.url, transport=transport, deadline=60.0) as client:
             task = asyncio.create_task(client.answer(READ))
             await begun.wait()
             await asyncio.sleep(0.01)

@@ -586,10 +586,14 @@ async def test_a_task_may_be_cancelled_at_every_await(
         nonlocal left
         left -= 1
         if left == 0 and task is not None:
-            loop.call_soon_threadsafe(task.cancel)
-            done.wait(0.02) if threading.current_thread() is not threading.main_thread() else None
+            loop.call_soon_threadsafe(cancel, task)
+            assert threading.current_thread() is threading.main_thread() or cancelled.wait(60)
 
-    done = threading.Event()
+    def cancel(one: asyncio.Task[Payment]) -> None:
+        one.cancel()
+        cancelled.set()
+
+    cancelled = threading.Event()
 
     class Watched:
         def __init__(self, inner: Journal) -> None:

@@ -56,22 +56,22 @@ def test_no_link_breaks_the_client(header: str) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        "<a>" + "; a  " * 20_000 + '"',
-        "<a>" + "; a=  " * 20_000 + '"',
-        "<" * 100_000,
-        '<a>;a="' * 15_000,
-        '<a>;a="' + r"\a" * 50_000,
-        " " * 100_000,
+        "<a>" + "; a  " * 200_000 + '"',
+        "<a>" + "; a=  " * 200_000 + '"',
+        "<" * 1_000_000,
+        '<a>;a="' * 150_000,
+        '<a>;a="' + r"\a" * 500_000,
+        " " * 1_000_000,
     ],
     ids=["spaces", "no values", "open", "quotes", "escapes", "blank"],
 )
 def test_a_link_made_to_be_slow_is_read_fast(header: str) -> None:
-    """A header of 100 KB takes linear time, whatever it holds."""
-    started = time.process_time()
+    """A header of 1 MB takes linear time, whatever it holds: a fraction of a second, and minutes were it quadratic."""
+    started = time.thread_time()
 
     assert linked(header, "next", BASE) is None
 
-    assert time.process_time() - started < 1.0
+    assert time.thread_time() - started < 20
 
 
 FOREIGN = [

@@ -181,7 +181,7 @@ def test_another_process_that_writes_is_waited_for_and_not_for_ever(path: Path) 
         with pytest.raises(JournalFailed, match="locked"):
             journal.begin(ENTRY)
         other.execute("COMMIT")
-        patient = SqliteJournal(path, timeout=10)
+        patient = SqliteJournal(path, timeout=60)
         other.execute("BEGIN IMMEDIATE")
         release = threading.Timer(0.05, other.execute, ["COMMIT"])
         release.start()
@@ -269,7 +269,7 @@ def test_an_entry_has_one_worker(path: Path) -> None:
     together = threading.Barrier(8)
 
     def claim(journal: SqliteJournal) -> bool:
-        together.wait(10)
+        together.wait(60)
         return journal.claim(ENTRY)
 
     with ThreadPoolExecutor(8) as pool:
@@ -327,8 +327,8 @@ def test_a_live_process_keeps_its_entry_and_a_dead_one_does_not(path: Path) -> N
         assert not journal.claim(ENTRY)
         first.kill()
         second.kill()
-        first.wait(10)
-        second.wait(10)
+        first.wait(60)
+        second.wait(60)
 
         assert journal.claim(ENTRY)
     assert SqliteJournal(path).open_entries() == [ENTRY]
@@ -441,7 +441,7 @@ def test_many_processes_may_make_it_at_once(path: Path) -> None:
 import sys, datetime as dt
 from cabinet_sdk import JournalEntry, SqliteJournal
 sys.stdin.readline()
-journal = SqliteJournal(sys.argv[1], timeout=30)
+journal = SqliteJournal(sys.argv[1], timeout=120)
 for number in range(5):
     journal.begin(JournalEntry(base_url="https://c.example", client_id=sys.argv[2], operation_id=str(number),
         operation="charges.pay", path="/", body=b"{}", created_at=dt.datetime.now(dt.UTC)))
@@ -451,7 +451,7 @@ for number in range(5):
         for number in range(6)
     ]
     for process in processes:
-        process.communicate(b"go\n", timeout=60)
+        process.communicate(b"go\n", timeout=300)
 
     assert [process.returncode for process in processes] == [0] * 6
     assert len(SqliteJournal(path).open_entries()) == 30
@@ -496,7 +496,7 @@ def entry(name):
     return JournalEntry(base_url="https://c.example", client_id="c", operation_id=name, operation="charges.pay",
         path="/", body=b"{}", created_at=dt.datetime.now(dt.UTC))
 
-journal = SqliteJournal(sys.argv[1])
+journal = SqliteJournal(sys.argv[1], timeout=60)
 journal.begin(entry("parent"))
 reading, writing = os.pipe()
 child = os.fork()
@@ -523,7 +523,7 @@ assert len(journal.open_entries()) == 2
 journal.close()
 """
     command = [sys.executable, "-W", "error", "-X", "dev", "-c", program, str(path)]
-    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=300)
 
     assert (done.returncode, done.stderr) == (0, "")
     with closing(sqlite3.connect(path)) as connection:

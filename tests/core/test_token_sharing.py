@@ -39,7 +39,7 @@ def test_one_fetch_for_many_threads() -> None:
     cabinet = Cabinet(BASE_URL, CREDENTIALS, transport=Scripted(script))
 
     def ask() -> str:
-        together.wait(10)
+        together.wait(60)
         return cabinet.answer(READ).value.name
 
     with ThreadPoolExecutor(50) as pool:

@@ -89,7 +89,7 @@ def test_5_every_change_needs_a_key(world: World, person: Profile, row: Row) -> 
     path, body = asked(world, row)
     token = token_for(world, person)
     untouched = kept(world)
-    with serve(world) as url, httpx.Client(trust_env=False) as client:
+    with serve(world) as url, httpx.Client(trust_env=False, timeout=60) as client:
         refused = client.request(row.method, url + path, json=body, headers={"authorization": f"Bearer {token}"})
         page = client.get(urljoin(url, refused.json()["type"]))
 

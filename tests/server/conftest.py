@@ -21,5 +21,5 @@ def raw(world: World, person: Profile) -> Raw:
 @pytest.fixture
 def console(world: World) -> Iterator[httpx.Client]:
     """A program that looks at the console of the world."""
-    with serve(world) as url, httpx.Client(base_url=url.removesuffix("/v1"), trust_env=False) as client:
+    with serve(world) as url, httpx.Client(base_url=url.removesuffix("/v1"), trust_env=False, timeout=60) as client:
         yield client

@@ -110,7 +110,7 @@ def test_79_every_file_that_leaves_is_taken_down(world: World, person: Profile, 
     good, narrow = token_for(world, person), token_for(world, person, "charges.pay")
     started = world.clock.now()
     earlier = len(world.audit.entries())
-    with serve(world) as url, httpx.Client(trust_env=False) as client:
+    with serve(world) as url, httpx.Client(trust_env=False, timeout=60) as client:
 
         def fetch(token: str, **headers: str) -> httpx.Response:
             return client.get(url + path, headers={"authorization": f"Bearer {token}", **headers})

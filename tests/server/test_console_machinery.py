@@ -36,7 +36,9 @@ def test_time_ends_with_an_error_at_the_field() -> None:
     """A clock at the end of time stays there and says so."""
     clock = ManualClock(dt.datetime(9999, 12, 30, tzinfo=dt.UTC))
     with serve(World(clock=clock)) as url:
-        page = httpx.post(f"{url.removesuffix('/v1')}/clock", data={"number": "9", "unit": "days"}, trust_env=False)
+        page = httpx.post(
+            f"{url.removesuffix('/v1')}/clock", data={"number": "9", "unit": "days"}, trust_env=False, timeout=60
+        )
 
     assert page.status_code == 422
     assert "year 9999" in page.text
@@ -45,8 +47,10 @@ def test_time_ends_with_an_error_at_the_field() -> None:
 def test_the_systems_clock_cannot_be_moved() -> None:
     """Where time is the system's, the page says so and has no buttons."""
     with serve(World(clock=SystemClock())) as url:
-        page = httpx.get(f"{url.removesuffix('/v1')}/clock", trust_env=False)
-        moved = httpx.post(f"{url.removesuffix('/v1')}/clock", data={"number": "1", "unit": "days"}, trust_env=False)
+        page = httpx.get(f"{url.removesuffix('/v1')}/clock", trust_env=False, timeout=60)
+        moved = httpx.post(
+            f"{url.removesuffix('/v1')}/clock", data={"number": "1", "unit": "days"}, trust_env=False, timeout=60
+        )
 
     assert "nobody can move it" in page.text
     assert "<form" not in page.text

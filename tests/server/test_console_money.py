@@ -23,8 +23,8 @@ def test_the_card_of_a_charge_shows_everything() -> None:
     with_papers = next(each for each in charges if each.documents)
     with serve(seeded) as url:
         base = f"{url.removesuffix('/v1')}/profiles/{person.id}/charges"
-        text = shown(httpx.get(f"{base}/{charge.id}", trust_env=False))
-        papers = shown(httpx.get(f"{base}/{with_papers.id}", trust_env=False))
+        text = shown(httpx.get(f"{base}/{charge.id}", trust_env=False, timeout=60))
+        papers = shown(httpx.get(f"{base}/{with_papers.id}", trust_env=False, timeout=60))
 
     assert charge.calculation is not None
     requisites = charge.requisites

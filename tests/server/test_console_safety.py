@@ -99,7 +99,7 @@ def test_without_the_sandbox_there_are_no_controls(world: World, person: Profile
     base = f"/profiles/{person.id}"
     with (
         serve(world, sandbox=False) as url,
-        httpx.Client(base_url=url.removesuffix("/v1"), trust_env=False) as public,
+        httpx.Client(base_url=url.removesuffix("/v1"), trust_env=False, timeout=60) as public,
     ):
         hidden = [
             public.get(each).status_code

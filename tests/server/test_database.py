@@ -96,11 +96,11 @@ def test_a_file_has_one_owner_until_it_is_dead(file: Path) -> None:
             f"cabinet-reference-server: {file} is served by another process; stop that one first, or use another file"
         )
         os.kill(owner.pid, signal.SIGKILL)
-        owner.wait(timeout=20)
+        owner.wait(timeout=60)
         World(file=file).close()
     finally:
         owner.kill()
-        owner.communicate(timeout=20)
+        owner.communicate(timeout=60)
 
 
 def test_a_file_has_one_owner_in_one_process_too(file: Path, kept: World) -> None:
@@ -163,8 +163,8 @@ def test_69_the_console_of_a_locked_file(file: Path, kept: World) -> None:
         payment = document(pay(Raw(kept, person), charge.id))["id"]
         page = f"{url.removesuffix('/v1')}/pay/{payment}"
         with locked(file):
-            refused = httpx.post(f"{page}/confirm", trust_env=False)
-        taken = httpx.post(f"{page}/confirm", trust_env=False)
+            refused = httpx.post(f"{page}/confirm", trust_env=False, timeout=60)
+        taken = httpx.post(f"{page}/confirm", trust_env=False, timeout=60)
 
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert "locked" in refused.text
@@ -330,8 +330,8 @@ def test_66_no_room_for_an_upload(world: World, monkeypatch: pytest.MonkeyPatch,
     with serve(world) as url:
         with monkeypatch.context() as patch:
             patch.setattr(f"reference_server.{where}.SpooledTemporaryFile", FullSpool)
-            refused = httpx.post(f"{url}/large-samples", content=form, headers=headers, trust_env=False)
-        taken = httpx.post(f"{url}/large-samples", content=form, headers=headers, trust_env=False)
+            refused = httpx.post(f"{url}/large-samples", content=form, headers=headers, trust_env=False, timeout=60)
+        taken = httpx.post(f"{url}/large-samples", content=form, headers=headers, trust_env=False, timeout=60)
 
     assert (refused.status_code, refused.json()["code"]) == (503, "service.unavailable")
     assert refused.headers["retry-after"] == "1"
@@ -382,6 +382,6 @@ def test_a_thread_that_waits_for_the_file_ends(file: Path, kept: World) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(timeout=25)
+            thread.join(timeout=60)
 
     assert statuses == [503] * 20

@@ -147,7 +147,7 @@ def test_92_limits_are_exact_with_fifty_clients_at_once() -> None:
 
     def ask(url: str, profile: Profile, times: int) -> list[httpx.Response]:
         headers = {"authorization": f"Bearer {tokens[profile.id]}"}
-        with httpx.Client(trust_env=False, headers=headers) as client:
+        with httpx.Client(trust_env=False, timeout=60, headers=headers) as client:
             return [client.get(f"{url}/charges") for _ in range(times)]
 
     with serve(world) as url, ThreadPoolExecutor(60) as threads:

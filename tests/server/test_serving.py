@@ -46,12 +46,12 @@ def process(*arguments: str) -> Generator[tuple[subprocess.Popen[str], str]]:
         yield server, line.removeprefix("Serving on ").strip()
     finally:
         server.kill()
-        server.communicate(timeout=30)
+        server.communicate(timeout=60)
 
 
 def get(url: str) -> httpx.Response:
     """Read a page without a proxy."""
-    return httpx.get(url, trust_env=False)
+    return httpx.get(url, trust_env=False, timeout=60)
 
 
 @pytest.mark.slow
@@ -61,7 +61,7 @@ def test_the_command_serves_and_stops_gracefully(stop: signal.Signals) -> None:
     with process() as (server, url):
         assert get(f"{url}/healthz").json() == {"status": "ok"}
         server.send_signal(stop)
-        assert server.wait(timeout=20) == 0
+        assert server.wait(timeout=60) == 0
 
 
 @pytest.mark.slow
@@ -79,7 +79,7 @@ def test_11_an_acknowledged_payment_survives_kill_9(tmp_path: Path) -> None:
             first = cabinet.with_options(idempotency_key="before-the-kill")
             payment = first.charges.pay(charge.id, method=PaymentMethod.BANK_TRANSFER)
         os.kill(server.pid, signal.SIGKILL)
-        server.wait(timeout=20)
+        server.wait(timeout=60)
     with process("--db", str(file)) as (_, url), Cabinet(f"{url}/v1", who) as cabinet:
         again = cabinet.with_options(idempotency_key="before-the-kill")
         assert again.charges.pay(charge.id, method=PaymentMethod.BANK_TRANSFER) == payment
@@ -172,9 +172,9 @@ def test_a_payer_confirms_or_declines_on_a_page(world: World, person: Profile) -
         confirmation = cabinet.charges.payment(payment.id).confirmation
         assert confirmation is not None
         page = get(confirmation.url)
-        after = httpx.post(f"{confirmation.url}/confirm", trust_env=False, follow_redirects=True)
+        after = httpx.post(f"{confirmation.url}/confirm", trust_env=False, timeout=60, follow_redirects=True)
         second = cabinet.charges.pay(charge.id, method=PaymentMethod.BANK_CARD)
-        httpx.post(f"{url.removesuffix('/v1')}/pay/{second.id}/decline", trust_env=False)
+        httpx.post(f"{url.removesuffix('/v1')}/pay/{second.id}/decline", trust_env=False, timeout=60)
 
         assert "1\N{NO-BREAK SPACE}000,00\N{NO-BREAK SPACE}₽" in page.text
         assert "Зачислен" in after.text
@@ -188,7 +188,7 @@ def test_beyond_this_machine_the_pages_keep_secrets() -> None:
     with serve(world, sandbox=False) as base:
         url = base.removesuffix("/v1")
         text = get(f"{url}/").text
-        decided = httpx.post(f"{url}/pay/pay_x/confirm", trust_env=False)
+        decided = httpx.post(f"{url}/pay/pay_x/confirm", trust_env=False, timeout=60)
 
     assert not any(world.client_secret(profile.id) in text for profile in world.profiles.all())
     assert decided.status_code == 404
@@ -230,7 +230,7 @@ def test_a_large_body_is_refused_before_it_is_read(world: World, person: Profile
     head += "Content-Type: application/json\r\n"
     with serve(world) as base:
         port = int(base.rpartition(":")[2].partition("/")[0])
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             size = 64 * 1024 * 1024
             framing = f"Content-Length: {size}" if declared else "Transfer-Encoding: chunked"
             connection.sendall(f"{head}{framing}\r\n\r\n".encode())
@@ -239,7 +239,7 @@ def test_a_large_body_is_refused_before_it_is_read(world: World, person: Profile
                 with contextlib.suppress(OSError):
                     for _ in range(40):
                         connection.sendall(block)
-            answer = connection.recv(65536)
+            answer = b""
             # Head and body may come apart.
             while b"request.too_large" not in answer and (more := connection.recv(65536)):
                 answer += more
@@ -254,7 +254,7 @@ def test_86_a_cut_request_does_nothing(world: World, person: Profile) -> None:
     with serve(world) as base:
         port = int(base.rpartition(":")[2].partition("/")[0])
         token = token_for(world, person)
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             head = f"POST /v1/charges/{charge.id}/payments HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
             head += f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n\r\n"
             connection.sendall(head.encode() + b'{"method": ')
@@ -285,16 +285,16 @@ def test_a_slow_file_holds_up_nobody(world: World) -> None:
 
     def make() -> bytes:
         going_on.set()
-        assert asked.wait(20)
+        assert asked.wait(60)
         return b"made"
 
     sample_id = add_file(make)
     headers = {"authorization": f"Bearer {token_for(world, person)}"}
     with serve(world) as url, ThreadPoolExecutor(1) as threads:
         slow = threads.submit(
-            httpx.get, f"{url}/samples/{sample_id}/content", headers=headers, trust_env=False, timeout=30
+            httpx.get, f"{url}/samples/{sample_id}/content", headers=headers, trust_env=False, timeout=60
         )
-        assert going_on.wait(20)
+        assert going_on.wait(60)
         with Cabinet(url, credentials(world, reader)) as cabinet:
             assert cabinet.charges.get(charge.id) == charge
         asked.set()

@@ -17,6 +17,7 @@ from cabinet_sdk._core.openapi_files import CONTENT_RANGE, DIGEST_PARAMETER, RAN
 from cabinet_sdk._core.openapi_frame import HEADERS, INFO, MAX_LIMIT, PARAMETERS, STATUSES
 from cabinet_sdk._core.operation import Download, Job, Listing, Operation, Repeat, Upload
 from cabinet_sdk._core.problems import MEDIA_TYPE, to_document
+from cabinet_sdk._core.request_codec import MAX_ERRORS
 from cabinet_sdk._core.schema import Schema, Schemas, Side, example_of, read_documentation
 from cabinet_sdk.errors import (
     FieldError,
@@ -282,7 +283,8 @@ class _Document:
                 "request_id": {"type": "string", "description": "To quote to the service's support."},
                 "errors": {
                     "type": "array",
-                    "description": "The fields that are wrong.",
+                    "description": "The fields that are wrong, the first hundred of them.",
+                    "maxItems": MAX_ERRORS,
                     "items": self._schemas.of(FieldError, Side.ANSWER),
                 },
             },

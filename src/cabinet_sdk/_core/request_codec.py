@@ -24,9 +24,12 @@ from cabinet_sdk._core.request_hooks import CONVERTER, RefusedError, json_name, 
 from cabinet_sdk.errors import FieldError, InvalidRequest, InvalidValue, RequestTooLarge
 from cabinet_sdk.types import File
 
-__all__ = ["EncodedRequest", "decode_request", "encode_request", "fingerprint"]
+__all__ = ["MAX_ERRORS", "EncodedRequest", "decode_request", "encode_request", "fingerprint"]
 
 R = TypeVar("R")
+
+MAX_ERRORS = 100
+"""How many wrong fields an answer names: it must not be many times as long as the request."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
@@ -108,7 +111,7 @@ def decode_request(
     `body` is the parsed JSON, None where there is none; of an upload it is the form: the names and values of its parts.
 
     Raises:
-        InvalidRequest: With every field that breaks the contract.
+        InvalidRequest: With the fields that break the contract, the first hundred of them.
     """
     request_class = row.request_class
     fields: dict[str, object] = {}
@@ -134,9 +137,9 @@ def decode_request(
         value: R = CONVERTER.structure(fields, request_class)
     except (BaseValidationError, ValueError) as error:
         refused += _field_errors(error, "")
-        raise InvalidRequest(errors=tuple(refused)) from error
+        raise InvalidRequest(errors=tuple(refused[:MAX_ERRORS])) from error
     if refused:
-        raise InvalidRequest(errors=tuple(refused))
+        raise InvalidRequest(errors=tuple(refused[:MAX_ERRORS]))
     return value
 
 
