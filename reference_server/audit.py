@@ -22,7 +22,8 @@ import re
 import secrets
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, final
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DONE",
     "IDENTITY",
+    "SANDBOX",
     "SCHEMA",
     "Anchor",
     "AuditEntry",
@@ -73,6 +75,9 @@ CREATE TABLE audit_keys (person TEXT PRIMARY KEY, key BLOB NOT NULL) WITHOUT ROW
 DONE = "done"
 """The outcome of what was carried out; that of a denied attempt is the code of the problem."""
 
+SANDBOX = "sandbox"
+"""How the actions begin that a control of the world did, in process or by the console."""
+
 IDENTITY = "audit_journal"
 """The setting under which a world keeps the identity of its journal."""
 
@@ -92,7 +97,8 @@ class AuditEntry:
     Attributes:
         number: From 1, without gaps.
         at: When, in UTC.
-        action: The operation's id; ``sign_in.token`` for a sign-in, ``clock.…`` for what an authority did in its time.
+        action: The operation's id; ``sign_in.token`` for a sign-in, ``clock.…`` for what an authority did in its time,
+            ``sandbox.…`` for what a control of the world did.
         outcome: ``done``, or the code of the problem with which the attempt was denied.
         actor: Who did it, a client's id; None for an authority and for somebody unknown.
         profile_id: For whom; None where nobody was signed in.
@@ -178,6 +184,7 @@ class Journal:
         self._database = database
         self._identity = identity
         self._anchors: _AnchorFile | None = None
+        self._as_one = False
         if database.file is not None:
             _expect(database, identity, database.file)
             self._anchors = _AnchorFile(database.file)
@@ -196,6 +203,8 @@ class Journal:
         sender: str | None = None,
     ) -> None:
         """Add an entry, in the transaction that the caller has open; the arguments are those of `AuditEntry`."""
+        if self._as_one:
+            return
         last = latest(self._database, self._identity)
         if self._anchors is not None:
             # The one before, which is committed: an anchor must not name an entry that is rolled back after all.
@@ -207,6 +216,16 @@ class Journal:
             "INSERT INTO audit_entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (*told, personal, _hash(last.hash, told, personal)),
         )
+
+    @contextmanager
+    def as_one(self, work: Work, action: str) -> Generator[None]:
+        """Have all that is done inside stand as one entry, in the transaction that the caller has open."""
+        self._as_one = True
+        try:
+            yield
+        finally:
+            self._as_one = False
+        self.record(work, action)
 
     def anchor(self) -> Anchor:
         """Return how far the journal has come, and keep it beside the file."""

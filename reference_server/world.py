@@ -137,6 +137,7 @@ class ProfilesControl:
                 linked=linked,
             )
             profiles.add_profile(work.database, profile, self._world.client_secret(profile.id))
+            work.journal.record(work, f"{audit.SANDBOX}.profiles.add", profile_id=profile.id)
             return profile
 
     def all(self) -> list[Profile]:
@@ -419,7 +420,7 @@ def _fill(world: World, seed: int) -> None:
     from reference_server.seed import fill  # noqa: PLC0415  # it fills a world through the controls of this module
 
     # Whole or not at all: a server that is killed meanwhile finds an empty file again.
-    with world.work():
+    with world.work() as work, work.journal.as_one(work, f"{audit.SANDBOX}.seed"):
         fill(world, seed)
 
 

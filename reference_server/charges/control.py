@@ -39,6 +39,7 @@ from cabinet_sdk.types import (
     TreasuryAccount,
     Uin,
 )
+from reference_server.audit import SANDBOX
 from reference_server.charges import (
     rules,
     rules_payments,
@@ -173,6 +174,7 @@ class ChargesControl:
                 msg = f"a charge is above zero, not {amount}"
                 raise ValueError(msg)
             charge = rules.accrue(work, profile, charge)
+            _done(work, "add", f"/charges/{charge.id}", profile.id)
             return attrs.evolve(charge, overdue=charge.due_on < work.today and charge.paid < charge.amount)
 
     def script(self, *outcomes: rules.Outcome) -> None:
@@ -180,6 +182,7 @@ class ChargesControl:
         with self._work() as work:
             for outcome in outcomes:
                 store_steps.script_outcome(work, "payment", outcome)
+            _done(work, "script")
 
     def script_refunds(self, *outcomes: rules.Outcome) -> None:
         """
@@ -190,22 +193,24 @@ class ChargesControl:
         with self._work() as work:
             for outcome in outcomes:
                 store_steps.script_outcome(work, "refund", outcome)
+            _done(work, "script_refunds")
 
     def confirm(self, payment_id: PaymentId) -> Payment:
         """Confirm a pending payment now, in the payer's place."""
-        return self._decide(payment_id, rules_payments.succeed)
+        return self._decide("confirm", payment_id, rules_payments.succeed)
 
     def decline(self, payment_id: PaymentId, reason: str = "Отклонено плательщиком") -> Payment:
         """Decline a pending payment now."""
-        return self._decide(payment_id, lambda work, payment: rules_payments.decline(work, payment, reason))
+        return self._decide("decline", payment_id, lambda work, payment: rules_payments.decline(work, payment, reason))
 
-    def _decide(self, payment_id: PaymentId, decide: Callable[[Work, Payment], None]) -> Payment:
+    def _decide(self, control: str, payment_id: PaymentId, decide: Callable[[Work, Payment], None]) -> Payment:
         with self._work() as work:
             payment = store_payments.payment_by_id(work, payment_id)
             if payment is None or payment.status.final:
                 msg = f"no pending payment {payment_id}"
                 raise ValueError(msg)
             decide(work, payment)
+            _done(work, control, f"/payments/{payment_id}", store_payments.payer_of(work, payment_id))
             decided = store_payments.payment_by_id(work, payment_id)
             return payment if decided is None else decided
 
@@ -219,7 +224,9 @@ class ChargesControl:
             Problem: As the service would answer.
         """
         with self._work() as work:
-            return self._seen(work, rules_refunds.request_refund(work, profile, charge.id, method, amount))
+            refund = rules_refunds.request_refund(work, profile, charge.id, method, amount)
+            _done(work, "request_refund", f"/refunds/{refund.id}", profile.id)
+            return self._seen(work, refund)
 
     def choose_card(self, refund_id: RefundId) -> Refund:
         """Choose the bank card of a refund that awaits it, in its holder's place."""
@@ -230,7 +237,7 @@ class ChargesControl:
                 raise ValueError(msg)
             rules_refunds.choose_card(work, refund)
 
-        return self._decide_refund(refund_id, choose)
+        return self._decide_refund("choose_card", refund_id, choose)
 
     def order_refund(self, refund_id: RefundId) -> Refund:
         """Grant a requested refund now, in the payee's place; the Treasury carries it out the next working day."""
@@ -241,23 +248,26 @@ class ChargesControl:
                 raise ValueError(msg)
             rules_refunds.order_refund(work, refund)
 
-        return self._decide_refund(refund_id, order)
+        return self._decide_refund("order_refund", refund_id, order)
 
     def complete_refund(self, refund_id: RefundId) -> Refund:
         """Carry out a pending refund now."""
-        return self._decide_refund(refund_id, rules_refunds.complete_refund)
+        return self._decide_refund("complete_refund", refund_id, rules_refunds.complete_refund)
 
     def refuse_refund(self, refund_id: RefundId, reason: str = "Заявление подано не тем, кто платил") -> Refund:
         """Refuse a pending refund now, in the payee's place."""
-        return self._decide_refund(refund_id, lambda work, refund: rules_refunds.refuse_refund(work, refund, reason))
+        return self._decide_refund(
+            "refuse_refund", refund_id, lambda work, refund: rules_refunds.refuse_refund(work, refund, reason)
+        )
 
-    def _decide_refund(self, refund_id: RefundId, decide: Callable[[Work, Refund], None]) -> Refund:
+    def _decide_refund(self, control: str, refund_id: RefundId, decide: Callable[[Work, Refund], None]) -> Refund:
         with self._work() as work:
             refund = store_refunds.refund_by_id(work, refund_id)
             if refund is None or refund.status.final:
                 msg = f"no pending refund {refund_id}"
                 raise ValueError(msg)
             decide(work, refund)
+            _done(work, control, f"/refunds/{refund_id}", store_refunds.payee_of(work, refund_id))
             return self._seen(work, refund)
 
     @staticmethod
@@ -284,9 +294,10 @@ class ChargesControl:
         _check_transfer(amount)
         with self._work() as work:
             payer = profile_by_inn(work.database, payer_inn)
-            return rules_transfers.receive(
+            payer_id = None if payer is None else payer.id
+            transfer = rules_transfers.receive(
                 work,
-                profile_id=None if payer is None else payer.id,
+                profile_id=payer_id,
                 payer_inn=payer_inn,
                 amount=amount,
                 purpose=purpose,
@@ -294,6 +305,8 @@ class ChargesControl:
                 uin=uin,
                 kbk=kbk,
             )
+            _done(work, "receive_transfer", f"/bank-transfers/{transfer.id}", payer_id)
+            return transfer
 
     def credit(
         self, profile: Profile, charge: Charge, amount: Money, *, payment_order_number: str = "1"
@@ -301,7 +314,9 @@ class ChargesControl:
         """Credit a charge with money from a bank, whatever its requisites; more than is due overpays it."""
         _check_transfer(amount)
         with self._work() as work:
-            return rules_transfers.receive_for(work, profile, charge, amount, payment_order_number)
+            transfer = rules_transfers.receive_for(work, profile, charge, amount, payment_order_number)
+            _done(work, "credit", f"/charges/{charge.id}", profile.id)
+            return transfer
 
     def check_books(self) -> None:
         """
@@ -326,6 +341,10 @@ def _check_transfer(amount: Money) -> None:
     if amount.kopecks <= 0:
         msg = f"a transfer is above zero, not {amount}"
         raise ValueError(msg)
+
+
+def _done(work: Work, control: str, subject: str | None = None, profile_id: str | None = None) -> None:
+    work.journal.record(work, f"{SANDBOX}.charges.{control}", profile_id=profile_id, subject=subject)
 
 
 def _requisites(kind: ChargeKind, purpose: str, uin: Uin | None) -> Requisites:

@@ -19,6 +19,7 @@ __all__ = [
     "insert_payment",
     "move_payment",
     "open_amount",
+    "payer_of",
     "payment_by_id",
     "payment_by_number",
     "payments_from",
@@ -92,6 +93,12 @@ def payment_by_number(work: Work, number: str) -> Payment | None:
     """Return the payment with that unique number."""
     row = work.database.one("SELECT * FROM payments WHERE number = ?", (number,))
     return None if row is None else payments_from(work.database, [row], "")[0]
+
+
+def payer_of(work: Work, payment_id: str) -> str | None:
+    """Return the profile that pays."""
+    row = work.database.one("SELECT profile_id FROM payments WHERE id = ?", (payment_id,))
+    return None if row is None else str(row["profile_id"])
 
 
 def payments_from(database: Database, rows: Sequence[sqlite3.Row], origin: str) -> list[Payment]:

@@ -36,6 +36,7 @@ __all__ = [
     "is_refund_number",
     "next_step_of_refund",
     "overpayments_from",
+    "payee_of",
     "refund_by_id",
     "refunds_from",
     "update_refund",
@@ -167,6 +168,12 @@ def refund_by_id(work: Work, refund_id: str, *, profile_id: str | None = None, o
 def is_refund_number(work: Work, number: str) -> bool:
     """Say whether a refund has that number."""
     return work.database.one("SELECT 1 FROM refunds WHERE number = ?", (number,)) is not None
+
+
+def payee_of(work: Work, refund_id: str) -> str | None:
+    """Return the profile that is paid back."""
+    row = work.database.one("SELECT profile_id FROM refunds WHERE id = ?", (refund_id,))
+    return None if row is None else str(row["profile_id"])
 
 
 def next_step_of_refund(work: Work, refund_id: str) -> dt.datetime | None:

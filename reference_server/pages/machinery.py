@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial
 from typing import TypeAlias, final
 from urllib.parse import urlsplit
 
@@ -11,8 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cabinet_sdk.contract import CONTRACT
+from reference_server.audit import SANDBOX
 from reference_server.clock import ManualClock
-from reference_server.faults import FaultKind
+from reference_server.faults import Fault, FaultKind
 from reference_server.pages.forms import Form, submitted
 from reference_server.pages.near_misses import NearMiss, addresses, nearest, suggestion
 from reference_server.pages.reading import PAGE_LENGTH
@@ -85,11 +89,19 @@ class MachineryPages:
         if form.errors or number is None or unit is None:
             return self._show_clock(request, form, status=422)
         try:
-            clock.advance(number * unit)
+            with self._taken_down("clock.advance"):
+                clock.advance(number * unit)
         except OverflowError:
             form.refuse("number", "Time ends with the year 9999.")
             return self._show_clock(request, form, status=422)
         return see_other("/clock", "advanced")
+
+    @contextmanager
+    def _taken_down(self, control: str) -> Generator[None]:
+        """Keep an entry of what is done inside to the world's memory: it is not done where the entry cannot be kept."""
+        with self._world.work() as work:
+            work.journal.record(work, f"{SANDBOX}.{control}")
+            yield
 
     def _show_clock(self, request: Request, form: Form, status: int = 200) -> Response:
         clock = self._world.clock
@@ -126,21 +138,21 @@ class MachineryPages:
         if form.errors or kind is None or times is None:
             return self._show_faults(request, form, status=422)
         faults = self._world.faults
-        if kind is FaultKind.REFUSE:
-            faults.refuse(operation, status=int(form.raw("status")), retry_after=retry_after, times=times)
-        else:
-            acts = {
-                FaultKind.LOSE_REQUEST: faults.lose_request,
-                FaultKind.CRASH: faults.crash,
-                FaultKind.LOSE_ANSWER: faults.lose_answer,
-                FaultKind.GARBLE_ANSWER: faults.garble_answer,
-            }
+        acts: dict[FaultKind, Callable[..., Fault]] = {
+            FaultKind.REFUSE: partial(faults.refuse, status=int(form.raw("status") or 503), retry_after=retry_after),
+            FaultKind.LOSE_REQUEST: faults.lose_request,
+            FaultKind.CRASH: faults.crash,
+            FaultKind.LOSE_ANSWER: faults.lose_answer,
+            FaultKind.GARBLE_ANSWER: faults.garble_answer,
+        }
+        with self._taken_down(f"faults.{kind.name.lower()}"):
             acts[kind](operation, times=times)
         return see_other("/faults", "faulty")
 
     def clear_faults(self, _: Request, __: Form) -> Response:
         """Forget every fault."""
-        self._world.faults.clear()
+        with self._taken_down("faults.clear"):
+            self._world.faults.clear()
         return see_other("/faults", "cleared")
 
     def _show_faults(self, request: Request, form: Form, status: int = 200) -> Response:

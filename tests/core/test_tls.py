@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -86,6 +87,11 @@ async def test_ones_own_authority_is_trusted(dial: Dial, certificates: Certifica
 def serving(certificates: Certificates, name: str, **options: object) -> RawServer:
     """Return a server that answers over TLS with that certificate."""
     context = certificates.context(name)
+    version = options.pop("version", None)
+    if isinstance(version, ssl.TLSVersion):
+        # What is that old has no cipher that OpenSSL takes for safe.
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = version
     for option, value in options.items():
         setattr(context, option, value)
     if options.get("verify_mode"):
@@ -170,6 +176,29 @@ async def test_old_protocols_are_refused(
         else:
             with pytest.raises(ConnectionFailed):
                 await client.answer(READ)
+
+
+@pytest.mark.filterwarnings("ignore:.*TLSv1.* is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1], ids=["1.0", "1.1"])
+async def test_tls_1_0_and_1_1_are_refused(dial: Dial, certificates: Certificates, version: ssl.TLSVersion) -> None:
+    """Experiment 48: a service that speaks nothing newer than TLS 1.1 is refused, whatever may happen without it."""
+    tls = Tls(ca_file=certificates.file("ca.pem"))
+    with serving(certificates, "right", version=version) as server:
+        # It does speak it, to whoever takes it.
+        old = ssl.create_default_context(cafile=certificates.file("ca.pem"))
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        old.minimum_version = ssl.TLSVersion.TLSv1
+        with (
+            socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain,
+            old.wrap_socket(plain, server_hostname="127.0.0.1") as spoken,
+        ):
+            assert spoken.version() == {"TLSv1": "TLSv1", "TLSv1_1": "TLSv1.1"}[version.name]
+        for row in (READ, CHANGE):
+            with pytest.raises(ConnectionFailed, match=r"(?i)tls|protocol|ssl"):
+                await dial(server.url, tls=tls).answer(row)
+
+    assert server.requests == []
+    assert len(server.failures) == 2
 
 
 async def test_plain_http_is_no_fallback(dial: Dial, certificates: Certificates) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -13,21 +14,40 @@ import pytest
 
 from cabinet_sdk import AsyncCabinet
 from cabinet_sdk._core.operation import Download
-from cabinet_sdk.charges import ChargeId, ChargeNotFound, NothingDue, PaymentMethod
+from cabinet_sdk.charges import (
+    Charge,
+    ChargeId,
+    ChargeNotFound,
+    NothingDue,
+    Payment,
+    PaymentId,
+    PaymentMethod,
+    Refund,
+    RefundMethod,
+)
 from cabinet_sdk.contract import CONTRACT, Row
 from cabinet_sdk.types import Money
-from reference_server import DatabaseRefused, Profile, World
+from reference_server import DatabaseRefused, Outcome, Profile, World
 from reference_server.__main__ import main
+from reference_server.audit import AuditEntry
+from reference_server.charges import ChargesControl
 from reference_server.testing import BASE_URL, connect, serve
+from reference_server.world import ProfilesControl
 from tests.conftest import Connect
 from tests.core.sample_area import add_file, sample_world
 from tests.server.raw import Raw, token_for
+from tests.server.tables import kept
 from tests.wire.before import before
 
 
+def by_others(world: World) -> list[AuditEntry]:
+    """Return the entries of what was not done by a control of the world."""
+    return [entry for entry in world.audit.entries() if not entry.action.startswith("sandbox.")]
+
+
 def told(world: World) -> list[tuple[str, str, str | None, str | None]]:
-    """Return action, outcome, for whom and what, of each entry."""
-    return [(each.action, each.outcome, each.profile_id, each.subject) for each in world.audit.entries()]
+    """Return action, outcome, for whom and what, of each of these."""
+    return [(each.action, each.outcome, each.profile_id, each.subject) for each in by_others(world)]
 
 
 async def test_79_every_change_says_who_what_when_and_from(client: AsyncCabinet, world: World, person: Profile) -> None:
@@ -45,9 +65,9 @@ async def test_79_every_change_says_who_what_when_and_from(client: AsyncCabinet,
         ("clock.payment", "done", person.id, f"/payments/{payment.id}"),
         ("clock.payment", "done", person.id, f"/payments/{payment.id}"),
     ]
-    entries = world.audit.entries(person.id)
+    entries = world.audit.entries(person.id)[2:]
     paid = next(request for request in world.requests if request.operation == "charges.pay")
-    assert [entry.number for entry in entries] == [1, 2, 3, 4]
+    assert [entry.number for entry in entries] == [3, 4, 5, 6]
     assert [entry.actor for entry in entries] == [person.id, person.id, None, None]
     assert (entries[1].at, entries[1].request_id) == (started, paid.request_id)
     assert entries[1].at.utcoffset() == dt.timedelta(0)
@@ -61,7 +81,7 @@ async def test_79_a_request_over_the_network_has_its_address(connect: Connect, w
     with pytest.raises(ChargeNotFound):
         await client.charges.get(ChargeId("chg_none"))
 
-    assert [entry.sender for entry in world.audit.entries()] == ["127.0.0.1" if mode.endswith("http") else None] * 2
+    assert [entry.sender for entry in by_others(world)] == ["127.0.0.1" if mode.endswith("http") else None] * 2
 
 
 def test_79_denied_attempts(world: World, person: Profile) -> None:
@@ -166,7 +186,7 @@ def test_77_fifty_writers_leave_no_gap(tmp_path: Path) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A file whose journal has ten entries: a sign-in and nine attempts at what is not there."""
+    """A file whose journal has ten entries: somebody is added, signs in, and asks eight times for what is not there."""
     return written(tmp_path / "world.db")
 
 
@@ -175,7 +195,7 @@ def written(path: Path) -> Path:
     with closing(World(file=path)) as world:
         person = world.profiles.add("Иванова")
         with connect(world, person) as cabinet:
-            for number in range(9):
+            for number in range(8):
                 with pytest.raises(ChargeNotFound):
                     cabinet.charges.get(ChargeId(f"chg_{number}"))
     return path
@@ -184,7 +204,7 @@ def written(path: Path) -> Path:
 TAMPERED = {
     "edit": ("UPDATE audit_entries SET subject = '/charges/chg_x' WHERE number = 4", 4),
     "edit of a moment": ("UPDATE audit_entries SET at = at + 1 WHERE number = 7", 7),
-    "edit of an actor": ("UPDATE audit_entries SET actor = NULL WHERE number = 1", 1),
+    "edit of an actor": ("UPDATE audit_entries SET actor = NULL WHERE number = 2", 2),
     "edit of a personal value": ("UPDATE audit_entries SET personal = x'00' WHERE number = 3", 3),
     "edit of a hash": ("UPDATE audit_entries SET hash = zeroblob(32) WHERE number = 10", 10),
     "a value of another type": ("UPDATE audit_entries SET subject = CAST(subject AS BLOB) WHERE number = 5", 5),
@@ -365,7 +385,7 @@ def test_an_erased_person_is_gone_and_the_chain_holds(tmp_path: Path, capsys: py
 
         world.audit.erase(gone.id)
 
-        senders = [(entry.actor, entry.sender) for entry in world.audit.entries()]
+        senders = [(entry.actor, entry.sender) for entry in by_others(world)]
         assert senders == [(gone.id, None), (stays.id, "192.0.2.7"), (None, None)]
         assert world.audit.check() is None
         files = [path for path in tmp_path.iterdir() if path.name in {"world.db", "world.db-wal"}]
@@ -373,4 +393,110 @@ def test_an_erased_person_is_gone_and_the_chain_holds(tmp_path: Path, capsys: py
         assert not any(kept["key"] in path.read_bytes() for path in files)
         assert not any(b"192.0.2.7" in path.read_bytes() for path in files)
     assert main(["audit", "verify", str(file)]) == 0
-    assert "3 entries" in capsys.readouterr().out
+    assert "5 entries" in capsys.readouterr().out
+
+
+CONTROLS: dict[str, Callable[[World, Profile, Charge, Payment], object]] = {
+    "profiles.add": lambda world, *_: world.profiles.add("Петров"),
+    "charges.add": lambda world, person, *_: world.charges.add(person, Money("1.00")),
+    "charges.script": lambda world, *_: world.charges.script(Outcome.DECLINE),
+    "charges.script_refunds": lambda world, *_: world.charges.script_refunds(Outcome.HOLD),
+    "charges.confirm": lambda world, _, __, payment: world.charges.confirm(payment.id),
+    "charges.decline": lambda world, _, __, payment: world.charges.decline(payment.id),
+    "charges.credit": lambda world, person, charge, _: world.charges.credit(person, charge, Money("1.00")),
+    "charges.receive_transfer": lambda world, person, *_: world.charges.receive_transfer(
+        person.inn, Money("1.00"), purpose="x"
+    ),
+    "charges.request_refund": lambda world, person, charge, _: refund_of(world, person, charge),
+    "charges.choose_card": lambda world, person, charge, _: world.charges.choose_card(
+        refund_of(world, person, charge).id
+    ),
+    "charges.order_refund": lambda world, person, charge, _: world.charges.order_refund(
+        world.charges.choose_card(refund_of(world, person, charge).id).id
+    ),
+    "charges.complete_refund": lambda world, person, charge, _: world.charges.complete_refund(
+        world.charges.choose_card(refund_of(world, person, charge).id).id
+    ),
+    "charges.refuse_refund": lambda world, person, charge, _: world.charges.refuse_refund(
+        world.charges.choose_card(refund_of(world, person, charge).id).id
+    ),
+}
+READING = {"profiles.all", "profiles.get", "charges.check_books"}
+
+
+def refund_of(world: World, person: Profile, charge: Charge) -> Refund:
+    """Overpay a charge, and ask for the money back."""
+    world.charges.credit(person, charge, Money("20.00"))
+    return world.charges.request_refund(person, charge, RefundMethod.BANK_CARD)
+
+
+def test_every_control_has_its_case() -> None:
+    """The table above and the controls of a world are the same."""
+    controls = {
+        f"{name}.{each}"
+        for name, kind in (("profiles", ProfilesControl), ("charges", ChargesControl))
+        for each in vars(kind)
+        if not each.startswith("_")
+    }
+
+    assert controls == {*CONTROLS, *READING}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_77_what_a_control_did_is_taken_down(world: World, person: Profile, control: str) -> None:
+    """Each control leaves an entry in the transaction of its effect: who sees the one sees the other."""
+    charge = world.charges.add(person, Money("10.00"))
+    with connect(world, person) as cabinet:
+        payment = cabinet.charges.pay(charge.id, method=PaymentMethod.SBP, amount=Money("5.00"))
+    before = world.audit.anchor().number
+
+    CONTROLS[control](world, person, charge, payment)
+
+    last = world.audit.entries()[-1]
+    assert last.number > before
+    assert (last.action, last.outcome, last.actor) == (f"sandbox.{control}", "done", None)
+    assert (last.profile_id is None) == (control in {"charges.script", "charges.script_refunds"}), last
+    assert world.audit.check() is None
+
+
+def test_77_a_control_that_is_refused_leaves_nothing(world: World, person: Profile) -> None:
+    """What did not happen is no entry, and where the entry cannot be written nothing happens."""
+    charge = world.charges.add(person, Money("10.00"))
+    anchor, untouched = world.audit.anchor(), kept(world)
+    with pytest.raises(ValueError, match="no pending payment"):
+        world.charges.confirm(PaymentId("pay_none"))
+    with world.work() as work:
+        work.database.execute(
+            "CREATE TEMP TRIGGER full BEFORE INSERT ON audit_entries BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+    with pytest.raises(sqlite3.IntegrityError, match="full"):
+        world.charges.credit(person, charge, Money("1.00"))
+
+    assert (world.audit.anchor(), kept(world)) == (anchor, untouched)
+
+
+def test_a_made_up_world_is_one_entry() -> None:
+    """Hundreds of charges are seeded as one act, and the next one is an entry again."""
+    with closing(World.seeded()) as world:
+        assert [entry.action for entry in world.audit.entries()] == ["sandbox.seed"]
+        world.profiles.add("Иванова")
+        assert [entry.action for entry in world.audit.entries()] == ["sandbox.seed", "sandbox.profiles.add"]
+        assert world.audit.check() is None
+
+
+def test_the_console_takes_down_clock_and_faults(world: World, person: Profile) -> None:
+    """What somebody did by the forms of the console is an entry, also where it changed no data."""
+    with serve(world) as url, httpx.Client(base_url=url.removesuffix("/v1"), trust_env=False, timeout=60) as console:
+        for address, form in {
+            "/clock": {"number": "1", "unit": "days"},
+            "/faults": {"operation": "charges.pay", "kind": "lose answer", "times": "1"},
+            "/faults/clear": {},
+            f"/profiles/{person.id}/charges": {"kind": "fine", "amount": "1", "purpose": "x"},
+        }.items():
+            assert console.post(address, data=form).status_code == 303, address
+        refused = console.post("/clock", data={"number": "0", "unit": "days"})
+
+    assert refused.status_code == 422
+    assert [entry.action for entry in world.audit.entries()][1:] == [
+        *("sandbox.clock.advance", "sandbox.faults.lose_answer", "sandbox.faults.clear", "sandbox.charges.add")
+    ]

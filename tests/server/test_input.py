@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Self, final
+from typing import Any, Self, final
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -67,7 +67,8 @@ class Counted:
     def __exit__(self, *_: object) -> None:
         sys.settrace(self._before)
 
-    def _trace(self, _: FrameType, event: str, __: object) -> Callable[[FrameType, str, object], object]:
+    # Any: what `sys.settrace` hands over.
+    def _trace(self, _: FrameType, event: str, __: Any) -> Callable[[FrameType, str, Any], Any]:
         if event == "line":
             self.lines += 1
         return self._trace

@@ -178,7 +178,7 @@ def test_strangers_are_counted_by_address() -> None:
 
     assert guessed == [401] * 5 + [429] * 3
     assert raw.send("GET", "/charges").status == 200
-    assert len(world.audit.entries()) == 6
+    assert len([each for each in world.audit.entries() if not each.action.startswith("sandbox.")]) == 6
     world.close()
 
 

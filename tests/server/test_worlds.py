@@ -173,7 +173,7 @@ def test_a_checkpoint_outlives_its_world() -> None:
     assert list(connect(other, person).charges.list()) == []
     assert other.client_secret(person.id) == world.client_secret(person.id)
     # The journal goes on where that of the checkpoint was, under its identity.
-    assert [entry.action for entry in other.audit.entries()] == ["sign_in.token"]
+    assert [entry.action for entry in other.audit.entries()] == ["sandbox.profiles.add", "sign_in.token"]
     assert other.audit.check() is None
     assert other.charges.add(person, Money("10.00")) == charge
     assert person.name not in repr(before)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import os
+import socket
+import threading
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import assert_type
 
@@ -25,6 +29,16 @@ from tests.faces import settle
 CONTENT = noise(7, 700_000)
 
 Make = Callable[[Path], File]
+
+# What the sources of a test have open until its end.
+_OPENED = contextlib.ExitStack()
+
+
+@pytest.fixture(autouse=True)
+def _close() -> Iterator[None]:
+    """Close it."""
+    with _OPENED:
+        yield
 
 
 def _from_path(folder: Path) -> File:
@@ -48,25 +62,34 @@ def _from_generator(_: Path) -> File:
 
 
 def _from_pipe(_: Path) -> File:
-    return File(_Pipe(CONTENT), name="Скан паспорта.pdf", length=len(CONTENT))
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with contextlib.suppress(OSError), open(writing, "wb") as end:  # noqa: PTH123  # a descriptor, no path
+            end.write(CONTENT)
+
+    threading.Thread(target=write, daemon=True).start()
+    file = _OPENED.enter_context(open(reading, "rb"))  # noqa: PTH123, SIM115  # as above
+    return File(file, name="Скан паспорта.pdf", length=len(CONTENT))
 
 
-class _Pipe(io.RawIOBase):
-    """A file object that cannot be rewound."""
+def _from_socket(_: Path) -> File:
+    sending, receiving = socket.socketpair()
+    threading.Thread(target=_send_all, args=(sending,), daemon=True).start()
+    with receiving:
+        # The file keeps it open, and closes it with itself.
+        file = _OPENED.enter_context(receiving.makefile("rb"))
+    return File(file, name="Скан паспорта.pdf", length=len(CONTENT))
 
-    def __init__(self, content: bytes) -> None:
-        super().__init__()
-        self._inner = io.BytesIO(content)
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
-        return self._inner.readinto(buffer)
+def _send_all(sending: socket.socket) -> None:
+    # Who does not read on has closed the other end.
+    with sending, contextlib.suppress(OSError):
+        sending.sendall(CONTENT)
 
 
 REWINDABLE = (_from_path, _from_bytes, _from_file)
-SENT_ONCE = (_from_generator, _from_pipe)
+SENT_ONCE = (_from_generator, _from_pipe, _from_socket)
 
 
 @pytest.mark.parametrize("make", [*REWINDABLE, *SENT_ONCE])
