@@ -28,13 +28,7 @@ check: .venv/dev ## Check format, style and types.
 	$(BIN)/pyright --project .
 
 nightly: .venv/dev ## Run what takes hours, on Linux; strace, slowhttptest, sqlmap and root for all of it.
-	$(BIN)/python tools/kill_sweep.py
-	$(BIN)/python tools/server_trials.py stops
-	$(BIN)/python tools/server_trials.py full
-	$(BIN)/python tools/server_trials.py slow
-	$(BIN)/python tools/server_trials.py soak
-	$(BIN)/python tools/injection.py
-	$(BIN)/python tools/nightly.py
+	@$(BIN)/python tools/nightly.py
 
 features: .venv/dev ## Show each feature with the passing tests behind it.
 	@$(BIN)/python -m pytest -n 2 -q --features

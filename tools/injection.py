@@ -36,6 +36,7 @@ from reference_server.testing import BASE_URL, credentials, serve
 from tests.server.raw import token_for
 from tests.wire.record import Recorder, story_of
 from tools.kill_sweep import expect
+from tools.nightly import SKIPPED
 
 # Each request is a new one: a key that was used would have the payloads refused before they are looked at.
 _NEW_KEY = "import uuid;_locals['auxHeaders']['Idempotency-Key']=str(uuid.uuid4())"
@@ -144,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if shutil.which(options.sqlmap) is None:
         print("injection: skipped, sqlmap is not installed (pip install sqlmap)")
-        return 0
+        return SKIPPED
     with tempfile.TemporaryDirectory() as name, closing(World()) as world:
         folder = Path(name)
         level = [f"--level={options.level}", "--risk=1"]

@@ -27,6 +27,7 @@ from cabinet_sdk.charges import PaymentMethod
 from cabinet_sdk.types import Money
 from reference_server import DatabaseRefused, World
 from reference_server.testing import connect
+from tools.nightly import SKIPPED
 
 __all__ = ["PROGRAMS", "KillReport", "expect", "expect_sound_journal", "kill_sweep", "whole_payments"]
 
@@ -222,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if shutil.which("strace") is None:
         print("kills: skipped, strace is not installed")
-        return 0
+        return SKIPPED
     for program in PROGRAMS:
         with tempfile.TemporaryDirectory() as folder:
             report = kill_sweep(program, Path(folder), every=options.every or _STRIDES.get(program, 1))

@@ -5,6 +5,7 @@ Trials of the reference server that take long; each prints its figures in one li
     python tools/server_trials.py soak [--requests N]    memory, descriptors, threads and log over many requests
     python tools/server_trials.py slow [--connections N] [--seconds N]    clients that never end or never read
     python tools/server_trials.py full                   a disk of 8 MB
+    python tools/server_trials.py large [--megabytes N]  a file of 1 GB up: memory of both sides, and early refusals
 
 `slow` needs slowhttptest, `full` needs to be root.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -34,13 +36,15 @@ from typing import Any, final
 
 from cabinet_sdk import Cabinet
 from cabinet_sdk.charges import PaymentMethod
-from cabinet_sdk.errors import CabinetError, Problem
-from cabinet_sdk.types import Money
+from cabinet_sdk.errors import CabinetError, Problem, RequestTooLarge
+from cabinet_sdk.types import File, Money
 from reference_server import Profile, World
 from reference_server.serve import WorldServer, listen
 from reference_server.testing import credentials
+from tests.core.sample_area import MAX_BYTES, Samples, sample_world
 from tests.server.raw import token_for
 from tools.kill_sweep import expect, expect_sound_journal, whole_payments
+from tools.nightly import SKIPPED
 
 __all__ = ["stop_under_load"]
 
@@ -110,11 +114,13 @@ def _answered(error: BaseException | None) -> str:
     return "nothing"
 
 
-def _serve(file: Path) -> None:
-    """Serve a file without a rate limit."""
+def _serve(file: Path, *, samples: bool = False) -> None:
+    """Serve a file without a rate limit; with the area of the tests whose operations move files, where it is asked."""
     # Like the command itself: being told to stop is a good end.
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     with closing(World(file=file)) as world:
+        if samples:
+            sample_world(world)
         server = WorldServer(world, listen("127.0.0.1", 0), ready=lambda url: print(f"Serving on {url}", flush=True))
         server.serve_forever()
 
@@ -306,12 +312,65 @@ def _pay_over(caller: _Caller, charge: str) -> int:
     return caller.ask("POST", f"/charges/{charge}/payments", {"method": "sbp"}, charge.replace("_", "-"))[0]
 
 
+def _large(megabytes: int, folder: Path) -> str:
+    """Send a large file, and look at the memory of both sides; then one to where it may not go."""
+    file, small, large = folder / "world.db", folder / "small.bin", folder / "large.bin"
+    with closing(World(file=file)) as world:
+        who = credentials(world, sample_world(world))
+    small.write_bytes(bytes(1024**2))
+    digest = hashlib.sha256()
+    with large.open("wb") as out:
+        for _ in range(megabytes):
+            # Not zeros throughout: a part that is missing or twice there is to be seen.
+            block = os.urandom(1024) * 1024
+            digest.update(block)
+            out.write(block)
+    told: list[str] = []
+    with _server(__file__, "serve-samples", str(file)) as (process, url):
+        with Cabinet(url, who, deadline=None) as cabinet:
+            samples = Samples(vars(cabinet)["_context"])
+            samples.upload_large(File.from_path(small))
+            before = _peak(process.pid), _peak(os.getpid())
+            for way in ("with its length", "in chunks"):
+                content: Path | Generator[bytes] = large if way == "with its length" else _read(large, [0])
+                got = samples.upload_large(File(content, name="large.bin"))
+                expect((got.length, got.sha256) == (megabytes * 1024**2, digest.hexdigest()), f"arrived {way}: {got}")
+            grown = _peak(process.pid) - before[0], _peak(os.getpid()) - before[1]
+            sent = [0]
+            try:
+                samples.upload(File(_read(large, sent), name="large.bin"))
+            except RequestTooLarge:
+                told.append(
+                    f"refused after {sent[0] // 1024**2} MB were read where {MAX_BYTES // 1024**2} MB are allowed"
+                )
+        process.send_signal(signal.SIGTERM)
+        expect(process.wait(timeout=60) == 0, "the server did not end well")
+    expect(len(told) == 1, "a file above the limit was taken")
+    expect(sent[0] <= MAX_BYTES + 128 * 1024**2, f"{sent[0]} bytes were sent of a file that is refused")
+    expect(max(grown) < 32 * 1024, f"memory grew by {grown} KB, server and client")
+    return f"large: {megabytes} MB twice, memory of server and client grew by {grown[0]} and {grown[1]} KB; {told[0]}"
+
+
+def _read(path: Path, sent: list[int]) -> Generator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(64 * 1024):
+            sent[0] += len(block)
+            yield block
+
+
+def _peak(pid: int) -> int:
+    """Return the most memory that a process has had so far, in KB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a trial; return the exit code."""
     parser = argparse.ArgumentParser(description="Trials of the reference server that take long.")
-    parser.add_argument("trial", choices=["stops", "soak", "slow", "full", "serve"])
+    parser.add_argument("trial", choices=["stops", "soak", "slow", "full", "large", "serve", "serve-samples"])
     parser.add_argument("file", nargs="?", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--times", type=int, default=20, help="how often to stop")
+    parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--connections", type=int, default=800)
     parser.add_argument("--seconds", type=int, default=60)
@@ -319,15 +378,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.trial == "serve":
         _serve(options.file)
         return 0
+    if options.trial == "serve-samples":
+        _serve(options.file, samples=True)
+        return 0
     missing = _missing(options.trial)
     if missing is not None:
         print(f"{options.trial}: skipped, {missing}")
-        return 0
+        return SKIPPED
     trials: dict[str, Callable[[Path], str]] = {
         "stops": partial(_stops, options.times),
         "soak": partial(_soak, options.requests),
         "slow": partial(_slow, options.connections, options.seconds),
         "full": _full,
+        "large": partial(_large, options.megabytes),
     }
     with tempfile.TemporaryDirectory() as folder:
         print(trials[options.trial](Path(folder)), flush=True)

@@ -11,15 +11,17 @@ import copy
 import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from html.parser import HTMLParser
 from typing import Any, cast
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import attrs
+import httpx
 import pytest
 
 from cabinet_sdk import AsyncCabinet
 from cabinet_sdk._core.operation import Download, Listing
-from cabinet_sdk.charges import ChargeOrder, ExportFormat, PaymentMethod
+from cabinet_sdk.charges import ChargeOrder, ExportFormat, PaymentMethod, RefundMethod
 from cabinet_sdk.contract import CONTRACT, Row
 from cabinet_sdk.transports import Request
 from cabinet_sdk.types import Money
@@ -28,7 +30,7 @@ from reference_server.papers import safe_cell
 from reference_server.testing import BASE_URL
 from tests.charges.reading import rows_of_csv, rows_of_workbook, text_of
 from tests.conftest import Connect
-from tests.server.raw import Raw
+from tests.server.raw import Raw, document
 from tests.server.tables import kept
 from tests.wire.before import before
 
@@ -185,3 +187,83 @@ async def test_95_a_name_is_text_on_every_paper(connect: Connect, world: World) 
             assert name in text_of(await file.read())
     assert [each.id async for each in client.charges.payments()] == [payment.id]
     world.charges.check_books()
+
+
+class Forms(HTMLParser):
+    """The forms of a page: where each goes, and what stands in its fields when it is shown."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str, dict[str, str]]] = []
+        self._select: str | None = None
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a form, a field, and the first or chosen option of a list."""
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.found.append((given.get("method", "get"), given["action"], {}))
+        elif tag in {"input", "select"} and "name" in given:
+            self._select = given["name"] if tag == "select" else None
+            self.found[-1][2][given["name"]] = given.get("value", "")
+        elif tag == "option" and self._select is not None:
+            fields = self.found[-1][2]
+            if "selected" in given or not fields[self._select]:
+                fields[self._select] = given.get("value", "")
+
+
+SOME = PAYLOADS[::6]
+
+# What a person types where nothing is proposed.
+TYPED = {"amount": "1.00", "name": "Иванова", "purpose": "Штраф", "payment_order_number": "1", "times": "1"}
+
+
+@pytest.mark.slow
+def test_95_no_field_of_the_console_is_a_statement(console: httpx.Client, world: World, person: Profile) -> None:
+    """A payload in each field of each form, and in each step of its address, is text or refused; never a fault."""
+    charge = world.charges.add(person, Money("100.00"))
+    raw = Raw(world, person)
+    payment = document(raw.send("POST", f"/charges/{charge.id}/payments", {"method": "sbp"}, key="k"))["id"]
+    overpaid = world.charges.add(person, Money("1.00"))
+    world.charges.credit(person, overpaid, Money("100.00"))
+    refund = world.charges.request_refund(person, overpaid, RefundMethod.BANK_CARD, Money("10.00"))
+    base = f"/profiles/{person.id}"
+    pages = ["/", base, f"{base}/charges/{charge.id}", f"{base}/charges/{overpaid.id}", "/clock", "/faults"]
+    pages += [f"/pay/{payment}", f"/refunds/{refund.id}"]
+    forms = {
+        (method, action): fields for page in pages for method, action, fields in Forms(console.get(page).text).found
+    }
+    tables = set(kept(world))
+    stored: set[str] = set()
+    tried = 0
+
+    for (method, action), fields in forms.items():
+        for name in fields:
+            # What is chosen from a list gets no further than the list.
+            for payload in PAYLOADS if name in TYPED else SOME:
+                sent = {**fields, **{each: TYPED[each] for each in fields if each in TYPED}, name: payload}
+                answer = console.request(
+                    method,
+                    action,
+                    **({"params": sent} if method == "get" else {"data": sent}),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+                )
+                tried += 1
+                assert answer.status_code in {200, 303, 404, 409, 422}, (action, name, payload, answer.text)
+                if answer.status_code == 303 and name in {"name", "purpose", "order_number"}:
+                    stored.add(name)
+        for place, step in enumerate(action.split("/")):
+            if step.startswith(("prf_", "chg_", "pay_", "rfd_", "ref_")):
+                for payload in SOME:
+                    steps = action.split("/")
+                    steps[place] = quote(payload, safe="")
+                    assert console.request(method, "/".join(steps)).status_code in {303, 307, 404}, (action, payload)
+
+    assert len(forms) >= 10
+    assert tried > 8 * len(PAYLOADS)
+    assert stored >= {"name", "purpose"}
+    names = [each.name for each in world.profiles.all()]
+    # Each stands there as it was typed.
+    assert {*PAYLOADS} <= {*names}
+    assert set(kept(world)) == tables
+    world.charges.check_books()
+    assert world.audit.check() is None
