@@ -397,14 +397,14 @@ def test_an_erased_person_is_gone_and_the_chain_holds(tmp_path: Path, capsys: py
 
 
 CONTROLS: dict[str, Callable[[World, Profile, Charge, Payment], object]] = {
-    "profiles.add": lambda world, *_: world.profiles.add("Петров"),
-    "charges.add": lambda world, person, *_: world.charges.add(person, Money("1.00")),
-    "charges.script": lambda world, *_: world.charges.script(Outcome.DECLINE),
-    "charges.script_refunds": lambda world, *_: world.charges.script_refunds(Outcome.HOLD),
+    "profiles.add": lambda world, _, __, ___: world.profiles.add("Петров"),
+    "charges.add": lambda world, person, _, __: world.charges.add(person, Money("1.00")),
+    "charges.script": lambda world, _, __, ___: world.charges.script(Outcome.DECLINE),
+    "charges.script_refunds": lambda world, _, __, ___: world.charges.script_refunds(Outcome.HOLD),
     "charges.confirm": lambda world, _, __, payment: world.charges.confirm(payment.id),
     "charges.decline": lambda world, _, __, payment: world.charges.decline(payment.id),
     "charges.credit": lambda world, person, charge, _: world.charges.credit(person, charge, Money("1.00")),
-    "charges.receive_transfer": lambda world, person, *_: world.charges.receive_transfer(
+    "charges.receive_transfer": lambda world, person, _, __: world.charges.receive_transfer(
         person.inn, Money("1.00"), purpose="x"
     ),
     "charges.request_refund": lambda world, person, charge, _: refund_of(world, person, charge),
