@@ -56,7 +56,7 @@ PARTS = (
     Part("stops", 15, ("tools/server_trials.py", "stops"), ("--times", "2")),
     Part("full", 10, ("tools/server_trials.py", "full")),
     Part("slow", 15, ("tools/server_trials.py", "slow"), ("--connections", "100", "--seconds", "20")),
-    Part("soak", 30, ("tools/server_trials.py", "soak"), ("--requests", "4000")),
+    Part("soak", 30, ("tools/server_trials.py", "soak"), ("--requests", "20000")),
     Part("large", 15, ("tools/server_trials.py", "large"), ("--megabytes", "64")),
     Part("injection", 30, ("tools/injection.py",), ("--only", "charges.list")),
     Part("model", 90, ("-m", "pytest", "-q", "-m", "nightly", "-n", "0", "-s"), ("--collect-only",)),
