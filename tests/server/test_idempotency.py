@@ -27,7 +27,8 @@ from cabinet_sdk.charges import (
 from cabinet_sdk.errors import InternalError, KeyReused, OutcomeUnknown, Problem
 from cabinet_sdk.types import Money
 from reference_server import ManualClock, Profile, World
-from reference_server.respond import Admitted, Exchange
+from reference_server.respond import Exchange
+from reference_server.routing import Admitted
 from reference_server.testing import connect, credentials, serve
 from reference_server.world import DEFAULT_START
 from tests.faces import settle
