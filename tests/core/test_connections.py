@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import cast
 
 import attrs
@@ -87,8 +88,15 @@ def test_a_connection_that_was_refused_is_given_back() -> None:
 
 async def test_a_cancellation_loses_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is cancelled while old connections are being closed leaves the others to be closed by the next."""
+    gone = threading.Semaphore(0)
+
+    def serve(connection: Connection) -> None:
+        while connection.read():
+            connection.write(json_answer())
+        gone.release()
+
     transport = AsyncHttpxTransport(environment=False)
-    with answering([]) as server:
+    with RawServer(serve) as server:
         await asyncio.gather(*(transport.send(ask(server)) for _ in range(3)))
         monkeypatch.setattr(httpx_transport, "_KEPT", -1.0)
         task = asyncio.create_task(transport.send(ask(server)))
@@ -97,9 +105,8 @@ async def test_a_cancellation_loses_no_connection(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(asyncio.CancelledError):
             await task
         await transport.aclose()
-        for serving in server._threads[1:]:
-            await asyncio.to_thread(serving.join, 2)
-        assert [serving.is_alive() for serving in server._threads[1:]] == [False] * 3
+
+        assert [await asyncio.to_thread(gone.acquire, timeout=2) for _ in range(3)] == [True] * 3
 
 
 async def test_a_connection_is_kept_for_each_service(mode: str) -> None:
