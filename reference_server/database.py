@@ -8,6 +8,7 @@ owns a file, from opening to closing or its death; others may read it.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import sqlite3
 import weakref
@@ -56,6 +57,7 @@ class Database:
     """
 
     _owner: sqlite3.Connection | None = None
+    _reusable: bool = False
 
     def __init__(self, schema: str, file: Path | None = None, migrations: Sequence[str] = ()) -> None:
         self._take(_open(":memory:" if file is None else file), file)
@@ -97,16 +99,16 @@ class Database:
     def of(cls, image: bytes) -> Self:
         """Make a database in memory of what `image` returned."""
         self = cls.__new__(cls)
-        self._take(_open(":memory:"), None)
-        self.load(image)
-        self._connection.execute("PRAGMA foreign_keys = ON")
+        self._take(_with_image(image), None)
+        self._reusable = True
         return self
 
     def _take(self, connection: sqlite3.Connection, file: Path | None) -> None:
         self.file = file
         self._connection = connection
         # From Python 3.13 on a connection that nobody closed is a warning, and tests leave worlds to the collector.
-        weakref.finalize(self, connection.close)
+        self._closing = weakref.finalize(self, connection.close)
+        self._readers = weakref.WeakSet[sqlite3.Cursor]()
         self._remembered: dict[object, Any] = {}  # Any: whatever was read
         self._remembered_at = 0
 
@@ -165,7 +167,9 @@ class Database:
 
     def each(self, sql: str, parameters: Sequence[Value] = ()) -> Iterator[sqlite3.Row]:
         """Return the rows as they are asked for; the database must not change meanwhile."""
-        return self._connection.execute(sql, parameters)
+        cursor = self._connection.execute(sql, parameters)
+        self._readers.add(cursor)
+        return cursor
 
     def remembered(self, key: object, read: Callable[[Database], T]) -> T:
         """Return what `read` reads, and the same again without reading as long as nothing in the database changes."""
@@ -186,11 +190,24 @@ class Database:
 
     def load(self, image: bytes) -> None:
         """Become what an image of the same tables holds; only in memory, since a file would stay as it is."""
+        self._end_reading()
         self._connection.deserialize(image)
         self._remembered.clear()
 
+    def _end_reading(self) -> None:
+        # SQLite crashes where somebody reads on in what was there before an image.
+        for cursor in list(self._readers):
+            cursor.close()
+
     def close(self) -> None:
         """Close the connection and leave the file to others; a world in memory is gone then."""
+        if self._reusable and len(_IDLE) < _MOST_IDLE:
+            self._reusable = False
+            self._closing.detach()
+            self._end_reading()
+            self._connection.rollback()
+            _IDLE.append(self._connection)
+            self._connection = _CLOSED
         self._connection.close()
         if self._owner is not None:
             self._owner.close()
@@ -235,6 +252,33 @@ def _open(target: str | Path, *, uri: bool = False, name: Path | None = None) ->
         msg = f"{name or target} cannot be opened: {error}"
         raise DatabaseRefused(msg) from error
     connection.row_factory = sqlite3.Row
+    return connection
+
+
+# Connections of worlds in memory that were closed: on a new one SQLite reads the whole schema again, which takes longer
+# than all the rest of making a world.
+_IDLE: list[sqlite3.Connection] = []
+_MOST_IDLE = 4
+
+# What a closed database has in its place.
+_CLOSED = sqlite3.connect(":memory:")
+_CLOSED.close()
+
+
+@atexit.register
+def _close_idle() -> None:
+    while _IDLE:
+        _IDLE.pop().close()
+
+
+def _with_image(image: bytes) -> sqlite3.Connection:
+    """Return a connection to a database in memory that holds an image."""
+    try:
+        connection = _IDLE.pop()
+    except IndexError:
+        connection = _open(":memory:")
+        connection.execute("PRAGMA foreign_keys = ON")
+    connection.deserialize(image)
     return connection
 
 

@@ -51,6 +51,25 @@ def test_worlds_do_not_see_one_another() -> None:
     assert len(one.profiles.all()) == 1
 
 
+def test_a_world_takes_nothing_over_from_one_that_was_closed() -> None:
+    """However many worlds were made, changed and closed before, the next one is as fresh; a closed one is gone."""
+    fresh = World.seeded().checkpoint().image
+    closed = [World.seeded() for _ in range(6)]
+    for world in closed:
+        rows = world.database.each("SELECT id FROM charges")
+        next(rows)
+        with pytest.raises(sqlite3.ProgrammingError), world.work():
+            world.charges.add(world.profiles.all()[0], Money("5.00"))
+            world.close()
+        with pytest.raises(sqlite3.ProgrammingError):
+            next(rows)
+        world.close()
+        with pytest.raises(sqlite3.ProgrammingError):
+            world.profiles.all()
+
+    assert [World.seeded().checkpoint().image for _ in range(6)] == [fresh] * 6
+
+
 def test_the_seed_is_believable() -> None:
     """Two people, three entrepreneurs and two organisations, right identifiers, every kind of charge in every state."""
     world = World.seeded()
