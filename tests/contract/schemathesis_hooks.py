@@ -46,13 +46,15 @@ def before_call(_: schemathesis.HookContext, case: schemathesis.Case[Any], **__:
     """
     Mend requests that are meant to be right, where the document says in words what a schema cannot; wrong ones stay.
 
-    A cursor is sealed by the server for one list and its filters, so none can be made up. An idempotency key belongs to
-    one request, while examples come often. A charge stands once in a payment, while generated items may name it twice.
+    A cursor is sealed by the server for one list and its filters, so none can be made up, nor the `ETag` of a file. An
+    idempotency key belongs to one request, while examples come often. A charge stands once in a payment, while
+    generated items may name it twice.
     """
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     case.query.pop("cursor", None)
     headers = cast("dict[str, str]", case.headers)  # pyright: ignore[reportUnknownMemberType]  # as above
+    headers.pop("If-Match", None)
     if "Idempotency-Key" in headers:
         # Quoted or bare, it is the same key.
         if headers["Idempotency-Key"].strip('"') in SENT_KEYS:

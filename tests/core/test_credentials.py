@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
-from operator import attrgetter
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, ClientCredentials
 from cabinet_sdk.errors import DeadlineExceeded, InvalidValue, UsageError
-from cabinet_sdk.transports import AsyncInProcessTransport, InProcessTransport, Proxy, Request, Response
+from cabinet_sdk.transports import InProcessTransport, Proxy, Request, Response
+from tests.core.scripted import READ, thing, token
 
 WHO = ClientCredentials("id", "secret")
 
@@ -33,35 +35,78 @@ def test_a_proxy_hides_its_password() -> None:
     assert "secret" not in repr(Proxy(url="http://proxy.example:3128", username="user", password="secret"))
 
 
-def never(request: Request) -> Response:
-    """Answer nothing: these calls do not get so far."""
-    raise AssertionError(request)
+def never(what: object) -> Response:
+    """Do nothing: these calls do not get so far."""
+    raise AssertionError(what)
 
 
-# The lock that another call holds while it fetches a token.
-sign_in_lock: Callable[[Cabinet | AsyncCabinet], Any] = attrgetter("_context.sign_in._lock")  # Any: of either mode
+class _Waiting:
+    """A transport that has asked for a token and gets none until it is let go on."""
+
+    now = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        self.asked, self.go = threading.Event(), threading.Event()
+
+    def send(self, request: Request) -> Response:
+        if request.url.endswith("/oauth/token"):
+            self.asked.set()
+            assert self.go.wait(60)
+            return token()
+        return thing()
+
+    def sleep(self, seconds: float) -> None:
+        never(seconds)
+
+    def close(self) -> None:
+        pass
+
+
+class _AsyncWaiting:
+    """The same for an event loop."""
+
+    now = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+
+    async def send(self, request: Request) -> Response:
+        if request.url.endswith("/oauth/token"):
+            self.asked.set()
+            await self.go.wait()
+            return token()
+        return thing()
+
+    async def sleep(self, seconds: float) -> None:
+        never(seconds)
+
+    async def aclose(self) -> None:
+        pass
 
 
 def test_waiting_for_anothers_token_ends_at_the_deadline() -> None:
-    """While another thread fetches the token, a call waits no longer than its own deadline."""
-    with Cabinet("http://a.example/v1", WHO, transport=InProcessTransport(never), deadline=0.05) as cabinet:
-        lock = sign_in_lock(cabinet)
-        lock.acquire()
-        # Whoever waits longer gets the lock, and asks the service that answers nothing.
-        late = threading.Timer(60, lock.release)
-        late.start()
-        with pytest.raises(DeadlineExceeded):
-            list(cabinet.charges.list())
-        late.cancel()
+    """While another thread fetches the token, a call waits no longer than its own deadline; the other gets it."""
+    transport = _Waiting()
+    with Cabinet("http://a.example/v1", WHO, transport=transport, deadline=60) as cabinet:
+        with ThreadPoolExecutor() as threads:
+            other = threads.submit(cabinet.answer, READ)
+            assert transport.asked.wait(60)
+            with pytest.raises(DeadlineExceeded):
+                cabinet.with_options(deadline=0.05).answer(READ)
+            transport.go.set()
+        assert other.result().status == 200
 
 
 async def test_waiting_for_anothers_token_ends_at_the_deadline_async() -> None:
-    """While another task fetches the token, a call waits no longer than its own deadline."""
-    transport = AsyncInProcessTransport(never, sleep=lambda _: None)
-    async with AsyncCabinet("http://a.example/v1", WHO, transport=transport, deadline=0.05) as cabinet:
-        await sign_in_lock(cabinet).acquire()
+    """While another task fetches the token, a call waits no longer than its own deadline; the other gets it."""
+    transport = _AsyncWaiting()
+    async with AsyncCabinet("http://a.example/v1", WHO, transport=transport, deadline=60) as cabinet:
+        other = asyncio.create_task(cabinet.answer(READ))
+        await transport.asked.wait()
         with pytest.raises(DeadlineExceeded):
-            _ = [charge async for charge in cabinet.charges.list()]
+            await cabinet.with_options(deadline=0.05).answer(READ)
+        transport.go.set()
+        assert (await other).status == 200
 
 
 def test_credentials_of_another_type_are_a_mistake_of_the_program() -> None:

@@ -698,7 +698,7 @@ async def test_reconciling_needs_the_journal_and_leaves_it_open(
     before = len(world.requests)
     broken.fails = {"begin"}
 
-    with pytest.raises(JournalFailed):
+    with pytest.raises(OutcomeUnknown, match="The journal failed"):
         await settle(caught.value.reconcile())
 
     assert len(world.requests) == before
