@@ -115,7 +115,7 @@ def _created_in(period: Period | None) -> list[Condition]:
 
 @handles(LIST_CHARGES)
 def list_charges(session: Session, request: ListCharges) -> Selection[Charge]:
-    profile_id, today = session.profile.id, session.work.today
+    profile_id = session.profile.id
     conditions: list[Condition] = [("profile_id = ?", (profile_id,))]
     if request.period is not None:
         days = request.period.first.isoformat(), request.period.last.isoformat()
@@ -150,7 +150,7 @@ def list_charges(session: Session, request: ListCharges) -> Selection[Charge]:
         sides = [(f"standing IN ({', '.join('?' * len(standings))})", tuple(standings))] if standings else []
 
     def read(rows: list[sqlite3.Row]) -> list[Charge]:
-        return [store.charge_from(row, today) for row in rows]
+        return [store.charge_from(row) for row in rows]
 
     return Selection(
         columns=store.CHARGE_COLUMNS,

@@ -138,7 +138,9 @@ WITH RECURSIVE found (kind) AS (
 ) SELECT kind FROM found WHERE kind IS NOT NULL
 """
 
-CHARGE_COLUMNS = "id, kind, amount, paid, pending, refunding, status, accrued_on, due_on, uin, order_number, details"
+CHARGE_COLUMNS = (
+    "id, kind, amount, paid, pending, refunding, status, accrued_on, due_on, late, uin, order_number, details"
+)
 
 _CHARGE_BY_ID = f"SELECT {CHARGE_COLUMNS} FROM charges WHERE id = ? AND profile_id = ?"
 
@@ -168,11 +170,10 @@ class Details:
 _money = lru_cache(maxsize=1024)(Money.from_kopecks)
 
 
-def charge_from(row: sqlite3.Row, today: dt.date) -> Charge:
-    """Return the charge of a row as it is on that day."""
+def charge_from(row: sqlite3.Row) -> Charge:
+    """Return the charge of a row."""
     details = decode_value(row["details"], Details)
     amount, paid, pending = row["amount"], row["paid"], row["pending"]
-    due_on = dt.date.fromisoformat(row["due_on"])
     return Charge(
         id=ChargeId(row["id"]),
         kind=ChargeKind.trusted(row["kind"]),
@@ -183,8 +184,9 @@ def charge_from(row: sqlite3.Row, today: dt.date) -> Charge:
         due=_money(max(0, amount - paid - pending)),
         overpaid=_money(max(0, paid - amount)),
         accrued_on=dt.date.fromisoformat(row["accrued_on"]),
-        due_on=due_on,
-        overdue=due_on < today and paid < amount,
+        due_on=dt.date.fromisoformat(row["due_on"]),
+        # By the mark and not by the day, so that a filter never says otherwise.
+        overdue=bool(row["late"]) and paid < amount,
         purpose=details.purpose,
         uin=None if row["uin"] is None else Uin.trusted(row["uin"]),
         order_number=row["order_number"],
@@ -246,13 +248,13 @@ def kinds_of(database: Database, profile_id: str) -> list[str]:
 def charge_by_id(work: Work, profile_id: str, charge_id: str) -> Charge | None:
     """Return a charge of the profile."""
     row = work.database.one(_CHARGE_BY_ID, (charge_id, profile_id))
-    return None if row is None else charge_from(row, work.today)
+    return None if row is None else charge_from(row)
 
 
 def charge_by_uin(work: Work, uin: str) -> Charge | None:
     """Return the charge with that УИН, whoever owes it."""
     row = work.database.one(f"SELECT {CHARGE_COLUMNS} FROM charges WHERE uin = ?", (uin,))
-    return None if row is None else charge_from(row, work.today)
+    return None if row is None else charge_from(row)
 
 
 def profile_of_charge(work: Work, charge_id: str) -> str | None:
@@ -268,7 +270,7 @@ def tax_account_charges(work: Work, profile_id: str) -> list[Charge]:
         f" AND kind IN {_TAX_KINDS} ORDER BY due_on, accrued_on, id",
         (profile_id,),
     )
-    return [charge_from(row, work.today) for row in rows]
+    return [charge_from(row) for row in rows]
 
 
 def offset_charges(work: Work, profile_id: str, charge: Charge) -> list[Charge]:
@@ -278,7 +280,7 @@ def offset_charges(work: Work, profile_id: str, charge: Charge) -> list[Charge]:
         f" AND {SAME_ACCOUNT} ORDER BY due_on, accrued_on, id",
         (profile_id, str(charge.requisites.payee_inn), str(charge.kind)),
     )
-    return [charge_from(row, work.today) for row in rows]
+    return [charge_from(row) for row in rows]
 
 
 def update_charge(work: Work, charge_id: str, *, paid: int = 0, pending: int = 0, refunding: int = 0) -> None:
