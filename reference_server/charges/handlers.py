@@ -265,7 +265,7 @@ def list_bank_transfers(session: Session, request: ListBankTransfers) -> Selecti
         conditions.append(("status = ?", (str(request.status),)))
 
     def read(rows: list[sqlite3.Row]) -> list[BankTransfer]:
-        return store_transfers.transfers_from(session.work.database, rows)
+        return store_transfers.transfers_from(session.work.database, rows, session.profile.id)
 
     return Selection(
         columns="*",

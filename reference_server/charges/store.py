@@ -349,15 +349,21 @@ def event_from(row: sqlite3.Row, payee: str) -> ChargeEvent:
     )
 
 
-def items_of(database: Database, owner: str, rows: Iterable[sqlite3.Row]) -> defaultdict[str, tuple[PaymentItem, ...]]:
-    """Return by id what payments, bank transfers or refunds brought to which charges."""
-    ids = [row["id"] for row in rows]
+def items_of(
+    database: Database, owner: str, rows: Iterable[sqlite3.Row], payer_id: str | None = None
+) -> defaultdict[str, tuple[PaymentItem, ...]]:
+    """Return by id what payments, bank transfers or refunds brought to which charges; of a payer to own ones only."""
+    parameters = [row["id"] for row in rows]
+    condition = f"IN ({', '.join('?' * len(parameters))})"
+    if payer_id is not None:
+        condition += " AND charge_id IN (SELECT id FROM charges WHERE id = charge_id AND profile_id = ?)"
+        parameters.append(payer_id)
     column = f"{owner.removeprefix('bank_')}_id"
     found: defaultdict[str, tuple[PaymentItem, ...]] = defaultdict(tuple)
     for row in database.all(
         f"SELECT {column} AS owner, charge_id, amount FROM {owner}_items"
-        f" WHERE {column} IN ({', '.join('?' * len(ids))}) ORDER BY {column}, position",
-        ids,
+        f" WHERE {column} {condition} ORDER BY {column}, position",
+        parameters,
     ):
         item = PaymentItem(charge_id=ChargeId(row["charge_id"]), amount=Money.from_kopecks(row["amount"]))
         found[row["owner"]] += (item,)

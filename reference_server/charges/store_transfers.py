@@ -62,9 +62,9 @@ def add_transfer(work: Work, profile_id: str | None, transfer: BankTransfer) -> 
         )
 
 
-def transfers_from(database: Database, rows: list[sqlite3.Row]) -> list[BankTransfer]:
-    """Return the transfers of rows, their items read at once."""
-    items = store.items_of(database, "bank_transfer", rows)
+def transfers_from(database: Database, rows: list[sqlite3.Row], payer_id: str) -> list[BankTransfer]:
+    """Return a payer's transfers of rows, their items read at once; whose charge else was paid is nobody's business."""
+    items = store.items_of(database, "bank_transfer", rows, payer_id)
     return [
         BankTransfer(
             id=BankTransferId(row["id"]),

@@ -262,6 +262,22 @@ async def test_a_transfer_that_names_nothing_stays_visible(client: AsyncCabinet,
 
 
 @pytest.mark.feature("CH-05")
+async def test_whoever_pays_for_another_learns_nothing_of_the_other(connect: Connect, world: World) -> None:
+    """A transfer that pays somebody else's charge is told with its amount, and not which charge it was."""
+    payer, other = (world.profiles.add(name) for name in ("Иванов Иван", "Петров Пётр"))
+    theirs, own = (world.charges.add(profile, Money("70.00"), kind=ChargeKind.FINE) for profile in (other, payer))
+    for charge in (theirs, own):
+        world.charges.receive_transfer(payer.inn, Money("70.00"), purpose="Штраф", uin=charge.uin)
+    client = connect(payer)
+
+    found = [transfer async for transfer in client.charges.bank_transfers()]
+
+    assert [(each.amount, each.unmatched) for each in found] == [(Money("70.00"), Money.ZERO)] * 2
+    assert [item.charge_id for each in found for item in each.items] == [own.id]
+    assert (await connect(other).charges.get(theirs.id)).status == ChargeStatus.PAID
+
+
+@pytest.mark.feature("CH-05")
 async def test_an_unpaid_transfer_expires(client: AsyncCabinet, world: World, person: Profile) -> None:
     """A bank transfer that never comes expires after five days; what comes later is unmatched."""
     charge = world.charges.add(person, Money("100.00"))

@@ -478,7 +478,7 @@ class BankTransfer:
         payment_order_number: Number of the bank's payment order.
         payer_inn: ИНН of the payer.
         purpose: As the payer wrote it.
-        items: What went to which charge.
+        items: What went to which charge of the profile; of what paid somebody else's nothing more is told.
     """
 
     id: BankTransferId
