@@ -7,6 +7,7 @@ The libraries for Python keep every page until the last; this keeps where each o
 from __future__ import annotations
 
 import hashlib
+import sys
 import zlib
 from array import array
 from itertools import groupby
@@ -70,7 +71,8 @@ class Font:
         glyphs = array("H", bytes(2 * 0x10000))
         for code, glyph in codes.items():
             glyphs[code] = font.getGlyphID(glyph)
-        glyphs.byteswap()
+        if sys.byteorder == "little":
+            glyphs.byteswap()
         rows = [f"<{high:02x}00> <{high:02x}ff> <{high:02x}00>" for high in sorted({code >> 8 for code in codes})]
         content = path.read_bytes()
         self._file = _stream(content, f"/Length1 {len(content)}")
