@@ -7,6 +7,8 @@ import threading
 import time
 from typing import Protocol, final
 
+from cabinet_sdk._core.arguments import checked
+
 __all__ = ["Clock", "ManualClock", "SystemClock", "from_micros", "to_micros"]
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -47,6 +49,7 @@ class SystemClock:
 
 
 @final
+@checked("world.clock")
 class ManualClock:
     """
     Time that stands still until somebody moves it; pauses of a client in process move it, so that nothing really waits.

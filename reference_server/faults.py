@@ -1,17 +1,27 @@
-"""Faults on request: deterministic, counted, and only for operations that exist."""
+"""Faults on request: deterministic, counted or for a time, and only for operations that exist."""
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
-from collections.abc import Iterable
-from typing import final
+import math
+from collections.abc import Callable, Iterable
+from typing import Final, final
 
 import attrs
 
+from cabinet_sdk._core.arguments import checking
 from cabinet_sdk.contract import Contract
 from cabinet_sdk.errors import ConnectionLost, Problem, RateLimited, ServiceUnavailable
+from reference_server import signin
 
-__all__ = ["Fault", "FaultKind", "Faults", "lost"]
+__all__ = ["EVERYTHING", "Fault", "FaultKind", "Faults", "lost"]
+
+EVERYTHING = "*"
+"""Names every operation in a fault, and fetching a token."""
+
+# A century: what is longer is a mistake in the unit.
+_LONGEST = 100 * 365.25 * 24 * 3600
 
 
 @final
@@ -38,56 +48,95 @@ class Fault:
     One fault that was asked for.
 
     Attributes:
-        operation: The row's id.
+        operation: The row's id, ``sign_in.token``, or ``*`` for everything.
         kind: What goes wrong.
-        times: How often it still will.
+        times: How often it still will; None where it lasts for a time.
+        until: When it ends, by the world's clock; None where it is counted.
         hits: How often it has.
         problem: What a refusal answers.
     """
 
     operation: str
     kind: FaultKind
-    times: int
+    times: int | None
+    until: dt.datetime | None = None
     hits: int = 0
     problem: Problem | None = None
+
+    def holds(self, now: dt.datetime) -> bool:
+        """Say whether it still strikes."""
+        return now < self.until if self.until is not None else bool(self.times)
 
 
 @final
 class Faults:
     """
-    A world's faults: `world.faults`. Each holds for the next `times` requests of its operation.
+    A world's faults: `world.faults`.
+
+    Each holds for the next `times` requests of its operation, or for so many `seconds` of the world's clock.
 
     Args:
         contract: The operations that there are.
+        now: Tells the world's time.
     """
 
-    def __init__(self, contract: Contract) -> None:
-        self._contract = contract
+    def __init__(self, contract: Contract, now: Callable[[], dt.datetime]) -> None:
+        self.operations: Final = (EVERYTHING, signin.TOKEN, *(row.id for row in contract))
+        """What a fault may name."""
+        self._now = now
         self._faults: list[Fault] = []
 
-    def refuse(self, operation: str, *, status: int = 503, retry_after: float | None = None, times: int = 1) -> Fault:
-        """Refuse the operation with 503 or 429 before anything is done."""
+    @checking("world.faults.refuse()", bound=True)
+    def refuse(
+        self,
+        operation: str,
+        *,
+        status: int = 503,
+        retry_after: float | None = None,
+        problem: Problem | None = None,
+        times: int | None = None,
+        seconds: float | None = None,
+    ) -> Fault:
+        """
+        Refuse the operation with 503 or 429, or with any other problem, before anything is done.
+
+        Args:
+            operation: The row's id, ``sign_in.token``, or ``*`` for everything.
+            status: 503 or 429.
+            retry_after: The seconds to wait that this asks for.
+            problem: What to answer instead, such as ``NothingDue()``.
+            times: How often; once where neither this nor `seconds` is given.
+            seconds: For how long, by the world's clock.
+        """
         if status not in {429, 503}:
-            msg = f"a refusal has status 429 or 503, not {status}"
+            msg = f"a refusal has status 429 or 503, not {status}; name any other problem: problem=…"
             raise ValueError(msg)
-        problem = (RateLimited if status == 429 else ServiceUnavailable)(retry_after=retry_after)
-        return self._add(Fault(operation=operation, kind=FaultKind.REFUSE, times=times, problem=problem))
+        if retry_after is not None and not 0 <= retry_after < math.inf:
+            msg = f"retry_after is in seconds from 0 on, not {retry_after}"
+            raise ValueError(msg)
+        if problem is None:
+            problem = (RateLimited if status == 429 else ServiceUnavailable)(retry_after=retry_after)
+        return self._add(operation, FaultKind.REFUSE, times, seconds, problem)
 
-    def lose_request(self, operation: str, *, times: int = 1) -> Fault:
+    @checking("world.faults.lose_request()", bound=True)
+    def lose_request(self, operation: str, *, times: int | None = None, seconds: float | None = None) -> Fault:
         """Break the connection before anything is done."""
-        return self._add(Fault(operation=operation, kind=FaultKind.LOSE_REQUEST, times=times))
+        return self._add(operation, FaultKind.LOSE_REQUEST, times, seconds)
 
-    def crash(self, operation: str, *, times: int = 1) -> Fault:
+    @checking("world.faults.crash()", bound=True)
+    def crash(self, operation: str, *, times: int | None = None, seconds: float | None = None) -> Fault:
         """Fail after the handler's work, before its commit: all of it is undone and the answer is 500."""
-        return self._add(Fault(operation=operation, kind=FaultKind.CRASH, times=times))
+        return self._add(operation, FaultKind.CRASH, times, seconds)
 
-    def lose_answer(self, operation: str, *, times: int = 1) -> Fault:
+    @checking("world.faults.lose_answer()", bound=True)
+    def lose_answer(self, operation: str, *, times: int | None = None, seconds: float | None = None) -> Fault:
         """Break the connection after the commit: the work is done and the caller cannot know."""
-        return self._add(Fault(operation=operation, kind=FaultKind.LOSE_ANSWER, times=times))
+        return self._add(operation, FaultKind.LOSE_ANSWER, times, seconds)
 
-    def garble_answer(self, operation: str, *, times: int = 1) -> Fault:
+    @checking("world.faults.garble_answer()", bound=True)
+    def garble_answer(self, operation: str, *, times: int | None = None, seconds: float | None = None) -> Fault:
         """Answer with HTML and 502 after the commit, as a proxy does that lost its upstream."""
-        return self._add(Fault(operation=operation, kind=FaultKind.GARBLE_ANSWER, times=times))
+        return self._add(operation, FaultKind.GARBLE_ANSWER, times, seconds)
 
     @property
     def set(self) -> bool:
@@ -106,22 +155,39 @@ class Faults:
         """Forget every fault but these, which are copied, as they are now."""
         self._faults = [attrs.evolve(fault) for fault in faults]
 
-    def _add(self, fault: Fault) -> Fault:
-        if fault.operation not in self._contract:
-            known = ", ".join(row.id for row in self._contract)
-            msg = f"there is no operation {fault.operation!r}; there are {known}"
+    def _add(
+        self,
+        operation: str,
+        kind: FaultKind,
+        times: int | None,
+        seconds: float | None,
+        problem: Problem | None = None,
+    ) -> Fault:
+        if operation not in self.operations:
+            msg = f"there is no operation {operation!r}; there are {', '.join(self.operations)}"
             raise ValueError(msg)
-        if type(fault.times) is not int or fault.times < 1:
-            msg = f"a fault strikes once or more often, not {fault.times!r} times"
+        if times is not None and seconds is not None:
+            msg = "a fault strikes a number of times or lasts for some seconds, not both"
             raise ValueError(msg)
+        if times is not None and times < 1:
+            msg = f"a fault strikes once or more often, not {times!r} times"
+            raise ValueError(msg)
+        if seconds is not None and not 0 < seconds <= _LONGEST:
+            msg = f"a fault lasts for more than 0 and at most {_LONGEST:.0f} seconds, not {seconds}"
+            raise ValueError(msg)
+        until = None if seconds is None else self._now() + dt.timedelta(seconds=seconds)
+        count = (times or 1) if until is None else None
+        fault = Fault(operation=operation, kind=kind, times=count, until=until, problem=problem)
         self._faults.append(fault)
         return fault
 
     def strike(self, operation: str, kinds: Iterable[FaultKind]) -> Fault | None:
         """Return the first fault of these kinds that is set for the operation, and count it."""
+        now = self._now()
         for fault in self._faults:
-            if fault.operation == operation and fault.kind in kinds and fault.times > 0:
-                fault.times -= 1
+            if fault.operation in {operation, EVERYTHING} and fault.kind in kinds and fault.holds(now):
+                if fault.times is not None:
+                    fault.times -= 1
                 fault.hits += 1
                 return fault
         return None

@@ -184,6 +184,9 @@ class Exchange:
         """
         try:
             reply = self._grant(content) if self._route is None else self._carry_out(self._route, content)
+            # These strike after the commit.
+            if self._strike(FaultKind.LOSE_ANSWER, FaultKind.GARBLE_ANSWER) is not None:
+                reply = Reply(502, [("content-type", "text/html")], _BAD_GATEWAY)
         except BaseException as error:  # noqa: BLE001  # as above
             return self._refused(error)
         return self._finished(reply)
@@ -262,12 +265,14 @@ class Exchange:
     # The rest.
 
     def _grant(self, content: bytes | Body) -> Reply:
+        self._strike(FaultKind.REFUSE, FaultKind.LOSE_REQUEST)
         with self._world.work() as work:
             reply = signin.grant(
                 work, self._method, self._headers, content, request_id=self._request_id, sender=self._sender
             )
             if reply.status == 401:
                 self._count_stranger()
+            self._strike(FaultKind.CRASH)
             return reply
 
     def _carry_out(self, route: Route, content: bytes | Body) -> Reply:
@@ -275,10 +280,6 @@ class Exchange:
             answered = self._answered(route, content)
         # A file may still have to be made or read, which takes no world.
         reply = answer_file(answered, self._method, self._headers) if isinstance(answered, StoredFile) else answered
-        # These strike after the commit.
-        fault = self._strike(FaultKind.LOSE_ANSWER, FaultKind.GARBLE_ANSWER)
-        if fault is not None:
-            return Reply(502, [("content-type", "text/html")], _BAD_GATEWAY)
         reply.headers += self._limits
         return reply
 
@@ -307,6 +308,7 @@ class Exchange:
             with world.database.transaction():
                 stored: StoredFile = route.handler(session, value)
                 self._take_down(session, self._path)
+                self._strike(FaultKind.CRASH)
             return stored
         return self._reply(route, session, value, route.handler(session, value), window)
 
@@ -349,7 +351,6 @@ class Exchange:
     def _carried_out(self, route: Route, session: Session, value: object) -> Reply:
         reply = self._reply(route, session, value, route.handler(session, value), None)
         self._take_down(session, dict(reply.headers).get("location") or self._path)
-        self._strike(FaultKind.CRASH)
         return reply
 
     def _take_down(self, session: Session, path: str) -> None:
@@ -394,6 +395,7 @@ class Exchange:
             headers.append(("location", f"{BASE_PATH}{template}{result.id}"))
         if session.come_back_in is not None:
             headers.append(("retry-after", str(session.come_back_in)))
+        self._strike(FaultKind.CRASH)
         return Reply(row.success_status, headers, encode_answer(result))
 
     def _next_page(self, token: str) -> str:

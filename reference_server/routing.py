@@ -117,6 +117,7 @@ class Router:
         if missing:
             msg = f"no handler for {', '.join(missing)}"
             raise TypeError(msg)
+        self.permissions = frozenset(row.permission.code for row in contract)
         self._root = _Step()
         for row in contract:
             step = self._root

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import random
 
-from cabinet_sdk.charges.models import PaymentMethod
 from cabinet_sdk.types import Inn, Kpp, Ogrn, Ogrnip
 from reference_server import charges
 from reference_server.profiles import Profile, ProfileKind
 from reference_server.world import World
 
 __all__ = ["fill"]
-
-_LINKED = frozenset({str(PaymentMethod.LINKED_CARD), str(PaymentMethod.LINKED_ACCOUNT)})
 
 
 def fill(world: World, seed: int) -> list[Profile]:
@@ -25,7 +22,7 @@ def fill(world: World, seed: int) -> list[Profile]:
 
     def person(name: str, *, linked: bool = False) -> Profile:
         inn = Inn.with_check_digits("7701" + digits(6))
-        return world.profiles.add(name, inn, linked=_LINKED if linked else frozenset())
+        return world.profiles.add(name, inn, linked=charges.LINKED if linked else frozenset())
 
     def entrepreneur(name: str, year: int) -> Profile:
         return world.profiles.add(
@@ -33,7 +30,7 @@ def fill(world: World, seed: int) -> list[Profile]:
             Inn.with_check_digits("7702" + digits(6)),
             kind=ProfileKind.ENTREPRENEUR,
             registration=Ogrnip.with_check_digits(f"3{year % 100:02}77{digits(9)}"),
-            linked=_LINKED,
+            linked=charges.LINKED,
         )
 
     def organisation(name: str, year: int) -> Profile:
@@ -43,7 +40,7 @@ def fill(world: World, seed: int) -> list[Profile]:
             kind=ProfileKind.ORGANISATION,
             kpp=Kpp(f"770301{digits(3)}"),
             registration=Ogrn.with_check_digits(f"1{year % 100:02}77{digits(7)}"),
-            linked=_LINKED,
+            linked=charges.LINKED,
         )
 
     added = [

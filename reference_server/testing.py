@@ -20,7 +20,7 @@ from reference_server.world import World
 if TYPE_CHECKING:
     from reference_server.serve import WorldServer
 
-__all__ = ["BASE_URL", "connect", "connect_async", "credentials", "serve"]
+__all__ = ["BASE_URL", "connect", "connect_async", "credentials", "in_process", "in_process_async", "serve"]
 
 BASE_URL = "http://cabinet.example/v1"
 """Under which a world in process is addressed; nothing is ever sent there."""
@@ -32,18 +32,28 @@ def credentials(world: World, profile: Profile) -> ClientCredentials:
     return ClientCredentials(profile.id, world.client_secret(profile.id))
 
 
+@checking("in_process()")
+def in_process(world: World) -> InProcessTransport:
+    """Return the way straight into a world, for a `Cabinet` of one's own making; its pauses move the world's clock."""
+    return InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+
+
+@checking("in_process_async()")
+def in_process_async(world: World) -> AsyncInProcessTransport:
+    """Return the same for an `AsyncCabinet`."""
+    return AsyncInProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+
+
 @checking("connect()")
 def connect(world: World, profile: Profile, *, journal: Journal | None = None) -> Cabinet:
     """Return a client straight into a world, signed in as a profile; its pauses move the world's clock."""
-    transport = InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
-    return Cabinet(BASE_URL, credentials(world, profile), transport=transport, journal=journal)
+    return Cabinet(BASE_URL, credentials(world, profile), transport=in_process(world), journal=journal)
 
 
 @checking("connect_async()")
 def connect_async(world: World, profile: Profile, *, journal: Journal | None = None) -> AsyncCabinet:
     """Return an async client straight into a world, signed in as a profile; its pauses move the world's clock."""
-    transport = AsyncInProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
-    return AsyncCabinet(BASE_URL, credentials(world, profile), transport=transport, journal=journal)
+    return AsyncCabinet(BASE_URL, credentials(world, profile), transport=in_process_async(world), journal=journal)
 
 
 @contextmanager
@@ -51,9 +61,15 @@ def serve(world: World, *, sandbox: bool = True) -> Generator[str]:
     """
     Serve a world on a free port of this machine in a thread; the value is the base URL.
 
+    The pauses of its clients are real, and move no `ManualClock`: a test that waits for a payment moves the clock
+    first, or serves a world of the system's, ``World(clock=SystemClock())``.
+
     Args:
         world: What to serve.
         sandbox: Whether the pages show credentials and let a visitor decide in the authorities' place.
+
+    Raises:
+        ModuleNotFoundError: The extra `server` is not installed.
     """
     # Here and not above: whoever stays in memory needs neither Starlette nor uvicorn.
     from reference_server.serve import WorldServer, listen  # noqa: PLC0415

@@ -12,7 +12,7 @@ import hashlib
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -78,6 +78,14 @@ def _router() -> Router:
     return Router(CONTRACT)
 
 
+def _known(what: str, given: frozenset[str], known: Collection[str]) -> None:
+    """Refuse a slip: it would pass a test that is about what is not allowed."""
+    for each in sorted(given):
+        if each not in known:
+            msg = f"there is no {what} {each!r}; there are {', '.join(sorted(known))}"
+            raise ValueError(msg)
+
+
 def _moscow_inn(digits: str) -> Inn:
     return Inn.with_check_digits(f"77{digits}")
 
@@ -114,8 +122,11 @@ class ProfilesControl:
             linked: Payment methods that have something linked to pay from.
 
         Raises:
-            ValueError: Somebody has the ИНН already.
+            ValueError: Somebody has the ИНН already, or there is no such permission or method.
         """
+        everything = self._world.router.permissions
+        _known("permission", permissions or frozenset(), everything)
+        _known("method that needs something linked", linked, charges.LINKED)
         with self._world.work() as work:
             if inn is None:
                 length = 7 if kind == ProfileKind.ORGANISATION else 8
@@ -133,7 +144,7 @@ class ProfilesControl:
                 inn=inn,
                 kpp=kpp,
                 registration=registration,
-                permissions=frozenset(row.permission.code for row in CONTRACT) if permissions is None else permissions,
+                permissions=everything if permissions is None else permissions,
                 linked=linked,
             )
             profiles.add_profile(work.database, profile, self._world.client_secret(profile.id))
@@ -254,7 +265,7 @@ class World:
         self.router = _router()
         self.running = idempotency.Running()
         self.limiter = RateLimiter(rate_limit)
-        self.faults = Faults(CONTRACT)
+        self.faults = Faults(CONTRACT, clock.now)
         self.profiles = ProfilesControl(self)
         self.charges = charges.ChargesControl(self.work)
         self._log: deque[Callable[[], LoggedRequest]] = deque(maxlen=_LOG_LENGTH)

@@ -14,15 +14,13 @@ from cabinet_sdk._core.context import AroundAttempt, AroundCall, OnDrift
 from cabinet_sdk._core.retry import RetryPolicy
 from cabinet_sdk.transports import (
     AsyncHttpxTransport,
-    AsyncInProcessTransport,
     AsyncTransport,
     HttpxTransport,
-    InProcessTransport,
     Transport,
 )
 from reference_server import Profile, World
 from reference_server.clock import Clock
-from reference_server.testing import BASE_URL, credentials, serve
+from reference_server.testing import BASE_URL, credentials, in_process, in_process_async, serve
 from tests.faces import with_async_face
 
 pytest_plugins = ["reference_server.pytest_fixtures", "tests.leaks"]
@@ -110,13 +108,13 @@ async def connect(mode: str, world: World) -> AsyncIterator[Connect]:
 
 def _transport(mode: str, world: World) -> Transport:
     if mode == "sync":
-        return InProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+        return in_process(world)
     return OnClock(HttpxTransport(), world.clock)
 
 
 def _async_transport(mode: str, world: World) -> AsyncTransport:
     if mode == "async":
-        return AsyncInProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+        return in_process_async(world)
     return AsyncOnClock(AsyncHttpxTransport(), world.clock)
 
 

@@ -12,11 +12,12 @@ from reference_server.charges import (
     store_transfers,
 )
 from reference_server.charges.control import ChargesControl
+from reference_server.charges.rules_payments import LINKED
 from reference_server.charges.rules_steps import step
 from reference_server.charges.seed import seed
 from reference_server.charges.store_steps import has_step
 
-__all__ = ["SCHEMA", "ChargesControl", "handlers", "has_step", "seed", "step"]
+__all__ = ["LINKED", "SCHEMA", "ChargesControl", "handlers", "has_step", "seed", "step"]
 
 SCHEMA = (
     store.SCHEMA

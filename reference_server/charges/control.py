@@ -128,7 +128,7 @@ class ChargesControl:
             profile: Who owes it.
             amount: How much, above zero.
             kind: What for; a tax, a contribution or a penalty is paid as the single tax payment.
-            accrued_on: Today in Moscow where it is left out.
+            accrued_on: Today in Moscow where it is left out, or the last day to pay where that is earlier.
             due_on: Sixty days later where it is left out.
             purpose: The kind's label where it is left out.
             uin: Made up where it is left out and the kind needs one.
@@ -142,7 +142,7 @@ class ChargesControl:
             ValueError: The charge breaks a rule of its kind.
         """
         with self._work() as work:
-            accrued_on = accrued_on or work.today
+            accrued_on = accrued_on or min(work.today, due_on or work.today)
             purpose = purpose or kind.label
             if uin is None and requisites is not None:
                 uin = requisites.uin

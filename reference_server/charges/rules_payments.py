@@ -14,9 +14,10 @@ from reference_server.charges import rules, rules_ledger, store, store_payments,
 from reference_server.profiles import Profile
 from reference_server.session import Work
 
-__all__ = ["decline", "expire", "pay", "succeed"]
+__all__ = ["LINKED", "decline", "expire", "pay", "succeed"]
 
-_LINKED = frozenset({PaymentMethod.LINKED_CARD, PaymentMethod.LINKED_ACCOUNT})
+LINKED: frozenset[str] = frozenset({PaymentMethod.LINKED_CARD, PaymentMethod.LINKED_ACCOUNT})
+"""What a profile must have linked before it pays with it."""
 
 # How long a payment waits for what it needs: a transfer takes banking days, a page is open for a quarter of an hour.
 _TERM = dt.timedelta(minutes=15)
@@ -44,7 +45,7 @@ def pay(
         method: How.
         fields: Path of each item in the request, for errors.
     """
-    if method in _LINKED and method not in profile.linked:
+    if method in LINKED and method not in profile.linked:
         raise MethodNotLinked(members={"method": method})
     seen: set[str] = set()
     for item, field in zip(items, fields, strict=True):

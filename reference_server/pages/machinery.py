@@ -124,7 +124,7 @@ class MachineryPages:
     def add_fault(self, request: Request, form: Form) -> Response:
         """Set a fault."""
         operation = form.raw("operation")
-        if operation not in CONTRACT:
+        if operation not in self._world.faults.operations:
             form.refuse("operation", "Choose one of the list.")
         kind = next((each for each in FaultKind if each.value == form.raw("kind")), None)
         if kind is None:
@@ -162,7 +162,8 @@ class MachineryPages:
             here="/faults",
             status=status,
             faults=self._world.faults.all(),
-            operations=[row.id for row in CONTRACT],
+            now=self._world.clock.now(),
+            operations=self._world.faults.operations,
             kinds=list(FaultKind),
             refusals=_REFUSALS,
             form=form,

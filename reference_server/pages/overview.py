@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cabinet_sdk.charges.models import PaymentMethod
 from cabinet_sdk.charges.operations import ListCharges
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.errors import InvalidValue
 from cabinet_sdk.types import Inn, Kpp, Ogrn, Ogrnip
+from reference_server import charges
 from reference_server.pages.forms import Form, submitted
 from reference_server.pages.reading import PAGE_LENGTH, Reader
 from reference_server.pages.rendering import Renderer, see_other
@@ -20,8 +20,6 @@ from reference_server.profiles import ProfileKind
 from reference_server.world import World
 
 __all__ = ["Overview"]
-
-_LINKED = frozenset({str(PaymentMethod.LINKED_CARD), str(PaymentMethod.LINKED_ACCOUNT)})
 
 
 @final
@@ -68,7 +66,7 @@ class Overview:
                 kind=kind,
                 kpp=Kpp("770301001") if kind == ProfileKind.ORGANISATION else None,
                 registration=_registration(kind),
-                linked=_LINKED if form.raw("linked") else frozenset(),
+                linked=charges.LINKED if form.raw("linked") else frozenset(),
             )
         except ValueError:
             form.refuse("inn", "Another profile has this ИНН.")
@@ -90,7 +88,7 @@ class Overview:
             )
             for profile in shown
         ]
-        requests = world.requests
+        requests, now = world.requests, world.clock.now()
         return self._renderer.page(
             request,
             "index.html",
@@ -102,10 +100,10 @@ class Overview:
             more=page * PAGE_LENGTH < len(everybody),
             base_url=str(request.base_url).rstrip("/"),
             rows=list(CONTRACT),
-            now=world.clock.now(),
+            now=now,
             requests=len(requests),
             refused=sum(1 for each in requests if each.problem is not None),
-            faults=sum(1 for fault in world.faults.all() if fault.times),
+            faults=sum(1 for fault in world.faults.all() if fault.holds(now)),
             kinds=ProfileKind.members(),
             form=form,
         )

@@ -543,7 +543,7 @@ class TimedOut(NetworkError):
 class DeadlineExceeded(CabinetError, TimeoutError):
     """The deadline of the call ran out; a change was either not sent or known not to have happened."""
 
-    remedy = "Allow more time with with_options(deadline=…), or try again later."
+    remedy = "Allow more time (deadline of with_options(), timeout of a method that waits), or try again later."
 
 
 @final

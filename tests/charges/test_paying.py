@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 
 import pytest
 
@@ -23,7 +24,7 @@ from cabinet_sdk.charges import (
     PaymentNotFound,
     PaymentStatus,
 )
-from cabinet_sdk.errors import DeadlineExceeded, InvalidRequest
+from cabinet_sdk.errors import CabinetError, DeadlineExceeded, InvalidRequest, UsageError
 from cabinet_sdk.types import Money, Period
 from reference_server import Outcome, Profile, World
 from tests.conftest import Connect
@@ -146,6 +147,51 @@ async def test_waiting_has_its_own_timeout(client: AsyncCabinet, world: World, p
 
     world.charges.confirm(payment.id)
     assert (await client.charges.wait_for_payment(payment.id)).status == PaymentStatus.SUCCEEDED
+
+
+@pytest.mark.feature("CH-05")
+@pytest.mark.parametrize("fault", ["refuse", "lose_request", "garble_answer", "crash"])
+async def test_waiting_outlives_an_outage(client: AsyncCabinet, world: World, person: Profile, fault: str) -> None:
+    """What would end a call is no end of a wait: it goes on once the service is back."""
+    charge = world.charges.add(person, Money("100.00"))
+    payment = await client.charges.pay(charge.id, method=PaymentMethod.BANK_CARD)
+    outage = getattr(world.faults, fault)("charges.payment", seconds=30)
+
+    payment = await client.charges.wait_for_payment(payment.id)
+
+    assert payment.status == PaymentStatus.SUCCEEDED
+    assert outage.hits > 4
+
+
+@pytest.mark.feature("CH-05")
+async def test_waiting_ends_in_time_whatever_the_service_does(
+    client: AsyncCabinet, world: World, person: Profile
+) -> None:
+    """An outage that lasts longer than the wait ends it, a second late at most, and says what it was."""
+    charge = world.charges.add(person, Money("100.00"))
+    payment = await client.charges.pay(charge.id, method=PaymentMethod.BANK_CARD)
+    world.faults.refuse("charges.payment", seconds=3600)
+    began = world.clock.monotonic()
+
+    with pytest.raises(DeadlineExceeded, match=r"Not there yet after 5 s.*The last reading: ") as caught:
+        await client.charges.wait_for_payment(payment.id, timeout=5)
+
+    assert isinstance(caught.value.__cause__, CabinetError)
+    assert world.clock.monotonic() - began <= 6
+    with pytest.raises(UsageError, match="timeout: expected seconds"):
+        await client.charges.wait_for_payment(payment.id, timeout=math.nan)
+
+
+@pytest.mark.feature("CH-05")
+async def test_waiting_ends_with_what_will_not_pass(client: AsyncCabinet, world: World, person: Profile) -> None:
+    """A payment that is not there will not come, and nobody waits for it."""
+    world.charges.add(person, Money("100.00"))
+    began = world.clock.now()
+
+    with pytest.raises(PaymentNotFound):
+        await client.charges.wait_for_payment(PaymentId("pay_none"))
+
+    assert world.clock.now() == began
 
 
 @pytest.mark.feature("CH-05")

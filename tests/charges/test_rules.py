@@ -75,7 +75,7 @@ def test_a_charge_that_breaks_the_rules_of_its_kind_is_refused(world: World, per
             requisites=attrs.evolve(fine.requisites, kbk=Kbk(str(SINGLE_TAX_KBK)), uin=uin),
         )
     with pytest.raises(ValueError, match="before the accrual"):
-        world.charges.add(person, Money("10.00"), due_on=dt.date(2020, 1, 1))
+        world.charges.add(person, Money("10.00"), accrued_on=dt.date(2020, 1, 2), due_on=dt.date(2020, 1, 1))
     with pytest.raises(ValueError, match="above zero"):
         world.charges.add(person, Money("0.00"))
 

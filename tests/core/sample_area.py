@@ -204,7 +204,7 @@ def sample_world(world: World) -> Profile:
     """Give a world the sample area, and somebody who may use it."""
     contract = Contract((*CONTRACT, *ROWS))
     world.router = Router(contract, HANDLERS)
-    world.faults = Faults(contract)
+    world.faults = Faults(contract, world.clock.now)
     return world.profiles.add("Иванова Мария Петровна", permissions=frozenset({USE_SAMPLES.code}))
 
 

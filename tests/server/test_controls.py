@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from cabinet_sdk.charges import ChargeKind, PaymentMethod, RefundMethod
-from cabinet_sdk.errors import UsageError
+from cabinet_sdk import AsyncCabinet
+from cabinet_sdk.charges import ChargeKind, ChargeNotFound, ExportFormat, PaymentMethod, RefundMethod
+from cabinet_sdk.errors import ServiceUnavailable, UsageError
 from cabinet_sdk.types import Money
 from reference_server import Outcome, Profile, ProfileKind, World
 from reference_server.testing import connect, connect_async, credentials
@@ -103,11 +105,93 @@ def test_numbers_that_run_short_come_once_each(world: World, person: Profile, mo
     assert {refund.number for refund in client.charges.refunds()} == set("123456789")
 
 
-@pytest.mark.parametrize("times", [0, -1, True, "1"])
-def test_a_fault_strikes_at_least_once(world: World, times: Any) -> None:
+@pytest.mark.parametrize("how", [{"times": 0}, {"times": -1}, {"seconds": 0}, {"seconds": -1.0}, {"seconds": math.nan}])
+def test_a_fault_strikes_at_least_once(world: World, how: dict[str, Any]) -> None:  # Any: numbers of either kind
     """A fault that never strikes would let a test pass that tests nothing."""
-    with pytest.raises(ValueError, match="strikes once or more often"):
-        world.faults.lose_answer("charges.pay", times=times)
+    with pytest.raises(ValueError, match=r"strikes once or more often|lasts for more than 0"):
+        world.faults.lose_answer("charges.pay", **how)
+
+
+@pytest.mark.parametrize("how", [{"times": True}, {"times": "1"}, {"seconds": "60"}, {"retry_after": "2"}])
+def test_a_fault_says_what_it_takes(world: World, how: dict[str, Any]) -> None:  # Any: what does not belong there
+    """A value of another kind is named when the fault is asked for, and not when it strikes."""
+    (name,) = how
+    with pytest.raises(UsageError, match=rf"^world.faults.refuse\(\): {name}: expected"):
+        world.faults.refuse("charges.pay", **how)
+
+
+def test_a_fault_is_for_a_time_or_counted(world: World) -> None:
+    """Both at once, a wait before now, a status that is no outage, and a century too much are refused."""
+    wrong: list[dict[str, Any]] = [  # Any: numbers of either kind
+        {"times": 1, "seconds": 1.0},
+        {"retry_after": -2.0},
+        {"status": 500},
+        {"seconds": 1e12},
+    ]
+    for how in wrong:
+        with pytest.raises(ValueError, match="not"):
+            world.faults.refuse("charges.pay", **how)
+    assert not world.faults.set
+
+
+async def test_an_outage_strikes_everything_for_its_time(client: AsyncCabinet, world: World, person: Profile) -> None:
+    """A service that is down for a minute refuses tokens and operations alike, and works again after it."""
+    charge = world.charges.add(person, Money("10.00"))
+    outage = world.faults.refuse("*", seconds=60)
+
+    with pytest.raises(ServiceUnavailable):
+        await client.charges.get(charge.id)
+
+    assert outage.hits == 4
+    assert {each.operation for each in world.requests} == {"sign_in.token"}
+    world.clock.sleep(60)
+    assert (await client.charges.get(charge.id)).amount == Money("10.00")
+    assert outage.hits == 4
+
+
+async def test_a_refusal_may_be_any_problem(client: AsyncCabinet, world: World, person: Profile) -> None:
+    """A test may ask for the problem that it is about, once."""
+    charge = world.charges.add(person, Money("10.00"))
+    world.faults.refuse("charges.get", problem=ChargeNotFound())
+
+    with pytest.raises(ChargeNotFound):
+        await client.charges.get(charge.id)
+
+    assert (await client.charges.get(charge.id)).id == charge.id
+
+
+@pytest.mark.parametrize("operation", ["sign_in.token", "charges.list", "charges.get", "charges.export"])
+async def test_a_read_crashes_like_a_change(
+    client: AsyncCabinet, world: World, person: Profile, operation: str
+) -> None:
+    """A crash that is asked for strikes reads, files and tokens too: 500, and the call is repeated."""
+    charge = world.charges.add(person, Money("10.00"))
+    crash = world.faults.crash(operation)
+
+    assert [each.id async for each in client.charges.list()] == [charge.id]
+    assert (await client.charges.get(charge.id)).id == charge.id
+    async with await client.charges.export(ExportFormat.CSV) as file:
+        assert await file.read()
+
+    assert crash.hits == 1
+    assert [each.status for each in world.requests if each.operation == operation][:2] == [500, 200]
+
+
+def test_a_slip_in_a_permission_or_a_method_is_refused(world: World) -> None:
+    """Whoever may do nothing by a slip would make a test pass that is about what is not allowed."""
+    with pytest.raises(ValueError, match=r"no permission 'charges.red'; there are charges\."):
+        world.profiles.add("Орлова Вера", permissions=frozenset({"charges.red"}))
+    with pytest.raises(
+        ValueError, match="no method that needs something linked 'card'; there are linked_account, linked_card"
+    ):
+        world.profiles.add("Орлова Вера", linked=frozenset({"card"}))
+    assert world.profiles.all() == []
+
+
+def test_a_clock_says_what_it_takes(world: World) -> None:
+    """A number of seconds where a duration belongs is named."""
+    with pytest.raises(UsageError, match=r"^world.clock.advance\(\): by: expected timedelta, got int"):
+        world.clock.advance(60)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
 @pytest.mark.parametrize("function", [connect, connect_async, credentials])

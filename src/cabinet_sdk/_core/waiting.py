@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import attrs
+
 from cabinet_sdk._core.calls import answer
-from cabinet_sdk._core.context import Context
+from cabinet_sdk._core.context import Context, checked_seconds
 from cabinet_sdk._core.flow import Flow, pause
-from cabinet_sdk._core.operation import Operation
-from cabinet_sdk._core.retry import retry_after
-from cabinet_sdk.errors import DeadlineExceeded
+from cabinet_sdk._core.operation import Operation, Repeat
+from cabinet_sdk._core.retry import LONGEST_WAIT, may_repeat, retry_after
+from cabinet_sdk.errors import CabinetError, DeadlineExceeded, NetworkError, Problem
 
 __all__ = ["wait"]
 
@@ -19,6 +21,8 @@ T = TypeVar("T")
 # Where the service does not say when to ask again: soon at first, since most things are quick.
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+# Seconds that a reading has at least.
+_LAST_LOOK = 1.0
 
 
 def wait(
@@ -28,21 +32,51 @@ def wait(
     done: Callable[[T], bool],
     timeout: float | None,
 ) -> Flow[T]:
-    """Read a resource again and again, as often as the service asks, until it is `done`."""
+    """
+    Read a resource again and again, as often as the service asks, until it is `done`.
+
+    An outage is waited out: what a single call would have repeated is no end of a wait.
+    """
+    checked_seconds("timeout", timeout)
     now = context.transport.now
     ends_at = None if timeout is None else now() + timeout
     fallback = _FIRST_PAUSE
     while True:
-        got = yield from answer(context, row, request)
-        if done(got.value):
-            return got.value
-        asked = retry_after(got.headers)
-        seconds = max(asked if asked is not None else fallback, 0.1)
+        outage: CabinetError | None = None
+        try:
+            got = yield from answer(_hurried(context, ends_at), row, request)
+        except CabinetError as error:
+            if not _may_pass(error):
+                raise
+            outage = error
+            asked, request_id = error.retry_after if isinstance(error, Problem) else None, error.request_id
+        else:
+            if done(got.value):
+                return got.value
+            asked, request_id = retry_after(got.headers), got.request_id
+        seconds = min(max(asked if asked is not None else fallback, 0.1), LONGEST_WAIT)
         fallback = min(fallback * 1.5, _LONGEST_PAUSE)
         if ends_at is not None:
             remaining = ends_at - now()
             if remaining <= 0:
-                message = f"Not there yet after {timeout} s; wait again later."
-                raise DeadlineExceeded(message, request_id=got.request_id, operation=row.id)
+                last = "" if outage is None else f" The last reading: {outage.message}"
+                message = f"Not there yet after {timeout} s; wait again later.{last}"
+                raise DeadlineExceeded(message, request_id=request_id, operation=row.id) from outage
             seconds = min(seconds, remaining)
         yield from pause(seconds)
+
+
+def _hurried(context: Context, ends_at: float | None) -> Context:
+    """Return the context for a reading that ends with the wait, or soon after: there is a last look at its end."""
+    deadline = context.options.deadline
+    left = None if ends_at is None else max(ends_at - context.transport.now(), _LAST_LOOK)
+    if left is None or (deadline is not None and deadline <= left):
+        return context
+    return attrs.evolve(context, options=attrs.evolve(context.options, deadline=left))
+
+
+def _may_pass(error: CabinetError) -> bool:
+    """Say whether it is the network or the service that fails, and not the request."""
+    if isinstance(error, Problem):
+        return may_repeat(Repeat.SAFE, error.status, error.code)
+    return isinstance(error, NetworkError | DeadlineExceeded)

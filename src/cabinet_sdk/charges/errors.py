@@ -57,7 +57,7 @@ class NothingDue(StateError):
 
     code = "charges.nothing_due"
     title = "Nothing of the charge is left to pay."
-    remedy = "Read the charge again; its pending payments tell what is under way."
+    remedy = "Read the charge again: what is pending is being paid, and its history names the payments."
 
     charge_id: Member[ChargeId] = Member(ChargeId)
 
