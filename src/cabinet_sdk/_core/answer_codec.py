@@ -8,8 +8,10 @@ the JSON path; an identifier's check digit is not computed again, an unknown cod
 from __future__ import annotations
 
 import hashlib
+import operator
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, final
 
 import msgspec
 
@@ -26,16 +28,54 @@ T = TypeVar("T")
 MEDIA_TYPE = "application/json"
 
 
-def _decode_text(kind: type[Any], value: object) -> object:  # Any: each class builds itself
-    if not isinstance(value, str):
-        msg = f"Expected `str`, got `{type(value).__name__}`"
-        raise TypeError(msg)
-    return kind.parse(value) if kind is Period else kind.trusted(value)
+@final
+class _Shared(dict[str, Any]):  # Any: values of one kind
+    """
+    The values of a kind by their texts; one that is missing is made.
+
+    A page of a hundred charges holds 1700 such values, 240 of them new. None can change, so that equal ones may be one
+    object. The latest few hundred of a kind are kept, and no long ones, so that no service can fill the memory.
+    """
+
+    __slots__ = ("_read",)
+
+    def __init__(self, kind: type[Any]) -> None:  # Any: each class builds itself
+        super().__init__()
+        self._read: Callable[[str], object] = kind.parse if kind is Period else kind.trusted
+
+    def make(self, text: object) -> object:
+        """Make the value, from whatever stands in the JSON."""
+        if not isinstance(text, str):
+            msg = f"Expected `str`, got `{type(text).__name__}`"
+            raise TypeError(msg)
+        value = self._read(text)
+        if len(text) <= 64:
+            if len(self) >= 256:
+                self.clear()
+            self[text] = value
+        return value
+
+    __missing__ = make
 
 
-# A page of a hundred charges holds 1500 such values, and some 250 different ones. None can change, so that equal ones
-# may be one object. The cache is C, which counts here; a larger one finds little more and costs more by itself.
-_shared_text = lru_cache(maxsize=1024)(_decode_text)
+def _share() -> None:
+    """
+    Let ``kind[text]`` be the shared value, for every kind that is declared by now.
+
+    It is `operator.getitem` with the arguments that msgspec has for its hook. So it gets there without a frame of
+    Python, which would cost as much as all the rest.
+    """
+    kinds: list[Any] = [Code, Identifier, Money, Period]  # Any: no annotation tells of what is set
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        # What is inherited makes values of the parent's kind.
+        if "__class_getitem__" not in vars(kind):
+            kind.__class_getitem__ = _Shared(kind).__getitem__
+
+
+def _make(kind: type[Any], value: object) -> object:  # Any: as above
+    return _Shared(kind).make(value)
 
 
 @lru_cache(maxsize=1024)
@@ -51,7 +91,9 @@ _ENCODER = msgspec.json.Encoder(enc_hook=_encode_text)
 
 @lru_cache(maxsize=1024)
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: a type expression, and whatever it describes
-    return msgspec.json.Decoder(kind, dec_hook=_shared_text)
+    _share()
+    look_up: Any = operator.getitem  # Any: a class has no items, says its type
+    return msgspec.json.Decoder(kind, dec_hook=look_up)
 
 
 def encode_answer(value: object) -> bytes:
@@ -70,7 +112,7 @@ def _decoded(content: bytes, kind: Any) -> Any:  # Any: as above
         return _decoder(kind).decode(content)
     except msgspec.ValidationError:
         # Of a list or an object in a text's place it says that no list can be looked up; this says what was expected.
-        return msgspec.json.decode(content, type=kind, dec_hook=_decode_text)
+        return msgspec.json.decode(content, type=kind, dec_hook=_make)
 
 
 def decode_answer(response: Response, kind: Any, operation: str) -> Any:  # Any: as above; the caller knows the type
