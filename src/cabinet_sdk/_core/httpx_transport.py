@@ -308,9 +308,13 @@ async def _pieces_in_thread(body: Body) -> AsyncIterator[bytes]:
         yield piece
 
 
+# Taking an address apart is a fifth of a small call, and lists and whatever is waited for are asked at the same one.
+_foreign_url = lru_cache(maxsize=256)(httpx.URL)
+
+
 def _foreign(request: Request, *, asynchronous: bool) -> httpx.Request:
     content: bytes | Iterator[bytes] | AsyncIterator[bytes]
-    url = httpx.URL(request.url)
+    url = _foreign_url(request.url)
     if url.port is not None and url.port > 65535:
         raise httpx.InvalidURL(f"Port out of range 0-65535: {url.port}")
     extensions = {"timeout": _foreign_timeout(request.timeout)}
@@ -520,14 +524,17 @@ class HttpxTransport:
             stream = _Stream(response, lease.give_back, self._connections, request.url)
             try:
                 head = _head(response)
-                content = bytearray()
+                # Joined, a single one is not copied, and most answers are.
+                chunks: list[bytes] = []
+                length = 0
                 try:
                     _check(head, request)
                     if request.stream and head.status < 300:
                         return attrs.evolve(head, stream=stream)
                     for chunk in cast("Iterable[bytes]", response.stream):
-                        content += chunk
-                        if len(content) > request.answer_limit:
+                        chunks.append(chunk)
+                        length += len(chunk)
+                        if length > request.answer_limit:
                             raise _too_large(head, request)
                 except (httpx.TransportError, UnreadableAnswer):
                     # The head of a 401 tells what to do: renew the token.
@@ -539,7 +546,7 @@ class HttpxTransport:
                 stream.close()
                 raise
             stream.close()
-        return Response(status=head.status, headers=head.headers, content=bytes(content))
+        return Response(status=head.status, headers=head.headers, content=b"".join(chunks))
 
     def _lease(self, url: str, foreign: httpx.Request) -> _Lease[httpx.HTTPTransport]:
         held = self._connections.held()
@@ -617,14 +624,17 @@ class AsyncHttpxTransport:
             stream = _AsyncStream(response, lease.give_back, self._connections, request.url)
             try:
                 head = _head(response)
-                content = bytearray()
+                # Joined, a single one is not copied, and most answers are.
+                chunks: list[bytes] = []
+                length = 0
                 try:
                     _check(head, request)
                     if request.stream and head.status < 300:
                         return attrs.evolve(head, stream=stream)
                     async for chunk in cast("AsyncIterable[bytes]", response.stream):
-                        content += chunk
-                        if len(content) > request.answer_limit:
+                        chunks.append(chunk)
+                        length += len(chunk)
+                        if length > request.answer_limit:
                             raise _too_large(head, request)
                 except (httpx.TransportError, UnreadableAnswer):
                     # The head of a 401 tells what to do: renew the token.
@@ -636,7 +646,7 @@ class AsyncHttpxTransport:
                 await stream.aclose()
                 raise
             await stream.aclose()
-        return Response(status=head.status, headers=head.headers, content=bytes(content))
+        return Response(status=head.status, headers=head.headers, content=b"".join(chunks))
 
     async def _lease(self, url: str, foreign: httpx.Request) -> _Lease[httpx.AsyncHTTPTransport]:
         held = self._connections.held()
