@@ -374,6 +374,16 @@ def _unreadable(head: Response, message: str) -> UnreadableAnswer:
     return UnreadableAnswer(message, status=head.status, request_id=head.headers.get("x-request-id"))
 
 
+def _joined(content: bytes | bytearray, chunk: bytes) -> bytes | bytearray:
+    """Return the content so far with a chunk more; one that comes whole, as most do, is never copied."""
+    if not content:
+        return chunk
+    if isinstance(content, bytes):
+        content = bytearray(content)
+    content += chunk
+    return content
+
+
 def _too_large(head: Response, request: Request) -> UnreadableAnswer:
     return _unreadable(head, f"The answer is larger than {request.answer_limit} bytes.")
 
@@ -524,17 +534,14 @@ class HttpxTransport:
             stream = _Stream(response, lease.give_back, self._connections, request.url)
             try:
                 head = _head(response)
-                # Joined, a single one is not copied, and most answers are.
-                chunks: list[bytes] = []
-                length = 0
+                content: bytes | bytearray = b""
                 try:
                     _check(head, request)
                     if request.stream and head.status < 300:
                         return attrs.evolve(head, stream=stream)
                     for chunk in cast("Iterable[bytes]", response.stream):
-                        chunks.append(chunk)
-                        length += len(chunk)
-                        if length > request.answer_limit:
+                        content = _joined(content, chunk)
+                        if len(content) > request.answer_limit:
                             raise _too_large(head, request)
                 except (httpx.TransportError, UnreadableAnswer):
                     # The head of a 401 tells what to do: renew the token.
@@ -546,7 +553,7 @@ class HttpxTransport:
                 stream.close()
                 raise
             stream.close()
-        return Response(status=head.status, headers=head.headers, content=b"".join(chunks))
+        return Response(status=head.status, headers=head.headers, content=bytes(content))
 
     def _lease(self, url: str, foreign: httpx.Request) -> _Lease[httpx.HTTPTransport]:
         held = self._connections.held()
@@ -624,17 +631,14 @@ class AsyncHttpxTransport:
             stream = _AsyncStream(response, lease.give_back, self._connections, request.url)
             try:
                 head = _head(response)
-                # Joined, a single one is not copied, and most answers are.
-                chunks: list[bytes] = []
-                length = 0
+                content: bytes | bytearray = b""
                 try:
                     _check(head, request)
                     if request.stream and head.status < 300:
                         return attrs.evolve(head, stream=stream)
                     async for chunk in cast("AsyncIterable[bytes]", response.stream):
-                        chunks.append(chunk)
-                        length += len(chunk)
-                        if length > request.answer_limit:
+                        content = _joined(content, chunk)
+                        if len(content) > request.answer_limit:
                             raise _too_large(head, request)
                 except (httpx.TransportError, UnreadableAnswer):
                     # The head of a 401 tells what to do: renew the token.
@@ -646,7 +650,7 @@ class AsyncHttpxTransport:
                 await stream.aclose()
                 raise
             await stream.aclose()
-        return Response(status=head.status, headers=head.headers, content=b"".join(chunks))
+        return Response(status=head.status, headers=head.headers, content=bytes(content))
 
     async def _lease(self, url: str, foreign: httpx.Request) -> _Lease[httpx.AsyncHTTPTransport]:
         held = self._connections.held()
