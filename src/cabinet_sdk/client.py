@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, final
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -33,7 +32,7 @@ from cabinet_sdk._core.operation import Operation
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
 from cabinet_sdk._core.signin import BearerToken, Credentials, SignIn
 from cabinet_sdk._core.transport import AsyncTransport, Transport, check_transport
-from cabinet_sdk._core.wire import Timeout
+from cabinet_sdk._core.wire import Timeout, parts_of
 from cabinet_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -134,12 +133,10 @@ def _context(
     new_id: Callable[[], str] | None,
     options: Options,
 ) -> Context:
-    try:
-        parts = urlsplit(base_url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        # What Python says shows a part of it, which may be a password.
-        raise UsageError("the base URL cannot be read: its host or its port is none") from None
+    parts = parts_of(base_url)
+    if parts is None:
+        raise UsageError("the base URL cannot be read: its host or its port is none")
+    host, port = parts.hostname, parts.port
     strange = not base_url.isprintable() or not set(" ?#\\").isdisjoint(base_url) or "@" in parts.netloc
     if parts.scheme not in {"http", "https"} or not host or strange:
         msg = f"a base URL is https://host/v1, without user, query and fragment; got one with scheme {parts.scheme!r}"

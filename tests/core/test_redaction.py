@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from cabinet_sdk import BearerToken, ClientCredentials
+from cabinet_sdk import BearerToken, Cabinet, ClientCredentials
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk.charges import ChargeId, PaymentMethod
-from cabinet_sdk.errors import CabinetError, ConnectionLost, InvalidValue
+from cabinet_sdk.errors import CabinetError, ConnectionLost, InvalidValue, UsageError
 from cabinet_sdk.transports import Headers, Proxy, Request, Response, Tls
 from cabinet_sdk.types import Inn
 from tests.core.conftest import Dial, Play
@@ -52,6 +52,14 @@ def told(error: BaseException) -> str:
     """Return all that an error tells: its text, its repr, its pickle and its traceback."""
     pickled = pickle.dumps(error).decode("latin-1")
     return "\n".join([str(error), repr(error), pickled, *traceback.format_exception(error)])
+
+
+def kept(error: BaseException) -> str:
+    """Return besides what stands behind an error, also where a traceback leaves it out."""
+    chain = [error]
+    for one in chain:
+        chain += [each for each in (one.__cause__, one.__context__) if each is not None and each not in chain]
+    return told(error) + "".join(map(repr, chain))
 
 
 def assert_no_canary(text: str, *more: str) -> None:
@@ -190,6 +198,55 @@ def test_requests_and_answers_show_what_is_allowed() -> None:
     assert_no_canary(shown)
     assert "GET https://h/v1/x?kind=tax&inn=hidden" in shown
     assert "'content-type': 'application/json'" in shown
+
+
+PROXIES = [
+    f"http://user:{SECRET}/x@127.0.0.1:9",
+    f"http://user:{SECRET}?x@127.0.0.1:9",
+    f"http://user:{SECRET}#x@127.0.0.1:9",
+    f"http://user:4711/{SECRET}@127.0.0.1:9",
+    f"http://user:pass {SECRET}@127.0.0.1:port",
+    f"http://user:{SECRET}@127.0.0.1:99999",
+    f"http://user:{SECRET}@[::1",
+    f"http://user:[{SECRET}@127.0.0.1:9",
+    f"http://user:{SECRET}@:9",
+    f"http://user:{SECRET}@{'é' * 80}:9",
+    f"http://user:{SECRET}\n@127.0.0.1:9",
+    f" http://user:{SECRET}@127.0.0.1:9",
+    f"http:/user:{SECRET}@127.0.0.1:9",
+    f"user:{SECRET}/x@127.0.0.1:9",
+    f"user:{SECRET}://127.0.0.1:9",
+    f"ftp://user:{SECRET}@127.0.0.1:9",
+    f"socks5://user:{SECRET}@127.0.0.1:9",
+]
+
+
+@pytest.mark.parametrize("url", PROXIES)
+async def test_no_canary_of_a_proxy(dial: Dial, log: io.StringIO, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """An address of a proxy that cannot be used shows no piece of its password, of the environment or given."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name.lower(), url)
+    monkeypatch.setenv("NO_PROXY", f"user:{SECRET}@[::1,*.example:port")
+
+    for scheme in ("http", "https"):
+        with pytest.raises(UsageError, match="proxy") as caught:
+            await dial(f"{scheme}://cabinet.example/v1", environment=True).answer(READ)
+        assert_no_canary(kept(caught.value) + log.getvalue())
+    with pytest.raises(UsageError, match="Proxy") as caught:
+        Proxy(url=url)
+    assert_no_canary(kept(caught.value))
+
+
+@pytest.mark.parametrize("place", [f"user:{SECRET}@[::1", f"user:{SECRET}", f"[{SECRET}", f"u:{SECRET}@h"])
+async def test_no_canary_of_an_address(play: Play, place: str) -> None:
+    """A base URL and a next page that are no addresses show no piece of what stands in place of one."""
+    with pytest.raises(UsageError) as refused:
+        Cabinet(f"https://{place}/v1")
+    with pytest.raises(CabinetError) as caught:
+        _ = [one async for one in play(Script(ok([], ("Link", f"<https://{place}/>; rel=next")))).charges.list()]
+
+    assert_no_canary(kept(refused.value) + kept(caught.value))
 
 
 def test_secrets_of_the_connection_are_hidden() -> None:

@@ -17,7 +17,7 @@ import time
 import urllib.request
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from typing import Any, Generic, TypeAlias, TypeVar, cast, final
@@ -28,7 +28,7 @@ import httpx
 
 from cabinet_sdk import __version__
 from cabinet_sdk._core.network import AsyncioNetwork, OneAsyncConnection, OneConnection, TimedNetwork, must_end_at
-from cabinet_sdk._core.tls import Proxy, Tls
+from cabinet_sdk._core.tls import Proxy, Tls, is_proxy
 from cabinet_sdk._core.wire import Body, Headers, Request, Response, Timeout
 from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, TimedOut, UnreadableAnswer, UsageError
 
@@ -238,7 +238,14 @@ class _Connections(Generic[ConnectionT, SlotsT]):
             # NO_PROXY may name a host, or a host with its port.
             direct = urllib.request.proxy_bypass(host) or urllib.request.proxy_bypass(place)
             url = None if direct else proxies.get(scheme) or proxies.get("all")
-            self._proxies[scheme, place] = url if url is None or "://" in url else f"http://{url}"
+            if url is not None:
+                url = url if "://" in url else f"http://{url}"
+                if not is_proxy(url):
+                    raise UsageError(
+                        "the proxy of the environment cannot be used: expected http://user:password@host:port, "
+                        "percent-encoded what is neither letter nor digit in user and password"
+                    )
+            self._proxies[scheme, place] = url
         return self._proxies[scheme, place]
 
     def _make(self, scheme: str, proxy_url: str | None) -> ConnectionT:
@@ -251,13 +258,18 @@ class _Connections(Generic[ConnectionT, SlotsT]):
         limits = httpx.Limits(max_connections=1, keepalive_expiry=_KEPT)
         own = self._proxy
         auth = (own.username, own.password or "") if own is not None and own.username is not None else None
+        connection: ConnectionT | None = None
         try:
             context_there = context if secret_proxy else None
-            proxy = None if proxy_url is None else httpx.Proxy(proxy_url, auth=auth, ssl_context=context_there)
-            connection = self._kind(verify=context, proxy=proxy, limits=limits, trust_env=False)
-        except (ValueError, ImportError, httpx.InvalidURL) as error:
-            # An unknown scheme, or a SOCKS proxy without the package that httpx needs for it.
+            # What httpx says may show a piece of a password, and is neither told nor kept in the chain.
+            with suppress(ValueError, httpx.InvalidURL):
+                proxy = None if proxy_url is None else httpx.Proxy(proxy_url, auth=auth, ssl_context=context_there)
+                connection = self._kind(verify=context, proxy=proxy, limits=limits, trust_env=False)
+        except ImportError as error:
+            # A SOCKS proxy without the package that httpx needs for it.
             raise UsageError(f"the proxy cannot be used: {error}") from error
+        if connection is None:
+            raise UsageError("the proxy cannot be used: its host is none")
         # httpx has no public way to set what is below it.
         private: Any = connection  # Any: as it says
         pool: Any = private._pool  # Any: whichever pool of httpcore's  # noqa: SLF001

@@ -7,9 +7,12 @@ from typing import Literal, final
 
 import attrs
 
+from cabinet_sdk._core.wire import parts_of
 from cabinet_sdk.errors import UsageError
 
-__all__ = ["Proxy", "Tls"]
+__all__ = ["Proxy", "Tls", "is_proxy"]
+
+_PROXY_SCHEMES = {"http", "https", "socks5", "socks5h"}
 
 
 @final
@@ -34,9 +37,20 @@ class Tls:
     minimum_version: Literal["1.2", "1.3"] = "1.3"
 
 
-def _without_user(_: object, attribute: attrs.Attribute[str], value: str) -> None:
-    if "@" in value.partition("://")[2].partition("/")[0]:
+def is_proxy(url: str) -> bool:
+    """Say whether it is the address of a proxy; where it is none, nobody knows which piece of it is the password."""
+    parts = parts_of(url)
+    if parts is None or parts.scheme not in _PROXY_SCHEMES or not parts.hostname or not url.isprintable():
+        return False
+    return parts.path in {"", "/"} and not parts.query and not parts.fragment
+
+
+def _checked(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+    if "@" in value:
         msg = f"Proxy.{attribute.name} is shown in logs: give the user and the password as `username` and `password`"
+        raise UsageError(msg)
+    if not is_proxy(value):
+        msg = f"Proxy.{attribute.name} is no address of a proxy such as http://proxy.example:3128"
         raise UsageError(msg)
 
 
@@ -52,6 +66,6 @@ class Proxy:
         password: Hidden in every repr.
     """
 
-    url: str = attrs.field(validator=_without_user)
+    url: str = attrs.field(validator=_checked)
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Protocol, final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
 from cabinet_sdk._core.redaction import shown_headers, shown_url
 
-__all__ = ["AsyncByteStream", "Body", "ByteStream", "Headers", "Request", "Response", "Timeout", "origin_of"]
+__all__ = [
+    "AsyncByteStream",
+    "Body",
+    "ByteStream",
+    "Headers",
+    "Request",
+    "Response",
+    "Timeout",
+    "origin_of",
+    "parts_of",
+]
 
 
 @final
@@ -167,6 +177,20 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {shown_headers(self.headers.pairs())} {len(self.content)} B>"
+
+
+def parts_of(url: str) -> SplitResult | None:
+    """
+    Return the parts of an address, None where its host or its port is none.
+
+    No error, for what Python says of it shows a piece, which may be of a password, even to those who catch it.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:
