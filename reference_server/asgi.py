@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeAlias, TypeVar, cast, final
 from urllib.parse import urlsplit
 
 from cabinet_sdk._core.wire import ByteStream, Headers
-from cabinet_sdk.errors import ConnectionLost, RequestTooLarge
+from cabinet_sdk.errors import ConnectionLost, MisdirectedRequest, RequestTooLarge
 from cabinet_sdk.types import File
 from reference_server.limits import MAX_BODY
 from reference_server.pages import pages
@@ -26,6 +26,10 @@ __all__ = ["App", "Receive", "Scope", "Send"]
 # How long and how much a client may send after its request has been refused.
 _LINGER_SECONDS = 5
 _LINGER_BYTES = 64 * 1024 * 1024
+_MISDIRECTED = (
+    "A server for this machine alone answers to localhost, names below it and loopback addresses: use one of these, or "
+    "serve others with --host."
+)
 
 # Any: ASGI's own types are open mappings.
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -34,6 +38,10 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 T = TypeVar("T")
 
+# What no foreign name server decides about: RFC 6761 6.3 keeps `localhost`, and all below it, for this machine.
+_OWN_HOST = re.compile(
+    r"(?:(?:[a-z0-9-]{1,63}\.)*localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE
+)
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?", re.ASCII)
 
 
@@ -44,32 +52,41 @@ class App:
 
     Args:
         world: What it serves.
-        sandbox: Whether the pages show credentials and let a visitor decide in the authorities' place.
+        sandbox: Whether the pages show credentials and let a visitor decide in the authorities' place; then it answers
+            to the names of this machine alone.
     """
 
     def __init__(self, world: World, *, sandbox: bool = True) -> None:
         self._world = world
+        self._sandbox = sandbox
         self._pages = pages(world, sandbox=sandbox)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer below the base path by the contract, elsewhere with pages for people."""
-        if scope["type"] == "http" and scope["path"].startswith(f"{BASE_PATH}/"):
-            await self._serve(scope, receive, send)
-        else:
-            await self._pages(scope, receive, send)
+        if scope["type"] == "http":
+            headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
+            host = headers.get("host") or ""
+            misdirected = self._sandbox and _OWN_HOST.fullmatch(host) is None
+            if misdirected or scope["path"].startswith(f"{BASE_PATH}/"):
+                await self._serve(scope, headers, receive, send, misdirected=misdirected)
+                return
+        await self._pages(scope, receive, send)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
+    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send, *, misdirected: bool) -> None:
         client = scope.get("client")
         exchange = Exchange(
             self._world,
             method=scope["method"],
-            origin=_origin(scope, headers),
+            origin=_origin(scope, "" if misdirected else headers.get("host") or ""),
             path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             sender=client[0] if client else None,
         )
+        if misdirected:
+            reply = exchange.refuse(MisdirectedRequest(_MISDIRECTED))
+            await _send(receive, send, reply, unread=_has_large_body(headers))
+            return
         try:
             await self._exchange(exchange, headers, receive, send, bodiless=_has_no_body(scope, headers))
         except ConnectionLost:
@@ -132,8 +149,7 @@ def _has_no_body(scope: Scope, headers: Headers) -> bool:
     return unframed and scope["http_version"] in {"1.0", "1.1"}
 
 
-def _origin(scope: Scope, headers: Headers) -> str:
-    host = headers.get("host") or ""
+def _origin(scope: Scope, host: str) -> str:
     if not _is_host(host):
         server = scope.get("server") or ("localhost", 80)
         host = f"{server[0]}:{server[1]}"

@@ -1,14 +1,14 @@
 """
-Who may look at the console and send its forms.
+Who may look at the console, send its forms and use what it shows.
 
-The console gives credentials away and moves money that does not exist, so it is for this machine alone. Two ways lead a
-web page from elsewhere here nonetheless, through the browser of whoever develops on this machine: a name that the
-attacker lets resolve to 127.0.0.1 (DNS rebinding), and a form or a script that posts across sites. Both are refused.
+The console gives credentials away and moves money that does not exist, so it is for this machine alone, and so is the
+world behind it. Two ways lead a web page from elsewhere here nonetheless, through the browser of whoever develops on
+this machine: a name that the attacker lets resolve to 127.0.0.1 (DNS rebinding), which `App` refuses at every path, and
+a form or a script that posts across sites. Both are refused.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from typing import final
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reference_server.pages.rendering import SAFE
 
-__all__ = ["Guard", "is_own_form", "is_own_host"]
+__all__ = ["Guard", "is_own_form"]
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -26,7 +26,7 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 @final
 class Guard:
     """
-    Lets only requests to this machine pass, and forms only from the console itself.
+    Lets forms pass from the console itself only.
 
     Args:
         app: What it guards.
@@ -39,24 +39,11 @@ class Guard:
         """Refuse, or let pass."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            if not is_own_host(headers.get("host", "")):
-                text = "This console answers to localhost and loopback addresses only."
-                await PlainTextResponse(text, status_code=421, headers=SAFE)(scope, receive, send)
-                return
             if scope["method"] not in _READING and not is_own_form(headers):
                 text = "This form came from another site; nothing was done."
                 await PlainTextResponse(text, status_code=403, headers=SAFE)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-def is_own_host(host: str) -> bool:
-    """Say whether the header `Host` names this machine in a way that no foreign name server decides about."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 def is_own_form(headers: Headers) -> bool:

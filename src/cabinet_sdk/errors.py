@@ -51,6 +51,7 @@ __all__ = [
     "MalformedRequest",
     "Member",
     "MethodNotAllowed",
+    "MisdirectedRequest",
     "NetworkError",
     "NotAcceptable",
     "NotFound",
@@ -342,6 +343,15 @@ class MethodNotAllowed(CallerError):
     remedy = "Use a method that the header Allow names."
 
     allow: Member[str] = Member(str)
+
+
+class MisdirectedRequest(CallerError):
+    """The request names a host that the service does not answer for."""
+
+    code = "request.misdirected"
+    status = 421
+    title = "The service does not answer for the host that the request names."
+    remedy = "Name the service as it was started: on this machine alone by localhost or a loopback address."
 
 
 class NotAcceptable(CallerError):

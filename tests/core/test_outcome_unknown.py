@@ -72,7 +72,7 @@ NOT_SETTLING: dict[str, Step] = {
     "404 HTML": html(404),
     "404 of another version": problem(404, "request.unknown_operation"),
     "400 that was not read": problem(400, "request.malformed"),
-    **{str(status): problem(status, "request.refused") for status in (405, 406, 413, 415, 507)},
+    **{str(status): problem(status, "request.refused") for status in (405, 406, 413, 415, 421, 507)},
     "200 HTML": html(200),
     "200 cut JSON": answer(200, b'{"name": "a th', "application/json"),
     "200 of a wrong type": ok({"name": 7}),

@@ -11,6 +11,7 @@ from cabinet_sdk.types import Money
 from reference_server import Profile, World
 from reference_server.testing import serve
 from tests.server.console import HOSTILE, own, shown
+from tests.server.raw import token_for
 
 FORMS = ("/profiles", "/clock", "/faults", "/faults/clear", "/pay/pay_x/confirm")
 
@@ -69,20 +70,41 @@ def test_own_forms_pass(console: httpx.Client, world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "[::2]", "@", ""]
+    "host",
+    [
+        *("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "evil-localhost", "evil.example:127"),
+        *("[::2]", "[::1]evil", "0.0.0.0", "128.0.0.1", "[::::]", "@", "evil@localhost", ""),  # noqa: S104  # as sent
+    ],
 )
-def test_foreign_hosts_are_refused(console: httpx.Client, world: World, person: Profile, host: str) -> None:
-    """A name that somebody else's name server has pointed to this machine gets no page (DNS rebinding)."""
-    page = console.get("/", headers={"Host": host})
+@pytest.mark.parametrize("path", ["/", "/healthz", "/v1/charges", "/v1/oauth/token", "/v1/nothing", "/nothing"])
+def test_foreign_hosts_are_refused(console: httpx.Client, world: World, person: Profile, host: str, path: str) -> None:
+    """A name that somebody else's name server has pointed to this machine gets nothing there (DNS rebinding)."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": person.id,
+        "client_secret": world.client_secret(person.id),
+    }
+    refused = [
+        console.get(path, headers={"Host": host, "Authorization": f"Bearer {token_for(world, person)}"}),
+        console.post(path, headers={"Host": host}, data=form),
+    ]
 
-    assert page.status_code in {400, 421}
-    assert world.client_secret(person.id) not in page.text
+    for answer in refused:
+        assert answer.status_code == 421
+        assert answer.json()["code"] == "request.misdirected"
+        assert answer.json()["type"] == f"{own(console)}/problems/request.misdirected"
+    assert [each.problem for each in world.requests[-2:]] == ["request.misdirected"] * 2
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8080"])
-def test_loopback_hosts_are_served(console: httpx.Client, host: str) -> None:
-    """The names of this machine get the console, at any port."""
-    assert console.get("/", headers={"Host": host}).status_code == 200
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST:8080", "a.b.localhost:1", "127.0.0.1", "127.0.0.1:1", "127.8.9.10", "[::1]", "[::1]:8080"],
+)
+@pytest.mark.parametrize("path", ["/", "/v1/charges"])
+def test_loopback_hosts_are_served(console: httpx.Client, world: World, person: Profile, host: str, path: str) -> None:
+    """The names of this machine get everything, at any port."""
+    headers = {"Host": host, "Authorization": f"Bearer {token_for(world, person)}"}
+    assert console.get(path, headers=headers).status_code == 200
 
 
 def test_broken_forms_are_refused(console: httpx.Client) -> None:
@@ -107,11 +129,15 @@ def test_without_the_sandbox_there_are_no_controls(world: World, person: Profile
         ]
         refused = [public.post(each).status_code for each in (*FORMS, f"{base}/charges", f"{base}/transfers")]
         index = public.get("/", headers={"Host": "cabinet.example"})
+        foreign = public.get("/v1/charges", headers={"Host": "cabinet.example"})
+        strange = public.get("/v1/charges", headers={"Host": "[::::]"})
         problems = public.get("/problems")
 
     assert set(hidden) == {404}
     assert set(refused) == {404}
     assert index.status_code == problems.status_code == 200
+    assert foreign.json()["type"] == "http://cabinet.example/problems/sign_in.required"
+    assert strange.json()["type"] == f"{own(public)}/problems/sign_in.required"
     for page in (index, problems):
         assert person.name not in page.text
         assert person.id not in page.text

@@ -225,7 +225,7 @@ def test_a_stopped_server_is_a_failed_connection(world: World, person: Profile) 
 @pytest.mark.parametrize("declared", [True, False])
 def test_a_large_body_is_refused_before_it_is_read(world: World, person: Profile, declared: bool) -> None:
     """A body beyond the limit is 413, whether its length is declared or not."""
-    head = f"POST /v1/payments HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token_for(world, person)}\r\n"
+    head = f"POST /v1/payments HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token_for(world, person)}\r\n"
     head += "Content-Type: application/json\r\n"
     with serve(world) as base:
         port = int(base.rpartition(":")[2].partition("/")[0])
@@ -254,7 +254,7 @@ def test_86_a_cut_request_does_nothing(world: World, person: Profile) -> None:
         port = int(base.rpartition(":")[2].partition("/")[0])
         token = token_for(world, person)
         with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-            head = f"POST /v1/charges/{charge.id}/payments HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+            head = f"POST /v1/charges/{charge.id}/payments HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
             head += f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\n\r\n"
             connection.sendall(head.encode() + b'{"method": ')
         with Cabinet(base, credentials(world, person)) as cabinet:

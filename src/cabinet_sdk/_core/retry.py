@@ -50,7 +50,7 @@ _NOBODY_KNOWS = frozenset({500, 502, 504})
 # Nobody has registered these; one that a client does not know is a 500 to it (RFC 9110 15). Gateways use them.
 _UNREGISTERED_FROM = 512
 # Refused before the idempotency key is looked up, so they say nothing about an earlier attempt with it.
-BEFORE_THE_KEY = frozenset({401, 403, 405, 406, 413, 415}) | NOTHING_DONE
+BEFORE_THE_KEY = frozenset({401, 403, 405, 406, 413, 415, 421}) | NOTHING_DONE
 
 # Nobody waits longer than that, whatever the service asks for and even without a deadline: the call fails instead.
 LONGEST_WAIT = 86400.0
