@@ -65,8 +65,9 @@ class Connection(HttpToolsProtocol):
         Have the head: the body has a time of its own.
 
         Raises:
-            ValueError: It does not name its host once (RFC 9112 3.2), or asks for another protocol before its body is
-                through, which the parser would take for the next request. Both are answered with 400.
+            ValueError: It does not name its host once (RFC 9112 3.2), asks for another protocol before its body is
+                through, which the parser would take for the next request, or codes its body otherwise than in chunks,
+                which the parser undoes alone (RFC 9112 6.1). Each is answered with 400.
         """
         names = [name for name, _ in self.headers]
         hosts = names.count(b"host")
@@ -78,6 +79,11 @@ class Connection(HttpToolsProtocol):
         if upgrades and (b"content-length" in names or b"transfer-encoding" in names):
             msg = "a request with a body cannot change the protocol"
             raise ValueError(msg)
+        if b"transfer-encoding" in names:
+            codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+            if codings != [b"chunked"] or version == "1.0":
+                msg = "a body comes as it is, or in chunks by HTTP/1.1"
+                raise ValueError(msg)
         self._due = self.loop.time() + PATIENCE_SECONDS
         self._fields = 0
         super().on_headers_complete()

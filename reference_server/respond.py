@@ -71,6 +71,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
 _TOKEN_PATH = f"{BASE_PATH}/oauth/token"
 _TOKEN_ADMITTED = Admitted(MAX_BODY, slow=False)
 _JSON = "application/json"
+_UNWANTED = re.compile(r"q=0(?:\.0{0,3})?")
 _FORM = "multipart/form-data"
 # Seconds, where the disk is full or the file locked.
 _COME_BACK_IN = 1
@@ -205,6 +206,7 @@ class Exchange:
         world, headers = self._world, self._headers
         if self._path == _TOKEN_PATH:
             self._operation = signin.TOKEN
+            self._check_coding()
             return _TOKEN_ADMITTED
         if not self._path.startswith(f"{BASE_PATH}/"):
             raise UnknownOperation
@@ -246,21 +248,17 @@ class Exchange:
         headers = self._headers
         accepted = headers.get("accept")
         # Files come as they are: there is no other format to choose.
-        if (
-            accepted not in {None, _JSON}
-            and not route.download
-            and not any(
-                media.partition(";")[0].strip().lower() in {"*/*", "application/*", _JSON}
-                for media in (accepted or "").split(",")
-            )
-        ):
+        if accepted not in {None, _JSON} and not route.download and not _takes_json(accepted or ""):
             raise NotAcceptable
-        if (headers.get("content-encoding") or "identity").lower() != "identity":
-            raise UnsupportedMediaType
+        self._check_coding()
         if route.takes_body:
             expected = _FORM if isinstance(route.row, Upload) else _JSON
             if (headers.get("content-type") or "").partition(";")[0].strip().lower() != expected:
                 raise UnsupportedMediaType(f"The operation takes {expected}, not compressed.")
+
+    def _check_coding(self) -> None:
+        if (self._headers.get("content-encoding") or "identity").lower() != "identity":
+            raise UnsupportedMediaType
 
     # The rest.
 
@@ -542,6 +540,15 @@ def respond(world: World, request: Request) -> Response:
 def _is_denial(error: Problem) -> bool:
     """Say whether somebody tried what is not theirs; what is not there may be another's, which nobody is to know."""
     return isinstance(error, RightsError) or (isinstance(error, NotFound) and not isinstance(error, UnknownOperation))
+
+
+def _takes_json(accepted: str) -> bool:
+    """Say whether the most specific range that JSON falls into is wanted at all (RFC 9110 12.5.1)."""
+    wanted: dict[str, bool] = {}
+    for each in accepted.lower().split(","):
+        media, *parameters = [part.strip() for part in each.split(";")]
+        wanted[media] = wanted.get(media, False) or not any(map(_UNWANTED.fullmatch, parameters))
+    return next((wanted[media] for media in (_JSON, "application/*", "*/*") if media in wanted), False)
 
 
 def _subject(path: str) -> str:

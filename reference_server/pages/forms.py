@@ -131,6 +131,8 @@ def submitted(act: Callable[[Request, Form], Response]) -> Callable[[Request], A
     """Return the endpoint that reads a form and acts on it, in a worker thread since a world in a file waits there."""
 
     async def endpoint(request: Request) -> Response:
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            return PlainTextResponse("The form is coded.", status_code=415, headers=SAFE)
         body = bytearray()
         async for piece in request.stream():
             body += piece

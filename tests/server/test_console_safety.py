@@ -112,6 +112,7 @@ def test_broken_forms_are_refused(console: httpx.Client) -> None:
     assert console.post("/clock", content=b"a" * 100_000).status_code == 413
     assert console.post("/clock", content="число=1".encode()).status_code == 400
     assert console.post("/clock", content=b"number=%FF").status_code == 400
+    assert console.post("/clock", content=b"number=1", headers={"Content-Encoding": "gzip"}).status_code == 415
     assert console.post("/clock", content=b"&".join(b"a=1" for _ in range(60))).status_code == 400
 
 

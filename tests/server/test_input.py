@@ -95,6 +95,10 @@ def test_84_hostile_bodies_are_refused(raw: Raw, name: str) -> None:
         ({"content-type": "text/plain"}, 415, "request.unsupported_media_type"),
         ({"content-type": None}, 415, "request.unsupported_media_type"),
         ({"accept": "text/html"}, 406, "request.not_acceptable"),
+        ({"accept": "application/json;q=0"}, 406, "request.not_acceptable"),
+        ({"accept": "text/html, application/json; v=1; Q=0.000, */*"}, 406, "request.not_acceptable"),
+        ({"accept": "application/*;q=0, */*;q=0.1"}, 406, "request.not_acceptable"),
+        ({"accept": "*/*;q=0.0"}, 406, "request.not_acceptable"),
         ({"authorization": None}, 401, "sign_in.required"),
         ({"authorization": "Bearer nonsense"}, 401, "sign_in.token_invalid"),
         ({"authorization": "Basic abc"}, 401, "sign_in.token_invalid"),
@@ -107,6 +111,33 @@ def test_wrong_headers_are_refused(raw: Raw, headers: dict[str, str | None], sta
     assert (response.status, document(response)["code"]) == (status, code)
     if status == 401:
         assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_a_coded_form_gets_no_token(raw: Raw, person: Profile) -> None:
+    """The token endpoint takes no coding either, and does not read on as if there were none."""
+    who = f"client_id={person.id}&client_secret={raw.world.client_secret(person.id)}"
+    headers = {"content-type": "application/x-www-form-urlencoded", "content-encoding": "gzip"}
+    response = raw.send(
+        "POST", "/oauth/token", content=f"grant_type=client_credentials&{who}".encode(), headers=headers
+    )
+
+    assert (response.status, document(response)["code"]) == (415, "request.unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *("*/*", "application/*;q=0.001", "application/json;q=0.0010", "Application/JSON; charset=utf-8"),
+        *(
+            "*/*;q=0, application/json;q=0.1",
+            "application/json, text/html;q=0",
+            "application/json;v=2;q=0, application/json",
+        ),
+    ],
+)
+def test_json_goes_to_whoever_takes_it(raw: Raw, accept: str) -> None:
+    """Of the ranges in `Accept` the most specific one counts."""
+    assert raw.send("GET", "/charges", headers={"accept": accept}).status == 200
 
 
 def test_every_wrong_field_is_named(raw: Raw) -> None:

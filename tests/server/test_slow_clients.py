@@ -409,6 +409,34 @@ def test_a_request_names_its_host_once(url: str, hosts: tuple[str, ...], status:
         assert rest_of(connection).startswith(f"HTTP/1.1 {status} ".encode())
 
 
+@pytest.mark.parametrize(
+    "version, fields",
+    [
+        ("1.1", ("Transfer-Encoding: gzip, chunked",)),
+        ("1.1", ("Transfer-Encoding: gzip", "Transfer-Encoding: chunked")),
+        ("1.1", ("Transfer-Encoding: chunked", "Transfer-Encoding: gzip")),
+        ("1.1", ("Transfer-Encoding: identity",)),
+        ("1.1", ("Transfer-Encoding: chunked", "Content-Length: 20")),
+        ("1.0", ("Transfer-Encoding: chunked",)),
+    ],
+)
+def test_a_body_that_is_coded_is_refused(
+    url: str, world: World, person: Profile, version: str, fields: tuple[str, ...]
+) -> None:
+    """A coding other than chunks is not undone, so it is refused (RFC 9112 6.1) and nothing read on as if it were."""
+    form = f"grant_type=client_credentials&client_id={person.id}&client_secret={world.client_secret(person.id)}"
+    lines = [
+        f"POST /v1/oauth/token HTTP/{version}",
+        *("Host: localhost", "Connection: close", "Content-Type: application/x-www-form-urlencoded"),
+        *fields,
+    ]
+    with connection_to(url) as connection:
+        connection.sendall("\r\n".join([*lines, "", f"{len(form):x}", form, "0", "", ""]).encode())
+
+        assert rest_of(connection).startswith(b"HTTP/1.1 400 ")
+    assert not world.requests
+
+
 @pytest.mark.parametrize("framing", ["Content-Length: {}", "Transfer-Encoding: chunked"])
 def test_a_body_is_never_the_next_request(
     url: str, stopwatch: Stopwatch, world: World, person: Profile, framing: str
