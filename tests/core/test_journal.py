@@ -7,6 +7,7 @@ import datetime as dt
 import logging
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, final
@@ -45,12 +46,21 @@ from cabinet_sdk.errors import (
     OutcomeUnknown,
     PermissionMissing,
     ServiceUnavailable,
+    StillRunning,
     UsageError,
 )
-from cabinet_sdk.transports import AsyncInProcessTransport, AsyncTransport, Request, Response, Transport
+from cabinet_sdk.transports import (
+    AsyncInProcessTransport,
+    AsyncTransport,
+    InProcessTransport,
+    Request,
+    Response,
+    Transport,
+)
 from cabinet_sdk.types import Money
 from reference_server import Profile, World
 from reference_server.respond import LoggedRequest
+from reference_server.testing import connect as connect_to
 from reference_server.testing import credentials
 from tests.conftest import Connect
 from tests.core.conftest import Play
@@ -72,6 +82,7 @@ from tests.faces import settle
 pytestmark = pytest.mark.feature("EX-01", "SE-06", "CH-05")
 
 CARD = PaymentMethod.BANK_CARD
+ONCE = RetryPolicy(attempts=1)
 
 
 @pytest.fixture
@@ -465,6 +476,100 @@ async def test_what_is_running_is_not_resumed(connect: Connect, world: World, pe
     assert seen == [(1, False, False)] * 2
 
 
+async def test_a_call_is_alone_at_its_operation(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """While a call is on its way another under its key is not sent, and whatever becomes of it the entry stays."""
+    refused: list[StillRunning] = []
+    charge = owed(world, person)
+
+    def intrude(request: Request) -> None:
+        if not request.url.endswith("/payments") or refused:
+            return
+        with connect_to(world, person, journal=journal) as other:
+            for deadline in (60.0, 1e-9):
+                view = other.with_options(idempotency_key="invoice-7", deadline=deadline)
+                with pytest.raises(StillRunning, match="invoice-7 is on its way") as caught:
+                    view.charges.pay(charge, method=CARD)
+                refused.append(caught.value)
+        with pytest.raises(StillRunning):
+            other.with_options(idempotency_key="invoice-7").charges.pay(charge, method=CARD)
+        [entry] = journal.open_entries()
+        assert not journal.claim(entry)
+
+    client = connect(person, journal=journal, **hooked(intrude)).with_options(idempotency_key="invoice-7")
+    await client.charges.pay(charge, method=CARD)
+
+    assert [error.operation for error in refused] == ["charges.pay"] * 2
+    assert len(asked(world)) == 1
+    assert journal.open_entries() == []
+
+
+def test_what_is_on_its_way_outlives_a_call_that_was_never_sent(
+    world: World, person: Profile, journal: Journal
+) -> None:
+    """Of two threads with one key the one that gets no token erases nothing that the other may be sending."""
+    charge = owed(world, person)
+    signs_in, goes_on, second_at_it, ends = (threading.Event() for _ in range(4))
+
+    def first(request: Request) -> None:
+        if request.url.endswith("/token"):
+            signs_in.set()
+            assert goes_on.wait(60)
+            raise ConnectionFailed("no network")
+
+    def second(request: Request) -> None:
+        if request.url.endswith("/payments"):
+            second_at_it.set()
+            assert ends.wait(60)
+
+    def pay(hook: Callable[[Request], None]) -> Payment:
+        transport: Any = Hooked(InProcessTransport(world.respond), hook, lambda _: None)  # Any: of either mode
+        client = Cabinet(BASE_URL, credentials(world, person), transport=transport, journal=journal, retry=ONCE)
+        return client.with_options(idempotency_key="invoice-7").charges.pay(charge, method=CARD)
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(pay, first)
+        assert signs_in.wait(60)
+        other = pool.submit(pay, second)
+        other.add_done_callback(lambda _: second_at_it.set())
+        assert second_at_it.wait(60)
+        goes_on.set()
+        assert isinstance(one.exception(60), ConnectionFailed)
+        kept, on_its_way = len(journal.open_entries()), not other.done()
+        ends.set()
+
+    assert kept == on_its_way
+    assert isinstance(other.exception(), StillRunning)
+    assert pay(lambda _: None).items[0].charge_id == charge
+
+
+def test_two_that_reconcile_at_once_are_two_calls(world: World, person: Profile, journal: Journal) -> None:
+    """One error reconciled twice at once: only one call is at the entry, and the other learns that nobody knows yet."""
+    charge = owed(world, person)
+    errors: list[OutcomeUnknown] = []
+    refused: list[OutcomeUnknown] = []
+
+    def intrude(request: Request) -> None:
+        if request.url.endswith("/payments") and errors and not refused:
+            with pytest.raises(OutcomeUnknown, match="is on its way") as caught:
+                errors[0].reconcile()
+            refused.append(caught.value)
+
+    transport: Any = Hooked(InProcessTransport(world.respond), intrude, lambda _: None)  # Any: of either mode
+    client = Cabinet(BASE_URL, credentials(world, person), transport=transport, journal=journal, retry=ONCE)
+    world.faults.lose_request("charges.pay", times=2)
+    with pytest.raises(OutcomeUnknown):
+        client.charges.pay(charge, method=CARD)
+    [told] = client.resume()
+    assert isinstance(told.error, OutcomeUnknown)
+    errors.append(told.error)
+
+    assert told.error.reconcile().items[0].charge_id == charge
+    assert len(refused) == 1
+    assert journal.open_entries() == []
+
+
 @final
 class Interrupting:
     """Raises an error at the point of that number: before and after each exchange and each act of the journal."""
@@ -708,9 +813,11 @@ async def test_reconciling_needs_the_journal_and_leaves_it_open(
 
 
 async def test_a_known_outcome_is_not_lost_by_the_journal(
-    connect: Connect, world: World, person: Profile, journal: Journal, caplog: pytest.LogCaptureFixture
+    connect: Connect, world: World, person: Profile, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where an entry cannot be settled its outcome is told all the same, and resuming it does nothing twice."""
+    path = tmp_path / "journal.db"
+    journal = SqliteJournal(path)
     client = connect(person, journal=Broken(journal, {"settle", "release"}))
     world.faults.lose_answer("charges.pay_several", times=4)
     charge = owed(world, person)
@@ -729,9 +836,8 @@ async def test_a_known_outcome_is_not_lost_by_the_journal(
     said = [record.getMessage().partition(" Make")[0] for record in caplog.records]
     assert said == [settling, *releasing]
     assert charge not in caplog.text
-    for entry in journal.open_entries():
-        journal.release(entry)
-    one, _ = await resumed(connect(person, journal=journal))
+    journal.close()
+    one, _ = await resumed(connect(person, journal=SqliteJournal(path)))
     assert one.value.id == payment.id
     assert len(await paid(client)) == 2
 

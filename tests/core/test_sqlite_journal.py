@@ -22,7 +22,7 @@ import attrs
 import pytest
 
 from cabinet_sdk import JournalEntry, SqliteJournal
-from cabinet_sdk.errors import JournalFailed
+from cabinet_sdk.errors import JournalFailed, StillRunning
 
 pytestmark = pytest.mark.feature("EX-01", "SE-06")
 
@@ -87,6 +87,7 @@ def test_a_key_belongs_to_one_request_of_a_client(path: Path) -> None:
     """Beginning again returns what stands there, unchanged; other clients and services have keys of their own."""
     journal = SqliteJournal(path)
     journal.begin(ENTRY)
+    journal.release(ENTRY)
     later = attrs.evolve(ENTRY, created_at=dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
 
     assert journal.begin(later) == ENTRY
@@ -277,18 +278,40 @@ def test_an_entry_has_one_worker(path: Path) -> None:
     assert not journals[0].claim(attrs.evolve(ENTRY, operation_id="never begun"))
 
 
-def test_what_another_has_taken_over_is_not_forgotten(path: Path) -> None:
+@pytest.mark.parametrize("same", [True, False], ids=["one journal", "two journals"])
+def test_what_another_is_at_is_neither_taken_nor_forgotten(path: Path, *, same: bool) -> None:
     """A call that was never sent does not erase what another with its key may be sending; the dead send nothing."""
-    first, second = SqliteJournal(path), SqliteJournal(path)
+    first = SqliteJournal(path)
+    second = first if same else SqliteJournal(path)
     first.begin(ENTRY)
-    assert second.begin(ENTRY) == ENTRY
+    again = attrs.evolve(ENTRY)
 
-    first.settle(ENTRY)
+    with pytest.raises(StillRunning, match="invoice-1 is on its way"):
+        second.begin(again)
+    second.settle(again)
+    second.release(again)
 
     assert second.open_entries() == [ENTRY]
-    second.close()
+    assert not second.claim(again)
+    first.release(ENTRY)
+    assert second.begin(again) == ENTRY
+    first.settle(ENTRY)
+    assert second.open_entries() == [ENTRY]
+    del again
+    if not same:
+        second.close()
     first.settle(ENTRY)
     assert first.open_entries() == []
+
+
+def test_a_call_that_is_no_more_works_at_nothing(path: Path) -> None:
+    """An entry whose call was dropped half-way, as with an event loop that was stopped, is the next one's."""
+    journal = SqliteJournal(path)
+    dropped = attrs.evolve(ENTRY)
+    journal.begin(dropped)
+    del dropped
+
+    assert journal.claim(ENTRY)
 
 
 def test_who_begins_the_same_again_works_at_it(path: Path) -> None:
@@ -497,13 +520,15 @@ def entry(name):
         path="/", body=b"{}", created_at=dt.datetime.now(dt.UTC))
 
 journal = SqliteJournal(sys.argv[1], timeout=60)
-journal.begin(entry("parent"))
+own = entry("parent")
+journal.begin(own)
 reading, writing = os.pipe()
 child = os.fork()
 if child == 0:
     os.read(reading, 1)  # the parent goes on
     assert not journal.claim(entry("parent"))
-    journal.begin(entry("child"))
+    own = entry("child")
+    journal.begin(own)
     grandchild = os.fork()
     if grandchild == 0:
         os.read(reading, 1)
@@ -518,7 +543,7 @@ os.write(writing, b"x")
 assert os.waitpid(child, 0)[1] == 0
 assert journal.claim(entry("child"))
 assert not journal.claim(entry("parent"))
-journal.settle(entry("parent"))
+journal.settle(own)
 assert len(journal.open_entries()) == 2
 journal.close()
 """

@@ -140,7 +140,9 @@ def resend(
     flow = conversation.scoped(_answer(view, row, conversation, request, True))  # noqa: FBT003  # see there
     if journal is None:
         return flow
-    return conversation.still_unknown(recorded(journal, entry, lambda _: flow, own_id=False))
+    # A call of its own, also where the entry serves several.
+    own = attrs.evolve(entry)
+    return conversation.still_unknown(recorded(journal, own, lambda _: flow, own_id=False))
 
 
 def _resent(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -> Flow[T]:
@@ -468,10 +470,10 @@ class Conversation:
         return unknown
 
     def still_unknown(self, flow: Flow[T]) -> Flow[T]:
-        """Hold the flow of a call that repeats an earlier one: that the journal fails now undoes nothing of that."""
+        """Hold the flow of a call that repeats an earlier one: that the journal refuses it undoes nothing of that."""
         try:
             return (yield from flow)
-        except JournalFailed as error:
+        except (JournalFailed, StillRunning) as error:
             raise self._nobody_knows(error.message) from error
 
     def _nobody_knows(self, reason: str) -> OutcomeUnknown:

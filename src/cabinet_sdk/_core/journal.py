@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar, final
 import attrs
 
 from cabinet_sdk._core.flow import Flow, run
-from cabinet_sdk.errors import CabinetError, JournalFailed, KeyReused, OutcomeUnknown
+from cabinet_sdk.errors import CabinetError, JournalFailed, KeyReused, OutcomeUnknown, StillRunning
 
 __all__ = ["Journal", "JournalEntry", "claimed", "open_entries", "recorded", "release", "settle"]
 
@@ -58,8 +58,9 @@ class Journal(Protocol):
     Where operations are kept until their outcome is known; several clients, threads and processes may share one.
 
     The methods may wait for a disk or a network: `AsyncCabinet` calls them in threads. What they raise becomes
-    `JournalFailed`. An entry has a *worker* while a call is at it, so that nobody resumes what is running; a worker
-    whose process has ended is none.
+    `JournalFailed`. An entry has a *worker* while a call is at it, so that nobody resumes what is running, and nobody
+    forgets what another may be sending; a worker whose process has ended is none. A call brings one and the same object
+    from `begin` or `claim` to `settle` or `release`, and no other call does: that tells it from those of its process.
     """
 
     def begin(self, entry: JournalEntry) -> JournalEntry | None:
@@ -68,15 +69,14 @@ class Journal(Protocol):
 
         Where the client has an entry of this operation id already, return that one and keep it as it is. The caller
         becomes its worker if it is equal.
+
+        Raises:
+            StillRunning: It is equal, and another call is at it.
         """
         ...
 
     def settle(self, entry: JournalEntry) -> None:
-        """
-        Forget an entry, since its outcome is known.
-
-        Where another worker has taken it over with the same key, and lives, it may be left for that one to forget.
-        """
+        """Forget an entry, since its outcome is known, unless another call is at it by now, which may be sending it."""
         ...
 
     def release(self, entry: JournalEntry) -> None:
@@ -105,6 +105,7 @@ def recorded(journal: Journal, entry: JournalEntry, hold: Callable[[bool], Flow[
     Raises:
         JournalFailed: The entry cannot be kept; nothing was sent.
         KeyReused: Under this operation id the journal has another request.
+        StillRunning: Another call under this operation id is on its way; this one was not sent.
     """
     begun = False
     try:
@@ -144,7 +145,7 @@ def settle(journal: Journal, entry: JournalEntry) -> Flow[None]:
         # The caller will not learn the outcome: `resume` shall tell it, if the journal takes the entry back.
         try:
             yield from _begin(journal, entry)
-        except JournalFailed as error:
+        except (JournalFailed, StillRunning) as error:
             logger.warning("%s is settled and may not be told again: %s", entry.operation_id, error)
         yield from release(journal, entry)
         raise

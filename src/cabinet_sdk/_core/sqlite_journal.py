@@ -3,7 +3,8 @@ The journal as a file: SQLite, on the standard library alone.
 
 Who works at an entry is a *worker*: a journal object of a living process. Each holds a lock of SQLite's on a file of
 its own beside the journal, and the system lets go of it when the process ends, however it ends. So there are neither
-terms to wait out after a crash nor heartbeats, and it is the same on every system.
+terms to wait out after a crash nor heartbeats, and it is the same on every system. Which call of its own works at an
+entry a journal knows by the object that the call brings, as long as that one lives.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, final
+from typing import Any, Self, final
 
 from cabinet_sdk._core.journal import JournalEntry
-from cabinet_sdk.errors import JournalFailed
+from cabinet_sdk.errors import JournalFailed, StillRunning
 
 __all__ = ["SqliteJournal"]
 
@@ -73,6 +74,7 @@ class SqliteJournal:
         # Of the thread that holds it: a signal's handler or the garbage collector may come back here.
         self._lock = threading.RLock()
         self._closed = False
+        self._at_work: weakref.WeakValueDictionary[tuple[str, str, str], JournalEntry] = weakref.WeakValueDictionary()
         weakref.finalize(self, self._open.close)
         with self._transaction():
             pass
@@ -82,29 +84,36 @@ class SqliteJournal:
         """Keep an entry; return the one that stands under its operation id already."""
         with self._transaction() as connection:
             worker = self._open.as_worker()
-            row = connection.execute(f"SELECT {_ENTRY} FROM entries WHERE {_THIS}", _key(entry)).fetchone()
+            row = connection.execute(f"SELECT {_ENTRY}, worker FROM entries WHERE {_THIS}", _key(entry)).fetchone()
             if row is None:
+                self._at_work[_key(entry)] = entry
                 connection.execute(
                     f"INSERT INTO entries ({_ENTRY}, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (*_key(entry), entry.operation, entry.path, entry.body, entry.created_at.isoformat(), worker),
                 )
                 return None
-            earlier = _entry(row)
+            *kept, at_it = row
+            earlier = _entry(kept)
             if earlier == entry:
+                if self._is_anothers(entry, at_it):
+                    message = f"Another call under the idempotency key {entry.operation_id} is on its way."
+                    raise StillRunning(message, operation=entry.operation)
+                self._at_work[_key(entry)] = entry
                 connection.execute(f"UPDATE entries SET worker = ? WHERE {_THIS}", (worker, *_key(entry)))
             return earlier
 
     def settle(self, entry: JournalEntry) -> None:
-        """Forget an entry, unless another worker that lives has taken it over: it may still be on its way there."""
+        """Forget an entry, unless another call is at it: it may still be on its way there."""
         with self._transaction() as connection:
-            mine = self._open.as_worker()
             row = connection.execute(f"SELECT worker FROM entries WHERE {_THIS}", _key(entry)).fetchone()
-            if row is not None and row[0] not in {None, mine} and self._open.lives(row[0]):
-                return
-            connection.execute(f"DELETE FROM entries WHERE {_THIS}", _key(entry))
+            if row is not None and not self._is_anothers(entry, row[0]):
+                connection.execute(f"DELETE FROM entries WHERE {_THIS}", _key(entry))
+        self._leave(entry)
 
     def release(self, entry: JournalEntry) -> None:
-        """Keep an entry without a worker, if this was it."""
+        """Keep an entry without a worker, if this call was it."""
+        if not self._leave(entry):
+            return
         with self._transaction() as connection:
             mine = self._open.as_worker()
             connection.execute(f"UPDATE entries SET worker = NULL WHERE {_THIS} AND worker = ?", (*_key(entry), mine))
@@ -120,9 +129,24 @@ class SqliteJournal:
         with self._transaction() as connection:
             mine = self._open.as_worker()
             row = connection.execute(f"SELECT worker FROM entries WHERE {_THIS}", _key(entry)).fetchone()
-            if row is None or (row[0] is not None and (row[0] == mine or self._open.lives(row[0]))):
+            if row is None or _key(entry) in self._at_work or self._is_anothers(entry, row[0]):
                 return False
+            self._at_work[_key(entry)] = entry
             connection.execute(f"UPDATE entries SET worker = ? WHERE {_THIS}", (mine, *_key(entry)))
+            return True
+
+    def _is_anothers(self, entry: JournalEntry, worker: str | None) -> bool:
+        """Say whether another call is at an entry that has that worker; inside a transaction, as `_Open.lives`."""
+        if worker is None or worker != self._open.as_worker():
+            return worker is not None and self._open.lives(worker)
+        return self._at_work.get(_key(entry), entry) is not entry
+
+    def _leave(self, entry: JournalEntry) -> bool:
+        """Note that a call is at its entry no more; say whether it was."""
+        with self._lock:
+            if self._at_work.get(_key(entry)) is not entry:
+                return False
+            del self._at_work[_key(entry)]
             return True
 
     def close(self) -> None:
@@ -180,6 +204,7 @@ class SqliteJournal:
         """Open them again when they are needed; the child is a worker of its own."""
         if child:
             self._lock = threading.RLock()
+            self._at_work = weakref.WeakValueDictionary()
             self._open = _Open(self._open.path, self._open.timeout)
             weakref.finalize(self, self._open.close)
             return
@@ -332,7 +357,7 @@ def _key(entry: JournalEntry) -> tuple[str, str, str]:
     return entry.base_url, entry.client_id, entry.operation_id
 
 
-def _entry(row: tuple[str, str, str, str, str, bytes, str]) -> JournalEntry:
+def _entry(row: Sequence[Any]) -> JournalEntry:  # Any: as the schema has it
     base_url, client_id, operation_id, operation, path, body, created_at = row
     return JournalEntry(
         base_url=base_url,
