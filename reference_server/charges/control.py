@@ -45,6 +45,7 @@ from reference_server.charges import (
     rules_payments,
     rules_refunds,
     rules_transfers,
+    store,
     store_payments,
     store_refunds,
     store_steps,
@@ -147,7 +148,7 @@ class ChargesControl:
             if uin is None and requisites is not None:
                 uin = requisites.uin
             if uin is None and kind not in rules.SINGLE_TAX_KINDS:
-                uin = Uin.with_check_digits("18810" + work.ids.digits(14))
+                uin = _uin(work.ids.digits(14, taken=lambda each: store.charge_by_uin(work, _uin(each))))
             if requisites is None:
                 requisites = _requisites(kind, purpose, uin)
             charge = Charge(
@@ -345,6 +346,10 @@ def _check_transfer(amount: Money) -> None:
 
 def _done(work: Work, control: str, subject: str | None = None, profile_id: str | None = None) -> None:
     work.journal.record(work, f"{SANDBOX}.charges.{control}", profile_id=profile_id, subject=subject)
+
+
+def _uin(digits: str) -> Uin:
+    return Uin.with_check_digits(f"18810{digits}")
 
 
 def _requisites(kind: ChargeKind, purpose: str, uin: Uin | None) -> Requisites:

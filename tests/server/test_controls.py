@@ -90,6 +90,17 @@ def test_thousands_of_organisations_have_each_a_number(world: World) -> None:
     assert len({profile.inn for profile in world.profiles.all()}) == 7000
 
 
+def test_a_uin_that_a_charge_has_is_not_made_up() -> None:
+    """A charge gets a УИН that no other has, also where a test has given one the very УИН that would be next."""
+    there, here = World(), World()
+    payer, other = there.profiles.add("Орлова Вера"), here.profiles.add("Орлова Вера")
+    there.charges.add(payer, Money("1.00"), kind=ChargeKind.TAX)
+    made_up = there.charges.add(payer, Money("1.00")).uin
+    here.charges.add(other, Money("1.00"), uin=made_up)
+
+    assert here.charges.add(other, Money("1.00")).uin not in {None, made_up}
+
+
 def test_numbers_that_run_short_come_once_each(world: World, person: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as there is a number that no payment or refund has, the next one gets it."""
     monkeypatch.setattr("reference_server.charges.rules_payments._PAYMENT_NUMBER_LENGTH", 1)
