@@ -13,10 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet
-from cabinet_sdk.errors import ConnectionFailed, DeadlineExceeded, OutcomeUnknown, TimedOut
+from cabinet_sdk import AsyncCabinet, RetryPolicy
+from cabinet_sdk.errors import CabinetError, ConnectionFailed, DeadlineExceeded, OutcomeUnknown, TimedOut
 from cabinet_sdk.transports import AsyncHttpxTransport, Timeout
-from tests.core.conftest import Dial
+from tests.core.conftest import TOKEN, Dial
 from tests.core.raw_server import Connection, RawServer, http, json_answer, out_of_time
 from tests.core.scripted import CHANGE, READ
 
@@ -163,18 +163,40 @@ def deaf() -> Generator[str]:
 
 
 @pytest.mark.parametrize("deadline", [0.2, 60.0])
-async def test_a_connection_that_does_not_come_about_sent_nothing(
-    dial: Dial, deadline: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_connection_that_does_not_come_about_sent_nothing(dial: Dial, deadline: float) -> None:
     """A change to a service that does not take the connection was not sent, whichever limit ends the waiting."""
-    # The limit of connecting comes first, however late a busy machine looks at it.
-    monkeypatch.setattr("cabinet_sdk._core.httpx_transport._GRACE", 60.0)
     with deaf() as url:
         client = dial(url, deadline=deadline).with_options(timeout=Timeout(connect=0.3))
         with pytest.raises((DeadlineExceeded, ConnectionFailed)) as caught:
             await client.answer(CHANGE)
 
     assert isinstance(caught.value, DeadlineExceeded if deadline < 0.3 else ConnectionFailed)
+
+
+@pytest.mark.parametrize(
+    "at, error", [("connect", ConnectionFailed), ("https", ConnectionFailed), ("http", OutcomeUnknown)]
+)
+async def test_an_event_loop_that_was_held_up_knows_what_was_sent(
+    at: str, error: type[CabinetError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all limits are over by the time that a loop looks at them, it is told exactly whether anything was sent."""
+    loop = asyncio.get_running_loop()
+    clock, passed = loop.time, [0.0]
+    monkeypatch.setattr(loop, "time", lambda: clock() + sum(passed))
+
+    def serve(connection: Connection) -> None:
+        connection.socket.recv(65536)  # the request, or what TLS begins with
+        loop.call_soon_threadsafe(passed.append, 3600.0)
+        connection.await_end(60)
+
+    with deaf() as nowhere, RawServer(serve) as server:
+        url = nowhere if at == "connect" else f"{at}://127.0.0.1:{server.port}"
+        transport = AsyncHttpxTransport(environment=False)
+        async with AsyncCabinet(url, TOKEN, transport=transport, retry=RetryPolicy(attempts=1)) as client:
+            if at == "connect":
+                loop.call_soon(passed.append, 3600.0)
+            with pytest.raises(error):
+                await client.answer(CHANGE)
 
 
 async def test_a_cancelled_call_leaves_nothing_behind() -> None:

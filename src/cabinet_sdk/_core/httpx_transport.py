@@ -27,10 +27,10 @@ import attrs
 import httpx
 
 from cabinet_sdk import __version__
-from cabinet_sdk._core.network import AsyncioNetwork, OneAsyncConnection, OneConnection, TimedNetwork, must_end_at
+from cabinet_sdk._core.network import AsyncioNetwork, OneAsyncConnection, OneConnection, TimedNetwork, must_end_at, sent
 from cabinet_sdk._core.tls import Proxy, Tls, is_proxy
 from cabinet_sdk._core.wire import Body, Headers, Request, Response, Timeout
-from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, TimedOut, UnreadableAnswer, UsageError
+from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, NetworkError, TimedOut, UnreadableAnswer, UsageError
 
 __all__ = ["AsyncHttpxTransport", "HttpxTransport"]
 
@@ -44,8 +44,6 @@ _PIECE = 64 * 1024
 _NO_BODY = httpx.ByteStream(b"")
 # As long as httpx itself keeps a connection that nobody uses.
 _KEPT = 5.0
-# Limits of connecting come first, since they know that nothing was sent; then the total timeout strikes, in async mode.
-_GRACE = 0.05
 
 # What OpenSSL says of an answer that is none of TLS, and how one that speaks TLS looks to those who expect HTTP: it
 # says nothing, breaks the connection, or sends an alert, of which h11 says that no line of HTTP begins so.
@@ -404,8 +402,10 @@ def _no_slot(place: str) -> ConnectionFailed:
     return ConnectionFailed(f"No connection to {place}: as many as there may be are in use, and none became free.")
 
 
-def _too_late(place: str) -> TimedOut:
-    return TimedOut(f"The answer of {place} did not come whole before the deadline.")
+def _too_late(place: str) -> NetworkError:
+    if sent.get():
+        return TimedOut(f"The answer of {place} did not come whole before the deadline.")
+    return ConnectionFailed(f"No connection to {place} before the deadline.")
 
 
 @contextmanager
@@ -623,8 +623,9 @@ class AsyncHttpxTransport:
         elif self._loop is not loop:
             # Its connections belong to the loop that made them.
             raise UsageError("an AsyncCabinet serves one event loop: make another one inside each asyncio.run()")
+        sent.set(False)
         try:
-            async with asyncio.timeout(None if (total := request.timeout.total) is None else total + _GRACE):
+            async with asyncio.timeout(request.timeout.total):
                 return await self._send(request)
         except TimeoutError as error:
             raise _too_late(self._connections.place(request.url)) from error

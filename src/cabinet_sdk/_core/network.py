@@ -15,7 +15,7 @@ from typing import Any, cast, final
 
 import httpcore
 
-__all__ = ["AsyncioNetwork", "OneAsyncConnection", "OneConnection", "TimedNetwork", "must_end_at"]
+__all__ = ["AsyncioNetwork", "OneAsyncConnection", "OneConnection", "TimedNetwork", "must_end_at", "sent"]
 
 _PIECE = 64 * 1024
 # With more than that at hand the event loop reads no further; a read of its own brings up to four times as much.
@@ -84,6 +84,10 @@ class OneAsyncConnection:
 
 must_end_at: ContextVar[float | None] = ContextVar("must_end_at", default=None)
 """When the exchange of this thread has to be over, by the monotonic clock."""
+
+
+sent: ContextVar[bool] = ContextVar("sent", default=False)
+"""Whether the exchange of this task has given the system anything to send since its connection stands."""
 
 
 def _what_remains(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
@@ -236,6 +240,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # see above
         if not self._transport.is_closing():
+            sent.set(True)
             self._transport.write(buffer)
             while not self._writable:
                 await self._something_new(timeout, httpcore.WriteTimeout)
@@ -250,6 +255,8 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         # Another stream, so that nothing that came in the clear is taken for something that came by TLS. Something may
         # come before the stream is told of its own transport.
+        # What was sent so far was for a proxy.
+        sent.set(False)
         secure = _AsyncioStream()
         secure.connection_made(self._transport)
         loop = asyncio.get_running_loop()
