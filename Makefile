@@ -61,7 +61,7 @@ fix: .venv/dev ## Format, and mend what the linter can mend.
 # The pip of Python 3.11 knows no dependency groups yet.
 .venv/dev: pyproject.toml constraints.txt | .venv/bin/pip
 	$(PIP) pip
-	$(PIP) --editable '.[server]' --group dev
+	$(PIP) --editable '.[server,encryption]' --group dev
 	@# sniffpy, which httplint needs, installs its own tests under a name that hides ours.
 	@rm -rf .venv/lib/python3*/site-packages/tests
 	@touch .venv/server $@

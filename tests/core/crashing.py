@@ -29,7 +29,8 @@ class Job(TypedDict):
     """
     What to do.
 
-    `point` is where to die: a number of a boundary, or seconds. Without one nobody dies.
+    `point` is where to die: a number of a boundary, or seconds. Without one nobody dies. `encrypted` puts the journal
+    under a key.
     """
 
     url: str
@@ -41,6 +42,7 @@ class Job(TypedDict):
     key: str | None
     point: float | None
     resume: bool
+    encrypted: bool
 
 
 @final
@@ -104,7 +106,8 @@ class MortalJournal:
 def live(job: Job) -> dict[str, object]:
     """Pay, or resume what is open and pay what the program's own key tells it to."""
     mortal = Mortal(job["point"])
-    inner = SqliteJournal(Path(job["folder"]) / f"{job['journal']}.db")
+    key = bytes(range(32)) if job["encrypted"] else None
+    inner = SqliteJournal(Path(job["folder"]) / f"{job['journal']}.db", key=key)
     journal: Any = MortalJournal(inner, mortal)  # Any: it answers to every name
     credentials = ClientCredentials(job["client_id"], job["client_secret"])
     transport = MortalTransport(HttpxTransport(), mortal)

@@ -51,6 +51,7 @@ class Stage:
     person: Profile
     url: str
     folder: Path
+    encrypted: bool
 
     def charges(self, number: int) -> list[str]:
         """Add that many charges, of which each is to be paid in part: paying twice would be possible."""
@@ -77,6 +78,7 @@ class Stage:
                 "key": f"invoice-{number}" if own_key else None,
                 "point": points[number] if points else None,
                 "resume": resume,
+                "encrypted": self.encrypted,
             }
             for number, charge in enumerate(charges)
         ]
@@ -96,10 +98,13 @@ class Stage:
 
 
 @pytest.fixture
-def stage(world: World, person: Profile, tmp_path: Path) -> Iterator[Stage]:
-    """Serve the world."""
+def stage(request: pytest.FixtureRequest, world: World, person: Profile, tmp_path: Path) -> Iterator[Stage]:
+    """Serve the world; the journals are encrypted where the test asks for that."""
     with serve(world) as url:
-        yield Stage(world, person, url, tmp_path)
+        yield Stage(world, person, url, tmp_path, encrypted=getattr(request, "param", False))
+
+
+BOTH_WAYS = pytest.mark.parametrize("stage", [False, True], ids=["in clear", "encrypted"], indirect=True)
 
 
 # Token, journal, payment, journal: a boundary before and after each. With answers that are lost, four payments.
@@ -160,6 +165,7 @@ def test_killed_while_it_resumes(stage: Stage) -> None:
     assert stage.payments() == dict.fromkeys(charges, 1)
 
 
+@BOTH_WAYS
 def test_killed_at_any_moment(stage: Stage) -> None:
     """Killed from outside, at moments that a printed seed gives: whole or nothing, and never twice."""
     seed = secrets.randbits(32)
@@ -178,6 +184,7 @@ def test_killed_at_any_moment(stage: Stage) -> None:
     assert stage.payments() == dict.fromkeys(charges, 1)
 
 
+@BOTH_WAYS
 def test_processes_that_resume_at_once_share_the_work(stage: Stage) -> None:
     """Several processes with one journal bring each operation to its outcome once, none of them twice."""
     charges = stage.charges(12)

@@ -40,6 +40,8 @@ WITHOUT_NETWORK = tuple(
         "request_codec",
         "request_hooks",
         "schema",
+        "sqlcipher",
+        "sqlite_files",
         "wire",
     )
 )
@@ -51,6 +53,7 @@ SERVER_HEART = tuple(
         "audit",
         "clock",
         "database",
+        "encryption",
         "faults",
         "files",
         "idempotency",
@@ -94,6 +97,8 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     # The one module that knows httpx, and the network below it. It tells services the version of the library.
     "cabinet_sdk._core.httpx_transport": (*MACHINERY, "cabinet_sdk", "httpx"),
     "cabinet_sdk._core.network": ("httpcore",),
+    # The one module that knows SQLCipher; loaded only where there is a key.
+    "cabinet_sdk._core.sqlcipher": ("sqlcipher3",),
     "cabinet_sdk._core.*": (*MACHINERY, "cabinet_sdk.types.*", "cattrs", "msgspec"),
     # An area: models, errors <- operations <- flows <- client.
     "cabinet_sdk.<area>.models": (*MACHINERY, "cabinet_sdk.<other>.models", "cabinet_sdk.<area>.models"),
@@ -158,7 +163,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "reference_server.connections": (*SERVER, "uvicorn"),
     "reference_server.serve": (*SERVER, "reference_server.asgi", "reference_server.connections", "uvicorn"),
     "reference_server.__main__": (*SERVER, "reference_server.serve"),
-    # The one module that encrypts.
+    # The one module that encrypts single values.
     "reference_server.audit": (*SERVER, "cryptography"),
     # The one module that takes forms apart.
     "reference_server.uploads": (*SERVER, "python_multipart"),

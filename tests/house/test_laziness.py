@@ -24,6 +24,7 @@ NOT_FOR_A_FAKE = frozenset(
         "opentelemetry",
         "python_multipart",
         "segno",
+        "sqlcipher3",
         "starlette",
         "uvicorn",
         "xlsxwriter",

@@ -40,8 +40,8 @@ def installed(shared: Path, distributions: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def installed_with_server(shared: Path, distributions: Path) -> Path:
-    """Return the Python of an environment in which the wheel is installed with both extras."""
-    requirement = f"{wheel_in(distributions)}[otel,server]"
+    """Return the Python of an environment in which the wheel is installed with all extras."""
+    requirement = f"{wheel_in(distributions)}[encryption,otel,server]"
     return once(shared / "serving", lambda folder: void(environment(folder, requirement))) / "bin" / "python"
 
 

@@ -45,11 +45,11 @@ def test_it_brings_what_the_library_needs_and_no_server(installed: Path, tmp_pat
 
 
 def test_the_library_imports(installed: Path, tmp_path: Path) -> None:
-    """What is imported is the installed package, and each of its modules can be, but the one that is for an extra."""
+    """What is imported is the installed package, and each of its modules can be, but those that are for extras."""
     program = """
         import importlib, pkgutil, cabinet_sdk
         for module in pkgutil.walk_packages(cabinet_sdk.__path__, "cabinet_sdk."):
-            if module.name != "cabinet_sdk.telemetry":
+            if module.name not in {"cabinet_sdk.telemetry", "cabinet_sdk._core.sqlcipher"}:
                 importlib.import_module(module.name)
         print(cabinet_sdk.__version__, cabinet_sdk.__file__)
     """
@@ -166,6 +166,18 @@ def test_tracing_has_all_that_it_imports(installed_with_server: Path, tmp_path: 
     """
 
     assert said(installed_with_server, program, tmp_path) == "around_call None"
+
+
+def test_encryption_has_all_that_it_imports(installed_with_server: Path, tmp_path: Path) -> None:
+    """With its extra, a journal can be encrypted."""
+    program = """
+        from pathlib import Path
+        from cabinet_sdk import SqliteJournal
+        SqliteJournal("journal", key=bytes(32)).close()
+        print(Path("journal").read_bytes().startswith(b"SQLite"))
+    """
+
+    assert said(installed_with_server, program, tmp_path) == "False"
 
 
 @pytest.mark.parametrize("release", ["3.12", "3.13"])

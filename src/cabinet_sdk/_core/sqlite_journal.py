@@ -1,5 +1,5 @@
 """
-The journal as a file: SQLite, on the standard library alone.
+The journal as a file: SQLite, on the standard library alone as long as no key is given.
 
 Who works at an entry is a *worker*: a journal object of a living process. Each holds a lock of SQLite's on a file of
 its own beside the journal, and the system lets go of it when the process ends, however it ends. So there are neither
@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, final
 
+from cabinet_sdk._core import sqlite_files
 from cabinet_sdk._core.journal import JournalEntry
 from cabinet_sdk.errors import JournalFailed, StillRunning
 
@@ -57,20 +58,28 @@ class SqliteJournal:
     """
     A journal in a file, for any number of clients, threads and processes of one machine.
 
-    Only its owner may read the file. Entries are erased, overwritten, once they are settled; the file is not encrypted.
-    It must not lie on a network drive, where SQLite cannot lock.
+    Only its owner may read the file. Entries are erased, overwritten, once they are settled. It must not lie on a
+    network drive, where SQLite cannot lock.
 
     Args:
         path: The file; it is made where there is none. Files that begin with the same name appear beside it.
         timeout: Seconds to wait for another process that is writing.
+        key: 32 bytes under which the file is encrypted, the same each time; it needs ``cabinet-sdk[encryption]``. In
+            clear where it is None.
 
     Raises:
-        JournalFailed: It cannot be opened, is something else, or is of a newer version of the SDK.
+        JournalFailed: It cannot be opened, is something else, does not open with this key, or is of a newer version of
+            the SDK.
+        ValueError: The key is of a wrong length.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0, key: bytes | None = None) -> None:
         # Resolved, so that the locks lie beside the file by whatever name it is known here.
-        self._open = _Open(Path(path).resolve(), timeout)
+        self._open = _Open(Path(path).resolve(), timeout, key)
+        if any(other.conflicts_with(self._open) for other in list(_JOURNALS)):
+            # Opened both ways, each would let go of the locks of the other, see `sqlite_files`.
+            message = f"The journal {self._open.path.name} is open in this process already, {{}} a key."
+            raise JournalFailed(message.format("with" if key is None else "without"))
         # Of the thread that holds it: a signal's handler or the garbage collector may come back here.
         self._lock = threading.RLock()
         self._closed = False
@@ -190,6 +199,11 @@ class SqliteJournal:
             except (sqlite3.Error, OSError) as error:
                 raise JournalFailed(f"The journal {self._open.path.name} failed: {error}.") from error
 
+    def conflicts_with(self, other: _Open) -> bool:
+        """Say whether this has the file open of which `other` has a key and this has none, or the other way round."""
+        mine = self._open
+        return not self._closed and mine.path == other.path and mine.encrypted != other.encrypted
+
     def before_fork(self) -> None:
         """
         Close the files: what SQLite knows of them must not be shared with another process.
@@ -205,7 +219,7 @@ class SqliteJournal:
         if child:
             self._lock = threading.RLock()
             self._at_work = weakref.WeakValueDictionary()
-            self._open = _Open(self._open.path, self._open.timeout)
+            self._open = self._open.again()
             weakref.finalize(self, self._open.close)
             return
         self._lock.release()
@@ -219,26 +233,40 @@ class SqliteJournal:
 class _Open:
     """The files that a journal has open: its own, and the lock by which others see that the worker lives."""
 
-    def __init__(self, path: Path, timeout: float) -> None:
+    def __init__(self, path: Path, timeout: float, key: bytes | None) -> None:
         self.path = path
         self.timeout = timeout
+        self._key = key
         self._process = os.getpid()
         self._worker = uuid.uuid4().hex
         self._connection: sqlite3.Connection | None = None
         self._alive: sqlite3.Connection | None = None
 
+    @property
+    def encrypted(self) -> bool:
+        """Whether there is a key."""
+        return self._key is not None
+
+    def again(self) -> _Open:
+        """Return the same with nothing open, for a worker of its own."""
+        return _Open(self.path, self.timeout, self._key)
+
     def connection(self) -> sqlite3.Connection:
         """Return the connection, made and checked when first needed."""
         if self._connection is None:
             _make(self.path)
-            connection = sqlite3.connect(self.path, timeout=self.timeout, isolation_level=None, check_same_thread=False)
+            connection = sqlite_files.connect(self.path, self._key, timeout=self.timeout)
             try:
                 _prepare(connection, self.path)
                 self._use_log(connection)
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA secure_delete = ON")
-            except BaseException:
+            except BaseException as error:
                 connection.close()
+                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+                    name = self.path.name
+                    message = f"The journal {name} is not a database, or it is encrypted and needs its key."
+                    raise JournalFailed(message) from error
                 raise
             self._connection = connection
         return self._connection

@@ -1,0 +1,52 @@
+"""
+Files of SQLite, in clear or encrypted under a key: whoever uses the connection sees no difference.
+
+Rule: one process opens a file with a key or without one, never both at a time. The two ways are two copies of SQLite,
+and of two copies in one process each lets go of the locks of the other.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+__all__ = ["KEY_LENGTH", "connect"]
+
+KEY_LENGTH = 32
+"""Bytes of a key."""
+
+
+def connect(
+    target: str | Path, key: bytes | None = None, *, timeout: float, cached_statements: int = 128, uri: bool = False
+) -> sqlite3.Connection:
+    """
+    Open a file, or a new one in memory, in autocommit and for any thread; rows know the names of their columns.
+
+    Args:
+        target: Where; an address where `uri` is true.
+        key: Of an encrypted file, `KEY_LENGTH` bytes; a file that is new is encrypted under it.
+        timeout: Seconds to wait for another program that has locked it.
+        cached_statements: How many are kept prepared.
+        uri: Whether the target is an address.
+
+    Raises:
+        sqlite3.DatabaseError: It cannot be opened, or not with this key, or what encrypts is not installed.
+        ValueError: The key is of another length.
+    """
+    if key is None:
+        connection = sqlite3.connect(
+            target,
+            timeout=timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=cached_statements,
+            uri=uri,
+        )
+        connection.row_factory = sqlite3.Row
+        return connection
+    if len(key) != KEY_LENGTH:
+        msg = f"a key has {KEY_LENGTH} bytes, not {len(key)}; of hex digits make them with bytes.fromhex()"
+        raise ValueError(msg)
+    from cabinet_sdk._core import sqlcipher  # noqa: PLC0415  # only who has a key needs what it loads
+
+    return sqlcipher.connect(target, key, timeout=timeout, cached_statements=cached_statements, uri=uri)
