@@ -1,4 +1,4 @@
-"""``python -m reference_server``: serve a world on a socket, or check the audit journal of one in a file."""
+"""``python -m reference_server``: serve a world on a socket, or check the audit journal or change the key of a file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from reference_server import audit
 from reference_server.clock import SystemClock
 from reference_server.database import DatabaseRefused
+from reference_server.encryption import KeyFileRefused, make_key, read_key, rewrite
 from reference_server.limits import RateLimit
 from reference_server.world import World
 
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--db", type=Path, metavar="FILE", help="keep the world in this SQLite file (default: in memory)"
     )
+    _add_key(parser)
     parser.add_argument("--seed", type=int, default=1, help="seed of the made-up data (default: %(default)s)")
     parser.add_argument(
         "--log-level",
@@ -47,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=("critical", "error", "warning", "info", "debug", "trace"),
         help="how much to log on stderr (default: %(default)s)",
     )
-    audit_parser = parser.add_subparsers(dest="command", metavar="audit", title="without serving").add_parser(
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="without serving")
+    audit_parser = commands.add_parser(
         "audit",
         help="check the audit journal of a file, also while it is served",
         description="Reads the audit journal of a world in a file, also while it is served; writes nothing.",
@@ -63,7 +66,39 @@ def _parser() -> argparse.ArgumentParser:
     )
     anchor = tasks.add_parser("anchor", help="print how far the journal has come, to be kept elsewhere")
     anchor.add_argument("file", type=Path, metavar="FILE")
+    for task_parser in (verify, anchor):
+        _add_key(task_parser)
+    key_parser = commands.add_parser(
+        "key",
+        help="make a key; encrypt a file that nobody serves, change its key or take the encryption off",
+        description="Makes keys, and puts them on files that nobody serves. A file whose key is lost cannot be read.",
+    )
+    tasks = key_parser.add_subparsers(dest="task", required=True)
+    new = tasks.add_parser("new", help="make a key")
+    new.add_argument("file", type=Path, metavar="KEY", help="where it is kept, for its owner alone; never overwritten")
+    for task, told in (
+        ("encrypt", "encrypt a file that is in clear"),
+        ("change", "encrypt a file under another key"),
+        ("decrypt", "put a file in clear"),
+    ):
+        task_parser = tasks.add_parser(task, help=told)
+        task_parser.add_argument("file", type=Path, metavar="FILE")
+        _add_key(task_parser, required=True)
+        if task == "change":
+            _add_key(task_parser, "--new-key-file", required=True)
     return parser
+
+
+def _add_key(parser: argparse.ArgumentParser, option: str = "--key-file", *, required: bool = False) -> None:
+    told = "the file is encrypted under the key that is kept in KEY: 64 hex digits, which `key new` makes"
+    parser.add_argument(option, type=_key, metavar="KEY", required=required, help=told)
+
+
+def _key(text: str) -> bytes:
+    try:
+        return read_key(Path(text))
+    except KeyFileRefused as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _anchor(text: str) -> audit.Anchor:
@@ -77,7 +112,7 @@ def _audit(options: argparse.Namespace) -> int:
     """Look at the journal of a file; return the exit code."""
     file: Path = options.file
     try:
-        database, beside = audit.of_file(file)
+        database, beside = audit.of_file(file, options.key_file)
     except DatabaseRefused as error:
         print(f"cabinet-reference-server: {error}", file=sys.stderr)
         return 1
@@ -98,6 +133,22 @@ def _audit(options: argparse.Namespace) -> int:
         return 0
 
 
+def _keys(options: argparse.Namespace) -> int:
+    """Make a key, or rewrite a file; return the exit code."""
+    file: Path = options.file
+    try:
+        if options.task == "new":
+            make_key(file)
+        elif options.task == "encrypt":
+            rewrite(file, None, options.key_file)
+        else:
+            rewrite(file, options.key_file, options.new_key_file if options.task == "change" else None)
+    except (DatabaseRefused, KeyFileRefused) as error:
+        print(f"cabinet-reference-server: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def _port(text: str) -> int:
     """Read a port; a larger number would be cut to its last 16 bits by the system."""
     if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
@@ -108,9 +159,12 @@ def _port(text: str) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted, or do what else is asked; return the exit code."""
-    options = _parser().parse_args(arguments)
-    if options.command == "audit":
-        return _audit(options)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is not None:
+        return (_audit if options.command == "audit" else _keys)(options)
+    if options.key_file is not None and options.db is None:
+        parser.error("--key-file encrypts a file, and a world in memory has none: name it with --db")
     try:
         # Not above: without what the extra installs, this program shall still say what it needs.
         from reference_server.serve import WorldServer, is_loopback, listen  # noqa: PLC0415
@@ -127,6 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
         world = World.seeded(
             seed=options.seed,
             file=options.db,
+            key=options.key_file,
             clock=SystemClock(),
             rate_limit=_RATE_LIMIT,
             predictable=private and options.db is None,

@@ -262,16 +262,17 @@ def entries(database: Database, profile_id: str | None = None) -> list[AuditEntr
     return [_entry(database, row) for row in rows]
 
 
-def of_file(file: Path) -> tuple[Database, Anchor | None]:
+def of_file(file: Path, key: bytes | None = None) -> tuple[Database, Anchor | None]:
     """
     Open the journal of a file to read it; return it with the anchor beside the file, None where there is none.
 
     Raises:
-        DatabaseRefused: The file is not there, something else, or has no journal; or the anchor cannot be read.
+        DatabaseRefused: The file is not there, something else, does not open with this key, or has no journal; or the
+            anchor cannot be read.
     """
     # The anchor before the file: one that is older than what is read later is right, a newer one would not be.
     anchor = _read_anchor(file)
-    database = Database.reading(file)
+    database = Database.reading(file, key)
     try:
         latest(database)
     except sqlite3.OperationalError as error:

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar, final
 from urllib.parse import quote
 
-__all__ = ["Database", "DatabaseRefused", "Value", "cannot_serve"]
+from cabinet_sdk._core import sqlite_files
+
+__all__ = ["Database", "DatabaseRefused", "Value", "cannot_serve", "identify", "own", "reason"]
 
 # Tells our files from any other SQLite file ("CabS").
 _APPLICATION_ID = 0x43616253
@@ -51,27 +53,35 @@ class Database:
         file: Where they are kept; in memory where it is None.
         migrations: What leads from version 1 of the tables to version 2, from 2 to 3 and so on to the version of the
             schema. An older file is brought up to it in one transaction.
+        key: Under which the file is encrypted; it is in clear where it is None.
 
     Raises:
-        DatabaseRefused: The file is something else, of a later version, or another process has it.
+        DatabaseRefused: The file is something else, of a later version, does not open with this key, or another process
+            has it.
+        ValueError: The key is of a wrong length, or for a world in memory.
     """
 
     _owner: sqlite3.Connection | None = None
     _reusable: bool = False
 
-    def __init__(self, schema: str, file: Path | None = None, migrations: Sequence[str] = ()) -> None:
-        self._take(_open(":memory:" if file is None else file), file)
+    def __init__(
+        self, schema: str, file: Path | None = None, migrations: Sequence[str] = (), key: bytes | None = None
+    ) -> None:
+        if file is None and key is not None:
+            msg = "a key encrypts a file, and a world in memory has none: name a file"
+            raise ValueError(msg)
+        self._take(_open(":memory:" if file is None else file, key), file)
         if file is None:
             _template(schema, len(migrations) + 1).backup(self._connection)
         else:
             try:
-                _identify(self._connection, file)
-                self._owner = _own(file)
+                identify(self._connection, file)
+                self._owner = own(file)
                 weakref.finalize(self, self._owner.close)
                 self._prepare(schema, file, migrations)
             except sqlite3.OperationalError as error:
                 self.close()
-                msg = f"{file} cannot be used: {_reason(error)}"
+                msg = f"{file} cannot be used: {reason(error)}"
                 raise DatabaseRefused(msg) from error
             except BaseException:
                 self.close()
@@ -79,17 +89,17 @@ class Database:
         self._connection.execute("PRAGMA foreign_keys = ON")
 
     @classmethod
-    def reading(cls, file: Path) -> Self:
+    def reading(cls, file: Path, key: bytes | None = None) -> Self:
         """
         Open a file to read it only, whoever owns it.
 
         Raises:
-            DatabaseRefused: It is not there, or something else.
+            DatabaseRefused: It is not there, something else, or does not open with this key.
         """
         self = cls.__new__(cls)
-        self._take(_open(f"file:{quote(str(file))}?mode=ro", uri=True, name=file), file)
+        self._take(_open(f"file:{quote(str(file))}?mode=ro", key, uri=True, name=file), file)
         try:
-            _identify(self._connection, file)
+            identify(self._connection, file)
         except BaseException:
             self.close()
             raise
@@ -207,8 +217,9 @@ class Database:
             self._end_reading()
             self._connection.rollback()
             _IDLE.append(self._connection)
-            self._connection = _CLOSED
-        self._connection.close()
+        else:
+            self._connection.close()
+        self._connection = _CLOSED
         if self._owner is not None:
             self._owner.close()
 
@@ -238,21 +249,14 @@ _UNAVAILABLE = frozenset(
 _UNKNOWN = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 
 
-def _open(target: str | Path, *, uri: bool = False, name: Path | None = None) -> sqlite3.Connection:
+def _open(
+    target: str | Path, key: bytes | None = None, *, uri: bool = False, name: Path | None = None
+) -> sqlite3.Connection:
     try:
-        connection = sqlite3.connect(
-            target,
-            timeout=_PATIENCE_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=512,
-            uri=uri,
-        )
-    except sqlite3.OperationalError as error:
-        msg = f"{name or target} cannot be opened: {error}"
+        return sqlite_files.connect(target, key, timeout=_PATIENCE_SECONDS, cached_statements=512, uri=uri)
+    except sqlite3.DatabaseError as error:
+        msg = f"{name or target} cannot be opened: {reason(error)}"
         raise DatabaseRefused(msg) from error
-    connection.row_factory = sqlite3.Row
-    return connection
 
 
 # Connections of worlds in memory that were closed: on a new one SQLite reads the whole schema again, which takes longer
@@ -282,7 +286,7 @@ def _with_image(image: bytes) -> sqlite3.Connection:
     return connection
 
 
-def _own(file: Path) -> sqlite3.Connection:
+def own(file: Path) -> sqlite3.Connection:
     """
     Take a file for this process, until the connection is closed or the process is dead.
 
@@ -304,24 +308,25 @@ def _own(file: Path) -> sqlite3.Connection:
     return owner
 
 
-def _identify(connection: sqlite3.Connection, file: Path) -> None:
+def identify(connection: sqlite3.Connection, file: Path) -> None:
     """Make sure that a file is one of ours, or new and empty."""
     try:
         tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         application = _pragma(connection, "application_id")
     except sqlite3.OperationalError as error:
-        msg = f"{file} cannot be opened: {_reason(error)}"
+        msg = f"{file} cannot be opened: {reason(error)}"
         raise DatabaseRefused(msg) from error
     except sqlite3.DatabaseError as error:
-        msg = f"{file} is not an SQLite database: {error}"
+        msg = f"{file} is not an SQLite database, or it is encrypted and needs its key (key, --key-file)"
         raise DatabaseRefused(msg) from error
     if (tables or application) and application != _APPLICATION_ID:
         msg = f"{file} is a database of another program; this server needs one of its own"
         raise DatabaseRefused(msg)
 
 
-def _reason(error: sqlite3.OperationalError) -> str:
-    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+def reason(error: sqlite3.DatabaseError) -> str:
+    """Say why a file cannot be opened, and what to do."""
+    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
         return "another program has locked it; close that program, or wait until it is done"
     return str(error)
 

@@ -232,13 +232,15 @@ class World:
     Args:
         seed: Makes ids and, in memory, secrets: the same seed and calls give the same bytes.
         file: Where its state is kept; in memory where it is None.
+        key: 32 bytes under which the file is encrypted, the same each time; in clear where it is None.
         clock: A `ManualClock` at `DEFAULT_START` in memory and the system's for a file, where it is left out.
         rate_limit: Each client's allowance; none where it is left out.
         predictable: Whether secrets come from the seed too; in memory they do, in a file never, unless told otherwise.
 
     Raises:
-        DatabaseRefused: The file is something else, of a later version, another process has it, or its audit journal
-            is not the one that the anchor beside it names.
+        DatabaseRefused: The file is something else, of a later version, does not open with this key, another process
+            has it, or its audit journal is not the one that the anchor beside it names.
+        ValueError: The key is of a wrong length, or there is no file for it.
     """
 
     def __init__(
@@ -246,13 +248,14 @@ class World:
         *,
         seed: int = 1,
         file: Path | None = None,
+        key: bytes | None = None,
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
         predictable: bool | None = None,
     ) -> None:
         if clock is None:
             clock = ManualClock(DEFAULT_START) if file is None else SystemClock()
-        self._begin(Database(SCHEMA, file, MIGRATIONS), seed, clock, rate_limit, predictable=predictable)
+        self._begin(Database(SCHEMA, file, MIGRATIONS, key), seed, clock, rate_limit, predictable=predictable)
 
     def _begin(
         self, database: Database, seed: int, clock: Clock, rate_limit: RateLimit | None, *, predictable: bool | None
@@ -284,6 +287,7 @@ class World:
         *,
         seed: int = 1,
         file: Path | None = None,
+        key: bytes | None = None,
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
         predictable: bool | None = None,
@@ -295,13 +299,13 @@ class World:
         """
         if file is None and clock is None:
             clock = ManualClock(DEFAULT_START)
-        if file is None and isinstance(clock, ManualClock) and predictable is not False:
+        if file is None and key is None and isinstance(clock, ManualClock) and predictable is not False:
             # The same seed and moment give the same bytes, so that they are made once and copied.
             world = cls.__new__(cls)
             database = Database.of(_seeded(seed, clock.now()))
             world._begin(database, seed, clock, rate_limit, predictable=predictable)  # noqa: SLF001  # of this class
             return world
-        world = cls(seed=seed, file=file, clock=clock, rate_limit=rate_limit, predictable=predictable)
+        world = cls(seed=seed, file=file, key=key, clock=clock, rate_limit=rate_limit, predictable=predictable)
         if not world.profiles.all():
             _fill(world, seed)
         return world

@@ -3,7 +3,8 @@ Kill a program at each of its writes to the disk, and look at what it left: ``py
 
 A write is a system call that changes a file or says that it is changed for good; strace sends SIGKILL when it begins.
 The programs: ``pay`` opens a world in a file and pays two charges; ``open`` opens a file of the first version, which
-brings it up to date; ``seed`` fills a new file.
+brings it up to date; ``seed`` fills a new file; ``pay-encrypted`` pays in an encrypted world; ``encrypt`` puts a world
+under a key.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -26,14 +28,16 @@ import attrs
 from cabinet_sdk.charges import PaymentMethod
 from cabinet_sdk.types import Money
 from reference_server import DatabaseRefused, World
+from reference_server.encryption import rewrite
 from reference_server.testing import connect
 from tools.nightly import SKIPPED
 
 __all__ = ["PROGRAMS", "KillReport", "expect", "expect_sound_journal", "kill_sweep", "whole_payments"]
 
 # What changes a file, or says that it is changed for good.
-_WRITES = "pwrite64,write,fdatasync,fsync,ftruncate,unlink"
+_WRITES = "pwrite64,write,fdatasync,fsync,ftruncate,rename,unlink"
 _PAYMENTS = 2
+_KEY = bytes(range(32))
 
 
 @final
@@ -53,9 +57,9 @@ class KillReport:
     acknowledged: int
 
 
-def _pay(file: Path) -> None:
+def _pay(file: Path, *, key: bytes | None = None) -> None:
     """Pay charges under fixed keys, and say so after each answer."""
-    with closing(World(file=file)) as world:
+    with closing(World(file=file, key=key)) as world:
         person = world.profiles.all()[0]
         with connect(world, person) as cabinet:
             for number, charge in enumerate(sorted(cabinet.charges.list(), key=lambda each: each.id)):
@@ -76,8 +80,14 @@ def _seed(file: Path) -> None:
     print("seeded", flush=True)
 
 
-def _prepare_pay(file: Path) -> None:
-    with closing(World(file=file)) as world:
+def _encrypt(file: Path) -> None:
+    """Put a file in clear under a key."""
+    rewrite(file, None, _KEY)
+    print("encrypted", flush=True)
+
+
+def _prepare_pay(file: Path, *, key: bytes | None = None) -> None:
+    with closing(World(file=file, key=key)) as world:
         person = world.profiles.add("Иванова")
         for _ in range(_PAYMENTS):
             world.charges.add(person, Money("10.00"))
@@ -94,9 +104,9 @@ def _prepare_open(file: Path) -> None:
         connection.commit()
 
 
-def _check_pay(file: Path, acknowledged: Sequence[str]) -> None:
+def _check_pay(file: Path, acknowledged: Sequence[str], *, key: bytes | None = None) -> None:
     """Look for all that was acknowledged, each effect with its key and its entry; a retry ends as exactly one."""
-    with closing(World(file=file)) as world:
+    with closing(World(file=file, key=key)) as world:
         whole = whole_payments(world)
         expect(set(acknowledged) <= whole, f"acknowledged {acknowledged}, kept {whole}")
         person = world.profiles.all()[0]
@@ -106,7 +116,16 @@ def _check_pay(file: Path, acknowledged: Sequence[str]) -> None:
                 view.charges.pay(charge.id, method=PaymentMethod.BANK_TRANSFER)
         expect(len(whole_payments(world)) == _PAYMENTS, "a retry did not end as exactly one payment")
         world.charges.check_books()
-    expect_sound_journal(file)
+        expect(world.audit.check() is None, "the journal is not as it was written")
+    if key is None:
+        expect_sound_journal(file)
+
+
+def _check_encrypt(file: Path, acknowledged: Sequence[str]) -> None:
+    """Look for the old file or the new one, whole; it is the new one once that was said."""
+    encrypted = not file.read_bytes().startswith(b"SQLite format 3")
+    expect(encrypted or not acknowledged, "what was encrypted is in clear")
+    _check_pay(file, (), key=_KEY if encrypted else None)
 
 
 def whole_payments(world: World) -> set[str]:
@@ -153,6 +172,8 @@ PROGRAMS: dict[str, _Program] = {
     "pay": (_pay, _prepare_pay, _check_pay),
     "open": (_open, _prepare_open, _check_open),
     "seed": (_seed, lambda _: None, _check_seed),
+    "pay-encrypted": (partial(_pay, key=_KEY), partial(_prepare_pay, key=_KEY), partial(_check_pay, key=_KEY)),
+    "encrypt": (_encrypt, _prepare_pay, _check_encrypt),
 }
 
 # Seeding writes a thousand times, much the same each time.
@@ -164,7 +185,7 @@ def kill_sweep(program: str, folder: Path, *, first: int = 1, every: int = 1, mo
     Kill a program with SIGKILL at a write, look at what it left, and go on to the next write until it ends by itself.
 
     Args:
-        program: ``pay``, ``open`` or ``seed``.
+        program: Which of `PROGRAMS`.
         folder: An empty folder to work in.
         first: The write to begin with.
         every: How many writes to go on by.

@@ -92,11 +92,15 @@ def told(error: BaseException) -> str:
     return "\n".join([str(error), repr(error), pickled, *traceback.format_exception(error)])
 
 
+@pytest.mark.feature("SE-05")
+@pytest.mark.parametrize("key", [None, bytes(range(32))], ids=["in clear", "encrypted"])
 @pytest.mark.parametrize("area", AREAS)
-def test_46_no_operation_tells_what_it_carries(area: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Over HTTP and on a file, no log, repr or span holds what travelled, and the file holds no secret in clear."""
+def test_46_no_operation_tells_what_it_carries(
+    area: str, key: bytes | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Over HTTP and on a file, no log, repr or span holds what travelled; no file a secret, and with a key nothing."""
     file = tmp_path / "world.sqlite"
-    world = World(file=file, clock=ManualClock(DEFAULT_START))
+    world = World(file=file, key=key, clock=ManualClock(DEFAULT_START))
     person = world.profiles.add("Канарейкина Пелагея Ивановна")
     with serve(world) as url, caplog.at_level(logging.DEBUG):
         recorder = Recorder(OnClock(HttpxTransport(environment=False), world.clock))
@@ -121,11 +125,17 @@ def test_46_no_operation_tells_what_it_carries(area: str, tmp_path: Path, caplog
     assert "receive_response_headers.complete" in text
     assert [each for each in canaries if each in text] == []
 
-    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert (tmp_path / "world.sqlite-wal").exists()
-    assert str(person.inn).encode() in written
-    assert [each for each in secrets if each.encode() in written] == []
-    world.close()
+    (root,) = world.database.all("SELECT value FROM settings WHERE name = 'root_secret'")
+    if key is not None:
+        secrets |= {root["value"], key.hex()}
+    hidden = secrets if key is None else canaries | secrets
+    for beside in ({"", "-wal", "-shm", "-owner", "-anchor"}, {"", "-owner", "-anchor"}):
+        written = {path.name.removeprefix(file.name): path.read_bytes() for path in tmp_path.iterdir()}
+        assert written.keys() == beside
+        everything = b"".join(written.values())
+        assert (str(person.inn).encode() in everything) == (key is None)
+        assert [each for each in hidden if each.encode() in everything] == []
+        world.close()
 
 
 @pytest.mark.parametrize("row", list(CONTRACT), ids=lambda row: row.id)

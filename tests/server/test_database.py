@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cabinet_sdk._core.sqlite_files import connect as connect_file
 from cabinet_sdk.transports import Response
 from cabinet_sdk.types import Money
 from reference_server import DatabaseRefused, Profile, World
@@ -36,7 +37,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from reference_server import World
-world = World(file=Path(sys.argv[1]))
+world = World(file=Path(sys.argv[1]), key=bytes.fromhex(sys.argv[2]) or None)
 print("owned", flush=True)
 sys.stdin.read()
 """
@@ -48,16 +49,23 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "world.db"
 
 
+@pytest.fixture(params=[None, bytes(range(32))], ids=["in clear", "encrypted"])
+def key(request: pytest.FixtureRequest) -> bytes | None:
+    """Under what that file is encrypted: all that holds of a file holds of an encrypted one."""
+    value: bytes | None = request.param
+    return value
+
+
 @pytest.fixture
-def kept(file: Path) -> Iterator[World]:
+def kept(file: Path, key: bytes | None) -> Iterator[World]:
     """A world in that file."""
-    with closing(World(file=file)) as world:
+    with closing(World(file=file, key=key)) as world:
         yield world
 
 
-def made_by_version_1(file: Path) -> None:
+def made_by_version_1(file: Path, key: bytes | None) -> None:
     """Make a file as the first version did, with somebody in it."""
-    with closing(sqlite3.connect(file)) as connection:
+    with closing(connect_file(file, key, timeout=5)) as connection:
         connection.executescript(OLD.read_text(encoding="utf-8"))
         connection.executescript(
             "PRAGMA application_id = 1130455635; PRAGMA user_version = 1; PRAGMA journal_mode = WAL"
@@ -65,27 +73,27 @@ def made_by_version_1(file: Path) -> None:
         connection.execute(
             "INSERT INTO profiles VALUES ('prf_1', 'person', 'Иванова', '500100732259', NULL, NULL, '', '', '')"
         )
-        connection.commit()
 
 
-def schema_of(file: Path) -> set[tuple[str, str]]:
+def schema_of(file: Path, key: bytes | None) -> set[tuple[str, str]]:
     """Return every table, index and trigger with its statement, blanks aside."""
-    with closing(sqlite3.connect(file)) as connection:
+    with closing(connect_file(file, key, timeout=5)) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
     return {(name, re.sub(r"\s*([(),])\s*", r"\1", " ".join(sql.split()))) for name, sql in rows}
 
 
 @pytest.mark.slow
-def test_a_file_has_one_owner_until_it_is_dead(file: Path) -> None:
+def test_a_file_has_one_owner_until_it_is_dead(file: Path, tmp_path: Path, key: bytes | None) -> None:
     """A second process is refused by name; after `kill -9` of the first it is welcome."""
+    digits = (key or b"").hex()
     owner = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(file), digits], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         assert owner.stdout is not None
         assert owner.stdout.readline() == "owned\n"
         second = subprocess.run(
-            [sys.executable, "-m", "reference_server", "--port", "0", "--db", str(file)],
+            [sys.executable, "-m", "reference_server", "--port", "0", "--db", str(file), *key_option(tmp_path, key)],
             capture_output=True,
             text=True,
             timeout=60,
@@ -97,53 +105,63 @@ def test_a_file_has_one_owner_until_it_is_dead(file: Path) -> None:
         )
         os.kill(owner.pid, signal.SIGKILL)
         owner.wait(timeout=60)
-        World(file=file).close()
+        World(file=file, key=key).close()
     finally:
         owner.kill()
         owner.communicate(timeout=60)
 
 
-def test_a_file_has_one_owner_in_one_process_too(file: Path, kept: World) -> None:
+def key_option(folder: Path, key: bytes | None) -> list[str]:
+    """Return the option that names the key, where there is one."""
+    if key is None:
+        return []
+    key_file = folder / "world.key"
+    key_file.write_text(key.hex(), encoding="ascii")
+    key_file.chmod(0o600)
+    return ["--key-file", str(key_file)]
+
+
+def test_a_file_has_one_owner_in_one_process_too(file: Path, kept: World, key: bytes | None) -> None:
     """Two worlds of one process do not share a file either; closing the first lets the second in."""
     beside = {path.name.removeprefix("world.db") for path in file.parent.iterdir()}
     assert beside == {"", "-wal", "-shm", "-owner", "-anchor"}
     with pytest.raises(DatabaseRefused, match="served by another process"):
-        World(file=file)
+        World(file=file, key=key)
     kept.close()
-    World(file=file).close()
+    World(file=file, key=key).close()
 
 
-def test_a_link_to_a_file_is_no_second_one(file: Path, kept: World) -> None:
+def test_a_link_to_a_file_is_no_second_one(file: Path, kept: World, key: bytes | None) -> None:
     """Through a link a served file is refused too, and its journal is held to the anchor of the real name."""
     link = file.with_name("link.db")
     link.symlink_to(file)
     with pytest.raises(DatabaseRefused, match="served by another process"):
-        World(file=link)
+        World(file=link, key=key)
     kept.profiles.add("Иванова")
     kept.close()
 
-    World(file=link).close()
+    World(file=link, key=key).close()
 
     assert {path.name for path in file.parent.iterdir()} >= {f"{file.name}-owner", f"{file.name}-anchor"}
     assert not list(file.parent.glob("link.db-*"))
 
 
 @contextmanager
-def locked(file: Path) -> Generator[None]:
+def locked(file: Path, key: bytes | None) -> Generator[None]:
     """Have another program lock a file."""
-    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+    with closing(connect_file(file, key, timeout=5)) as other:
         other.execute("BEGIN EXCLUSIVE")
         yield
         other.execute("ROLLBACK")
 
 
-def test_69_a_locked_file_is_503_until_it_is_free(file: Path, kept: World) -> None:
+def test_69_a_locked_file_is_503_until_it_is_free(file: Path, kept: World, key: bytes | None) -> None:
     """While another program holds the file, changes are 503 and reads go on; afterwards all is well."""
     person = kept.profiles.add("Иванова")
     charge = kept.charges.add(person, Money("10.00"))
     raw = Raw(kept, person)
     path = f"/charges/{charge.id}/payments"
-    with locked(file):
+    with locked(file, key):
         refused = raw.send("POST", path, {"method": "sbp"}, key="k")
         read = raw.send("GET", f"/charges/{charge.id}")
         denied = raw.send("GET", "/charges/none")
@@ -155,14 +173,14 @@ def test_69_a_locked_file_is_503_until_it_is_free(file: Path, kept: World) -> No
     assert paid.headers.get("idempotency-replayed") is None
 
 
-def test_69_the_console_of_a_locked_file(file: Path, kept: World) -> None:
+def test_69_the_console_of_a_locked_file(file: Path, kept: World, key: bytes | None) -> None:
     """A form of the console is refused as any change is, with a sentence, and taken once the file is free."""
     person = kept.profiles.add("Иванова")
     charge = kept.charges.add(person, Money("10.00"))
     with serve(kept) as url:
         payment = document(pay(Raw(kept, person), charge.id))["id"]
         page = f"{url.removesuffix('/v1')}/pay/{payment}"
-        with locked(file):
+        with locked(file, key):
             refused = httpx.post(f"{page}/confirm", trust_env=False, timeout=60)
         taken = httpx.post(f"{page}/confirm", trust_env=False, timeout=60)
 
@@ -172,32 +190,33 @@ def test_69_the_console_of_a_locked_file(file: Path, kept: World) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_69_a_locked_file_is_refused_at_the_start(file: Path, capsys: pytest.CaptureFixture[str], exists: bool) -> None:
+def test_69_a_locked_file_is_refused_at_the_start(
+    file: Path, tmp_path: Path, key: bytes | None, capsys: pytest.CaptureFixture[str], exists: bool
+) -> None:
     """A server that finds its file locked says who has to let go of it, whether the file is a world or new."""
     if exists:
-        World(file=file).close()
-    with locked(file):
-        assert main(["--db", str(file)]) == 1
+        World(file=file, key=key).close()
+    with locked(file, key):
+        assert main(["--db", str(file), *key_option(tmp_path, key)]) == 1
 
     assert "another program has locked it" in capsys.readouterr().err
-    World(file=file).close()
+    World(file=file, key=key).close()
 
 
-def test_72_a_file_of_the_first_version_is_brought_up_to_date(file: Path, tmp_path: Path) -> None:
+def test_72_a_file_of_the_first_version_is_brought_up_to_date(file: Path, tmp_path: Path, key: bytes | None) -> None:
     """An older file gets the tables that a new one has and keeps what is in it; its debts are found as debts."""
-    made_by_version_1(file)
+    made_by_version_1(file, key)
     with closing(World(file=tmp_path / "new.db")) as new:
         day = dt.date(2026, 1, 1)
         charge = new.charges.add(new.profiles.add("Петров"), Money(10), accrued_on=day, due_on=day)
         (row,) = new.database.all("SELECT * FROM charges")
     kept = {name: row[name] for name in row.keys() if name not in {"status", "standing", "late"}}  # noqa: SIM118  # a row
     kept["profile_id"] = "prf_1"
-    with closing(sqlite3.connect(file)) as old:
+    with closing(connect_file(file, key, timeout=5)) as old:
         marks = ", ".join("?" * len(kept))
         old.execute(f"INSERT INTO charges ({', '.join(kept)}) VALUES ({marks})", tuple(kept.values()))
         old.execute("UPDATE profiles SET permissions = 'charges.read'")
-        old.commit()
-    with closing(World(file=file)) as world:
+    with closing(World(file=file, key=key)) as world:
         (person,) = world.profiles.all()
         assert person.name == "Иванова"
         assert world.audit.check() is None
@@ -205,24 +224,24 @@ def test_72_a_file_of_the_first_version_is_brought_up_to_date(file: Path, tmp_pa
         with connect(world, person) as cabinet:
             assert [each.id for each in cabinet.charges.list(overdue=True)] == [charge.id]
 
-    assert schema_of(file) == schema_of(tmp_path / "new.db")
+    assert schema_of(file, key) == schema_of(tmp_path / "new.db", None)
 
 
 def test_72_a_migration_that_is_cut_short_has_not_begun(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path, tmp_path: Path, key: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What fails in the middle of a migration leaves the old file, which the next start brings up to date."""
-    made_by_version_1(file)
-    before = schema_of(file)
+    made_by_version_1(file, key)
+    before = schema_of(file, key)
     with monkeypatch.context() as patch:
         patch.setattr("reference_server.world.MIGRATIONS", ("CREATE TABLE one (x);\nCREATE TABLE one (x);\n",))
         with pytest.raises(DatabaseRefused, match="table one already exists"):
-            World(file=file)
-    assert schema_of(file) == before
+            World(file=file, key=key)
+    assert schema_of(file, key) == before
 
-    World(file=file).close()
+    World(file=file, key=key).close()
     World(file=tmp_path / "new.db").close()
-    assert schema_of(file) == schema_of(tmp_path / "new.db") != before
+    assert schema_of(file, key) == schema_of(tmp_path / "new.db", None) != before
 
 
 class FullDisk:
@@ -280,7 +299,7 @@ def test_66_a_file_that_may_not_grow(file: Path, kept: World) -> None:
     raw = Raw(kept, person)
     pages = kept.database.one("PRAGMA page_count")
     assert pages is not None
-    kept.database.all(f"PRAGMA max_page_count = {pages[0]}")
+    kept.database.all(f"PRAGMA max_page_count = {pages[0] + 4}")
     statuses = [pay(raw, charge.id).status for charge in charges]
     read = raw.send("GET", "/charges")
     kept.database.all("PRAGMA max_page_count = 1000000")
@@ -366,7 +385,7 @@ def test_a_disk_that_does_not_answer_is_no_refusal() -> None:
     assert not cannot_serve(ValueError("x"))
 
 
-def test_a_thread_that_waits_for_the_file_ends(file: Path, kept: World) -> None:
+def test_a_thread_that_waits_for_the_file_ends(file: Path, kept: World, key: bytes | None) -> None:
     """Twenty changes while the file is locked are all refused within seconds: nobody waits for the others' patience."""
     person = kept.profiles.add("Иванова")
     charge = kept.charges.add(person, Money("10.00"))
@@ -377,7 +396,7 @@ def test_a_thread_that_waits_for_the_file_ends(file: Path, kept: World) -> None:
         path = f"/charges/{charge.id}/payments"
         statuses.append(raw.send("POST", path, {"method": "sbp"}, key=f"k{number}").status)
 
-    with locked(file):
+    with locked(file, key):
         threads = [threading.Thread(target=pay, args=(number,)) for number in range(20)]
         for thread in threads:
             thread.start()

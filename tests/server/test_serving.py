@@ -65,22 +65,29 @@ def test_the_command_serves_and_stops_gracefully(stop: signal.Signals) -> None:
 
 
 @pytest.mark.slow
-def test_11_an_acknowledged_payment_survives_kill_9(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", [None, bytes(range(32))], ids=["in clear", "encrypted"])
+def test_11_an_acknowledged_payment_survives_kill_9(tmp_path: Path, key: bytes | None) -> None:
     """Killed after the commit and before the answer, and started again on its file, the server replays the payment."""
     file = tmp_path / "world.db"
-    world = World.seeded(file=file)
+    options = ["--db", str(file)]
+    if key is not None:
+        key_file = tmp_path / "world.key"
+        key_file.write_text(key.hex(), encoding="ascii")
+        key_file.chmod(0o600)
+        options += ["--key-file", str(key_file)]
+    world = World.seeded(file=file, key=key)
     person = world.profiles.all()[0]
     charge = world.charges.add(person, Money("10.00"))
     who = credentials(world, person)
     world.close()
 
-    with process("--db", str(file)) as (server, url):
+    with process(*options) as (server, url):
         with Cabinet(f"{url}/v1", who, transport=HttpxTransport(environment=False)) as cabinet:
             first = cabinet.with_options(idempotency_key="before-the-kill")
             payment = first.charges.pay(charge.id, method=PaymentMethod.BANK_TRANSFER)
         os.kill(server.pid, signal.SIGKILL)
         server.wait(timeout=60)
-    with process("--db", str(file)) as (_, url), Cabinet(f"{url}/v1", who) as cabinet:
+    with process(*options) as (_, url), Cabinet(f"{url}/v1", who) as cabinet:
         again = cabinet.with_options(idempotency_key="before-the-kill")
         assert again.charges.pay(charge.id, method=PaymentMethod.BANK_TRANSFER) == payment
         assert cabinet.charges.get(charge.id).pending == Money("10.00")
