@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import logging
 import signal
+import sqlite3
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -161,10 +162,21 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted, or do what else is asked; return the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.command is not None:
-        return (_audit if options.command == "audit" else _keys)(options)
-    if options.key_file is not None and options.db is None:
+    command: str = options.command or ""
+    if not command and options.key_file is not None and options.db is None:
         parser.error("--key-file encrypts a file, and a world in memory has none: name it with --db")
+    try:
+        return {"audit": _audit, "key": _keys}.get(command, _serve)(options)
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            # What the disk or the program did, and no word about the file.
+            raise
+        file: Path = options.file if command else options.db
+        print(f"cabinet-reference-server: {file} is damaged ({error}); restore a copy of it", file=sys.stderr)
+        return 1
+
+
+def _serve(options: argparse.Namespace) -> int:
     try:
         # Not above: without what the extra installs, this program shall still say what it needs.
         from reference_server.serve import WorldServer, is_loopback, listen  # noqa: PLC0415

@@ -20,6 +20,7 @@ from cabinet_sdk.charges import ChargeId
 from cabinet_sdk.types import Money
 from reference_server import DatabaseRefused, Profile, World
 from reference_server.__main__ import main
+from reference_server.encryption import read_key
 from reference_server.testing import connect
 from tests.leaks import Canaries
 from tests.server.raw import Raw, document
@@ -267,6 +268,22 @@ def test_what_was_changed_is_a_fault_and_no_answer(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    "table, command",
+    [("settings", ["--db", "{file}"]), ("audit_entries", ["audit", "verify", "{file}"])],
+)
+def test_a_command_that_meets_what_was_changed_says_so(
+    file: Path, key_file: Path, capsys: pytest.CaptureFixture[str], table: str, command: list[str]
+) -> None:
+    """A start, and the verifier of the journal, name the damaged file instead of a traceback."""
+    World(file=file, key=read_key(key_file)).close()
+    with closing(connect_file(file, read_key(key_file), timeout=0)) as connection:
+        root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
+    file.write_bytes(changed(file.read_bytes(), root - 1))
+    assert run(*(each.format(file=file) for each in command), "--key-file", key_file) == 1
+    assert f"{file} is damaged" in capsys.readouterr().err
+
+
 def changed(content: bytes, page: int) -> bytes:
     """Return the content of a file with one bit of a page changed."""
     place = page * PAGE + 1000
@@ -434,6 +451,7 @@ from cabinet_sdk import SqliteJournal
 from cabinet_sdk.errors import JournalFailed
 from reference_server import DatabaseRefused, World
 from reference_server.__main__ import main
+from reference_server.encryption import read_key
 file = Path(sys.argv[1])
 World(file=file).close()
 SqliteJournal(file.with_name("journal")).close()
