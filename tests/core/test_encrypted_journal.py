@@ -170,7 +170,8 @@ def entry(name):
         path="/", body=b"{}", created_at=dt.datetime.now(dt.UTC))
 
 journal = SqliteJournal(sys.argv[1], timeout=60, key=bytes.fromhex(sys.argv[2]))
-journal.begin(entry("parent"))
+parent = entry("parent")
+journal.begin(parent)
 reading, writing = os.pipe()
 child = os.fork()
 if child == 0:
@@ -182,7 +183,7 @@ os.write(writing, b"x")
 assert os.waitpid(child, 0)[1] == 0
 assert journal.claim(entry("child"))
 assert not journal.claim(entry("parent"))
-journal.settle(entry("parent"))
+journal.settle(parent)
 assert [each.operation_id for each in journal.open_entries()] == ["child"]
 journal.close()
 """
