@@ -144,9 +144,15 @@ class Snapshot(Generic[T]):
             part: tuple[list[str], list[tuple[Value, ...]]]
             part = marshal.loads(self._spool.file.read(length))  # noqa: S302  # written above
             names, tuples = part
-            # Rows are read by the names of their columns, and nothing else is asked of them.
-            rows = cast("list[sqlite3.Row]", [dict(zip(names, values, strict=True)) for values in tuples])
+            rows = cast("list[sqlite3.Row]", [_Kept(zip(names, values, strict=True)) for values in tuples])
             yield from self._read(rows)
+
+
+class _Kept(dict[str, Value]):
+    """A row from the disk: as one of SQLite's, it gives its values by name or one after the other."""
+
+    def __iter__(self) -> Iterator[Any]:  # Any: of a dictionary these would be the names
+        return iter(self.values())
 
 
 def count(database: Database, selection: Selection[T], at_most: int) -> int:

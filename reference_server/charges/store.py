@@ -171,30 +171,31 @@ _money = lru_cache(maxsize=1024)(Money.from_kopecks)
 
 
 def charge_from(row: sqlite3.Row) -> Charge:
-    """Return the charge of a row."""
-    details = decode_value(row["details"], Details)
-    amount, paid, pending = row["amount"], row["paid"], row["pending"]
+    """Return the charge of a row that begins with `CHARGE_COLUMNS`."""
+    # Unpacked, since looking up the names of columns would take a fifth of the time that this does.
+    charge_id, kind, amount, paid, pending, refunding, status, accrued_on, due_on, late, uin, order_number, *rest = row
+    details = decode_value(rest[0], Details)
     return Charge(
-        id=ChargeId(row["id"]),
-        kind=ChargeKind.trusted(row["kind"]),
-        status=ChargeStatus.trusted(row["status"]),
+        id=ChargeId(charge_id),
+        kind=ChargeKind.trusted(kind),
+        status=ChargeStatus.trusted(status),
         amount=_money(amount),
         paid=_money(paid),
         pending=_money(pending),
         due=_money(max(0, amount - paid - pending)),
         overpaid=_money(max(0, paid - amount)),
-        accrued_on=dt.date.fromisoformat(row["accrued_on"]),
-        due_on=dt.date.fromisoformat(row["due_on"]),
+        accrued_on=dt.date.fromisoformat(accrued_on),
+        due_on=dt.date.fromisoformat(due_on),
         # By the mark and not by the day, so that a filter never says otherwise.
-        overdue=bool(row["late"]) and paid < amount,
+        overdue=bool(late) and paid < amount,
         purpose=details.purpose,
-        uin=None if row["uin"] is None else Uin.trusted(row["uin"]),
-        order_number=row["order_number"],
+        uin=None if uin is None else Uin.trusted(uin),
+        order_number=order_number,
         tax_period=details.tax_period,
         requisites=details.requisites,
         calculation=details.calculation,
         documents=details.documents,
-        refunding=_money(row["refunding"]),
+        refunding=_money(refunding),
     )
 
 
