@@ -1,4 +1,9 @@
-"""A world on a socket: ASGI around `World.respond`."""
+"""
+A world on a socket: ASGI around `World.respond`.
+
+Most requests have no body and are answered from memory, so that nothing is waited for. A server that knows of
+`App.at_once` needs no task for those; any other one calls the application for each.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
+from functools import lru_cache, partial
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, TypeAlias, TypeVar, cast, final
 from urllib.parse import urlsplit
@@ -17,7 +22,6 @@ from cabinet_sdk.types import File
 from reference_server.limits import MAX_BODY
 from reference_server.pages import pages
 from reference_server.respond import BASE_PATH, Exchange
-from reference_server.routing import Admitted
 from reference_server.session import Reply
 from reference_server.world import World
 
@@ -42,6 +46,8 @@ T = TypeVar("T")
 _OWN_HOST = re.compile(
     r"(?:(?:[a-z0-9-]{1,63}\.)*localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?", re.ASCII | re.IGNORECASE
 )
+_BELOW = f"{BASE_PATH}/"
+_BELOW_RAW = _BELOW.encode()
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?", re.ASCII)
 
 
@@ -64,44 +70,74 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer below the base path by the contract, elsewhere with pages for people."""
         if scope["type"] == "http":
-            headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
-            host = headers.get("host") or ""
-            misdirected = self._sandbox and _OWN_HOST.fullmatch(host) is None
-            if misdirected or scope["path"].startswith(f"{BASE_PATH}/"):
+            headers = Headers.received(scope["headers"])
+            misdirected = self._misdirects(headers)
+            if misdirected or scope["path"].startswith(_BELOW):
                 await self._serve(scope, headers, receive, send, misdirected=misdirected)
                 return
         await self._pages(scope, receive, send)
 
-    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send, *, misdirected: bool) -> None:
+    def at_once(self, scope: Scope) -> Reply | None:
+        """
+        Answer a request without a body where nothing is waited for; None where something may be.
+
+        Raises:
+            ConnectionLost: A fault asks that the connection be broken.
+        """
+        world = self._world
+        if not world.in_memory or not scope["raw_path"].startswith(_BELOW_RAW):
+            return None
+        headers = Headers.received(scope["headers"])
+        if self._misdirects(headers):
+            return None
+        exchange = self._exchange_of(scope, headers, headers.get("host") or "")
+        if exchange.slow or not world.lock.acquire(blocking=False):
+            return None
+        try:
+            return exchange.respond(b"")
+        finally:
+            world.lock.release()
+
+    def _misdirects(self, headers: Headers) -> bool:
+        """Say whether a name leads here that is not this machine's, though nobody else is served."""
+        return self._sandbox and _OWN_HOST.fullmatch(headers.get("host") or "") is None
+
+    def _exchange_of(self, scope: Scope, headers: Headers, host: str) -> Exchange:
         client = scope.get("client")
-        exchange = Exchange(
+        return Exchange(
             self._world,
             method=scope["method"],
-            origin=_origin(scope, "" if misdirected else headers.get("host") or ""),
+            origin=_origin(scope, host),
             path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             sender=client[0] if client else None,
         )
+
+    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send, *, misdirected: bool) -> None:
+        exchange = self._exchange_of(scope, headers, "" if misdirected else headers.get("host") or "")
         if misdirected:
             reply = exchange.refuse(MisdirectedRequest(_MISDIRECTED))
             await _send(receive, send, reply, unread=_has_large_body(headers))
             return
         try:
-            await self._exchange(exchange, headers, receive, send, bodiless=_has_no_body(scope, headers))
+            await self._exchange(exchange, scope, receive, send)
         except ConnectionLost:
             # ASGI has no word for breaking a connection: an answer that ends before its body has the server do it.
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
 
-    async def _exchange(
-        self, exchange: Exchange, headers: Headers, receive: Receive, send: Send, *, bodiless: bool
-    ) -> None:
-        begun = await self._run(partial(_begin, exchange, bodiless=bodiless))
+    async def _exchange(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = exchange.headers
+        bodiless = _has_no_body(scope, headers)
+        if bodiless and not exchange.slow:
+            await _send(receive, send, await self._run(partial(exchange.respond, b"")))
+            return
+        begun = await self._run(exchange.admit)
         if isinstance(begun, Reply):
             await _send(receive, send, begun, unread=not bodiless and _has_large_body(headers))
             return
         if bodiless:
-            await _send(receive, send, await self._run(partial(exchange.answer, b""), slow=begun.slow))
+            await _send(receive, send, await self._run(partial(exchange.answer, b""), slow=True))
             return
         with SpooledTemporaryFile(max_size=MAX_BODY) as spool:
             try:
@@ -117,7 +153,7 @@ class App:
             if content is None:
                 exchange.abandon()
                 return
-            slow = begun.slow or not isinstance(content, bytes)
+            slow = exchange.slow or not isinstance(content, bytes)
             await _send(receive, send, await self._run(partial(exchange.answer, content), slow=slow))
 
     async def _run(self, step: Callable[[], T], *, slow: bool = False) -> T:
@@ -135,14 +171,6 @@ class App:
             lock.release()
 
 
-def _begin(exchange: Exchange, *, bodiless: bool) -> Admitted | Reply:
-    """Judge the head, and go on at once where no body is waited for and answering takes no time."""
-    begun = exchange.admit()
-    if bodiless and isinstance(begun, Admitted) and not begun.slow:
-        return exchange.answer(b"")
-    return begun
-
-
 def _has_no_body(scope: Scope, headers: Headers) -> bool:
     """Say whether there is no body to read, as of most requests (RFC 9112 6.3); later versions frame them otherwise."""
     unframed = headers.get("content-length") is None and headers.get("transfer-encoding") is None
@@ -156,6 +184,7 @@ def _origin(scope: Scope, host: str) -> str:
     return f"{scope['scheme']}://{host}"
 
 
+@lru_cache(maxsize=64)
 def _is_host(text: str) -> bool:
     if not _HOST.fullmatch(text):
         return False
@@ -206,8 +235,6 @@ def _has_large_body(headers: Headers) -> bool:
 async def _send(receive: Receive, send: Send, reply: Reply, *, unread: bool = False) -> None:
     """Send an answer; where a large body is unread, the connection ends with it."""
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
-    if reply.status != 304 and b"content-length" not in dict(headers):
-        headers.append((b"content-length", b"%d" % len(reply.content)))
     if unread:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

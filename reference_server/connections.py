@@ -9,9 +9,14 @@ it limit a head: one of many short fields takes twenty times its length in memor
 from __future__ import annotations
 
 import asyncio
-from typing import final
+from typing import Any, cast, final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from cabinet_sdk.errors import ConnectionLost
+from reference_server.asgi import App
+from reference_server.session import Reply
 
 __all__ = ["BYTES_PER_SECOND", "MAX_HEAD", "PATIENCE_SECONDS", "Connection"]
 
@@ -35,6 +40,8 @@ class Connection(HttpToolsProtocol):
     """Until when the request must be whole; None while none is on its way."""
     _request_clock: asyncio.TimerHandle | None = None
     _answer_clock: asyncio.TimerHandle | None = None
+    _first = False
+    """Whether the next request is the first of what has just come."""
     _fields = 0
     """Bytes that came since the request began or the last of its body did."""
 
@@ -49,6 +56,7 @@ class Connection(HttpToolsProtocol):
         if self._due is not None:
             self._due += len(data) / BYTES_PER_SECOND
         self._fields += len(data)
+        self._first = True
         super().data_received(data)
         if self._fields > MAX_HEAD and not self.transport.is_closing():
             self._refuse_head()
@@ -69,35 +77,83 @@ class Connection(HttpToolsProtocol):
                 through, which the parser would take for the next request, or codes its body otherwise than in chunks,
                 which the parser undoes alone (RFC 9112 6.1). Each is answered with 400.
         """
+        parser = self.parser
+        if parser is None or self.transport.is_closing():
+            # Whoever sent it gets no answer any more.
+            return
         names = [name for name, _ in self.headers]
         hosts = names.count(b"host")
-        version = "1.1" if self.parser is None else self.parser.get_http_version()
-        if hosts > 1 or (not hosts and version != "1.0"):
+        if hosts != 1 and (hosts or parser.get_http_version() != "1.0"):
             msg = f"a head names its host once, not {hosts} times"
             raise ValueError(msg)
-        upgrades = self.parser is not None and self.parser.should_upgrade()
-        if upgrades and (b"content-length" in names or b"transfer-encoding" in names):
+        bodiless = b"content-length" not in names and b"transfer-encoding" not in names
+        if not bodiless and parser.should_upgrade():
             msg = "a request with a body cannot change the protocol"
             raise ValueError(msg)
         if b"transfer-encoding" in names:
             codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
-            if codings != [b"chunked"] or version == "1.0":
+            if codings != [b"chunked"] or parser.get_http_version() == "1.0":
                 msg = "a body comes as it is, or in chunks by HTTP/1.1"
                 raise ValueError(msg)
         self._due = self.loop.time() + PATIENCE_SECONDS
         self._fields = 0
-        super().on_headers_complete()
+        if not bodiless or not self._answer_at_once(parser):
+            super().on_headers_complete()
+
+    def _answer_at_once(self, parser: httptools.HttpRequestParser) -> bool:
+        """
+        Answer here and now a request without a body, where nothing is waited for; say whether it was.
+
+        Of requests that come together only the first: however many there are, others have their turn between them.
+        """
+        first, self._first = self._first, False
+        app = cast("object", self.app)  # pyright: ignore[reportUnknownMemberType]  # uvicorn serves every kind
+        if (
+            not first
+            or not isinstance(app, App)
+            or self._is_answering()
+            or self.flow.write_paused
+            or parser.get_http_version() != "1.1"
+            or parser.should_upgrade()
+            or not parser.should_keep_alive()
+        ):
+            return False
+        url = httptools.parse_url(self.url)
+        scope: Any = self.scope  # Any: what uvicorn has of it so far
+        scope["method"] = parser.get_method().decode()
+        scope["raw_path"] = url.path or b""
+        scope["query_string"] = url.query or b""
+        try:
+            reply = app.at_once(scope)
+        except Exception as error:
+            # Raised on, it would be taken for a fault of the request.
+            if not isinstance(error, ConnectionLost):
+                self.logger.exception("An answer failed.")
+            self.transport.close()
+            return True
+        if reply is None:
+            return False
+        self.transport.write(self._head(reply) + reply.content)
+        self.on_response_complete()
+        return True
+
+    def _head(self, reply: Reply) -> bytes:
+        fields = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
+        default = b"".join([b"%b: %b\r\n" % field for field in self.server_state.default_headers])
+        return b"%b%b%b\r\n" % (STATUS_LINE[reply.status], default, fields.encode("latin-1"))
 
     def on_body(self, body: bytes) -> None:
         """Have a part of a body."""
         self._fields = 0
-        super().on_body(body)
+        if self._is_answering():
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Have the whole request."""
         self._due = None
         self._fields = 0
-        super().on_message_complete()
+        if self._is_answering():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Have answered; the answer may not be taken yet."""
@@ -123,12 +179,11 @@ class Connection(HttpToolsProtocol):
 
     def _refuse_head(self) -> None:
         """End a connection whose head has no end; say so, unless an answer is on its way already."""
-        # Before the first request there is none, which its type does not say.
-        if getattr(self.cycle, "response_complete", True):
+        if self._is_answering():
+            self.transport.abort()
+        else:
             self.transport.write(_HEAD_TOO_LARGE)
             self.transport.close()
-        else:
-            self.transport.abort()
 
     def _watch_request(self) -> None:
         if self._due is None:
@@ -142,9 +197,12 @@ class Connection(HttpToolsProtocol):
             self._request_clock = self.loop.call_at(self._due, self._end_slow_request)
 
     def _is_idle(self) -> bool:
-        # A request was whole, so that there is an answer to look at.
         unwatched = self.timeout_keep_alive_task is None and not self.transport.is_closing()
-        return unwatched and self.cycle.response_complete
+        return unwatched and not self._is_answering()
+
+    def _is_answering(self) -> bool:
+        # Before the first task there is none, which its type does not say.
+        return not getattr(self.cycle, "response_complete", True)
 
     def _forget_request(self) -> None:
         if self._request_clock is not None:

@@ -149,15 +149,14 @@ def answer_file(stored: StoredFile, method: str, asked: Headers) -> Reply:
         headers.append(("content-range", f"bytes {start}-{end - 1}/{length}"))
     headers += [
         ("content-type", stored.media_type),
-        ("content-length", str(end - start)),
         ("content-disposition", attachment(stored.name)),
         ("repr-digest", digest_header(digest)),
     ]
     if method == "HEAD":
-        return Reply(status, headers)
+        return Reply(status, headers, length=end - start)
     if isinstance(content, bytes):
         return Reply(status, headers, content[start:end])
-    return Reply(status, headers, stream=_Slice(content, start, end))
+    return Reply(status, headers, stream=_Slice(content, start, end), length=end - start)
 
 
 def _meant(header: str | None, etag: str) -> bool:

@@ -68,8 +68,9 @@ BASE_PATH = "/v1"
 
 # The request ids that are repeated; others could spoil a log and are replaced.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
+_BELOW = f"{BASE_PATH}/"
 _TOKEN_PATH = f"{BASE_PATH}/oauth/token"
-_TOKEN_ADMITTED = Admitted(MAX_BODY, slow=False)
+_TOKEN_ADMITTED = Admitted(MAX_BODY)
 _JSON = "application/json"
 _UNWANTED = re.compile(r"q=0(?:\.0{0,3})?")
 _FORM = "multipart/form-data"
@@ -136,6 +137,7 @@ class Exchange:
     _key: str | None = None
     _problem: Problem | None = None
     _replayed: bool = False
+    _waited: bool = False
     _route: Route | None = None
     _claim: idempotency.Claim | None = None
 
@@ -155,10 +157,9 @@ class Exchange:
         self._origin = origin
         self._path = path
         self._query = query
-        self._headers = headers
+        self.headers = headers
         self._sender = sender
-        given = headers.get("x-request-id")
-        self._request_id = given if given is not None and _REQUEST_ID.fullmatch(given) else world.new_request_id()
+        self._found = self._find()
 
     @classmethod
     def of(cls, world: World, request: Request) -> Self:
@@ -169,8 +170,25 @@ class Exchange:
             world, method=request.method, origin=origin, path=parts.path, query=parts.query, headers=request.headers
         )
 
+    @property
+    def slow(self) -> bool:
+        """Whether answering may take a while."""
+        return not isinstance(self._found, Problem) and self._found[0].download
+
+    def respond(self, content: bytes | Body) -> Reply:
+        """
+        Answer a request that is there whole: both steps at once.
+
+        Raises:
+            ConnectionLost: A fault asks that the connection be broken.
+        """
+        begun = self.admit()
+        return self._answer(content) if isinstance(begun, Admitted) else begun
+
     def admit(self) -> Admitted | Reply:
         """Judge the head: return what may follow, or the refusal."""
+        given = self.headers.get("x-request-id")
+        self._request_id = given if given and _REQUEST_ID.fullmatch(given) else self._world.new_request_id()
         try:
             return self._judge()
         except BaseException as error:  # noqa: BLE001  # answered or raised again
@@ -178,11 +196,15 @@ class Exchange:
 
     def answer(self, content: bytes | Body) -> Reply:
         """
-        Answer what was admitted.
+        Answer what was admitted, and may have waited for its body since.
 
         Raises:
             ConnectionLost: A fault asks that the connection be broken.
         """
+        self._waited = True
+        return self._answer(content)
+
+    def _answer(self, content: bytes | Body) -> Reply:
         try:
             reply = self._grant(content) if self._route is None else self._carry_out(self._route, content)
             # These strike after the commit.
@@ -202,15 +224,23 @@ class Exchange:
 
     # The head.
 
+    def _find(self) -> tuple[Route, dict[str, str]] | Problem:
+        if not self._path.startswith(_BELOW):
+            return UnknownOperation()
+        try:
+            return self._world.router.match(self._method, self._path[len(BASE_PATH) :])
+        except Problem as error:
+            return error
+
     def _judge(self) -> Admitted:
-        world, headers = self._world, self._headers
+        world, headers = self._world, self.headers
         if self._path == _TOKEN_PATH:
             self._operation = signin.TOKEN
             self._check_coding()
             return _TOKEN_ADMITTED
-        if not self._path.startswith(f"{BASE_PATH}/"):
-            raise UnknownOperation
-        route, self._values = world.router.match(self._method, self._path[len(BASE_PATH) :])
+        if isinstance(self._found, Problem):
+            raise self._found
+        route, self._values = self._found
         self._operation = route.row.id
         if route.row.repeat is Repeat.KEYED:
             self._claim = world.running.claim(headers)
@@ -225,7 +255,7 @@ class Exchange:
 
     def _sign_in(self, now: dt.datetime) -> None:
         try:
-            self._bearer = signin.authenticate(self._world.database, self._headers, now)
+            self._bearer = signin.authenticate(self._world.database, self.headers, now)
         except RightsError:
             self._count_stranger()
             raise
@@ -245,7 +275,7 @@ class Exchange:
             raise PermissionMissing(members={"permission": route.permission})
 
     def _check_format(self, route: Route) -> None:
-        headers = self._headers
+        headers = self.headers
         accepted = headers.get("accept")
         # Files come as they are: there is no other format to choose.
         if accepted not in {None, _JSON} and not route.download and not _takes_json(accepted or ""):
@@ -257,7 +287,7 @@ class Exchange:
                 raise UnsupportedMediaType(f"The operation takes {expected}, not compressed.")
 
     def _check_coding(self) -> None:
-        if (self._headers.get("content-encoding") or "identity").lower() != "identity":
+        if (self.headers.get("content-encoding") or "identity").lower() != "identity":
             raise UnsupportedMediaType
 
     # The rest.
@@ -266,7 +296,7 @@ class Exchange:
         self._strike(FaultKind.REFUSE, FaultKind.LOSE_REQUEST)
         with self._world.work() as work:
             reply = signin.grant(
-                work, self._method, self._headers, content, request_id=self._request_id, sender=self._sender
+                work, self._method, self.headers, content, request_id=self._request_id, sender=self._sender
             )
             if reply.status == 401:
                 self._count_stranger()
@@ -277,15 +307,15 @@ class Exchange:
         with self._world.lock:
             answered = self._answered(route, content)
         # A file may still have to be made or read, which takes no world.
-        reply = answer_file(answered, self._method, self._headers) if isinstance(answered, StoredFile) else answered
+        reply = answer_file(answered, self._method, self.headers) if isinstance(answered, StoredFile) else answered
         reply.headers += self._limits
         return reply
 
     def _answered(self, route: Route, content: bytes | Body) -> Reply | StoredFile:
         world = self._world
         now = world.clock.now()
-        if route.takes_body or "transfer-encoding" in self._headers or "content-length" in self._headers:
-            # While the body came, be it empty, the token may have been taken away or a permission lost.
+        if route.takes_body or self._waited:
+            # Since the head was judged, the token may have been taken away or a permission lost.
             self._sign_in(now)
             self._check_permission(route)
         if content and not route.takes_body:
@@ -296,7 +326,7 @@ class Exchange:
         session = Session(work=world.unit(now), profile=self._bearer.profile, origin=self._origin)
         if isinstance(route.row, Upload):
             # The files of a form are there as long as the context is open.
-            with read_form(route.row, self._headers, content) as form:
+            with read_form(route.row, self.headers, content) as form:
                 return self._change(route, session, decode_request(route.row, self._values, query, form))
         body = read_json(whole(content)) if content else None
         value = decode_request(route.row, self._values, query, body)
@@ -335,7 +365,7 @@ class Exchange:
         if route.row.repeat is Repeat.NEVER:
             with work.database.transaction():
                 return self._carried_out(route, session, value)
-        key = self._key = idempotency.key_of(self._headers)
+        key = self._key = idempotency.key_of(self.headers)
         mark = fingerprint(route.row, value)
         with work.database.transaction():
             kept = idempotency.look_up(work, profile_id, key, mark)
@@ -487,10 +517,9 @@ class Exchange:
         headers = reply.headers
         headers.append(("x-request-id", self._request_id))
         headers += _EVERY_ANSWER
-        if self._method == "HEAD" and reply.status != 304:
-            # What a GET would have brought (RFC 9110 8.6).
-            if not any(name == "content-length" for name, _ in headers):
-                headers.append(("content-length", str(len(reply.content))))
+        if reply.status != 304:
+            headers.append(("content-length", str(len(reply.content) if reply.length is None else reply.length)))
+        if self._method == "HEAD":
             reply.content = b""
         return reply
 
@@ -530,10 +559,7 @@ def respond(world: World, request: Request) -> Response:
     Raises:
         ConnectionLost: A fault asks that the connection be broken.
     """
-    exchange = Exchange.of(world, request)
-    reply = exchange.admit()
-    if isinstance(reply, Admitted):
-        reply = exchange.answer(request.content)
+    reply = Exchange.of(world, request).respond(request.content)
     return Response(status=reply.status, headers=Headers(reply.headers), content=reply.content, stream=reply.stream)
 
 

@@ -65,11 +65,9 @@ class Admitted:
 
     Attributes:
         max_body: How many bytes the body may have.
-        slow: Whether answering may take a while.
     """
 
     max_body: int
-    slow: bool
 
 
 @final
@@ -92,7 +90,7 @@ class Route:
         self.changes = row.repeat is not Repeat.SAFE
         # A form may have as much text around its file as any other body.
         max_body = row.max_bytes + MAX_BODY if isinstance(row, Upload) else MAX_BODY
-        self.admitted = Admitted(max_body, slow=self.download)
+        self.admitted = Admitted(max_body)
         steps = row.path.split("/")[1:]
         self._fields = [(step[1:-1], place) for place, step in enumerate(steps) if step.startswith("{")]
 

@@ -71,9 +71,11 @@ class Reply:
         headers: So far, names in lower case.
         content: The whole body.
         stream: The body to come, where it is not in memory.
+        length: Of the body in bytes, where `content` does not say it.
     """
 
     status: int
     headers: list[tuple[str, str]]
     content: bytes = b""
     stream: ByteStream | None = None
+    length: int | None = None

@@ -160,7 +160,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
         "jinja2",
     ),
     "reference_server.asgi": (*SERVER, "reference_server.pages", "starlette"),
-    "reference_server.connections": (*SERVER, "uvicorn"),
+    "reference_server.connections": (*SERVER, "reference_server.asgi", "httptools", "uvicorn"),
     "reference_server.serve": (*SERVER, "reference_server.asgi", "reference_server.connections", "uvicorn"),
     "reference_server.__main__": (*SERVER, "reference_server.serve"),
     # The one module that encrypts single values.

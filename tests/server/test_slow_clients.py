@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -20,6 +19,7 @@ from reference_server.signin import TOKEN_LIFETIME
 from reference_server.testing import credentials, serve
 from tests.core.sample_area import MAX_BYTES, UPLOADED, add_file, sample_world
 from tests.server.raw import token_for
+from tests.server.sockets import answer_of, connection_to, head, rest_of
 from tests.server.stopwatch import Stopwatch
 
 
@@ -40,46 +40,6 @@ def url(world: World) -> Iterator[str]:
     """The base URL of the world on a socket."""
     with serve(world) as base:
         yield base
-
-
-@contextmanager
-def connection_to(url: str, *, window: int | None = None) -> Generator[socket.socket]:
-    """Connect; with a window, take no more than that before reading."""
-    parts = urlsplit(url)
-    with closing(socket.socket()) as connection:
-        if window is not None:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
-        connection.settimeout(60)
-        connection.connect((parts.hostname, parts.port))
-        yield connection
-
-
-def rest_of(connection: socket.socket) -> bytes:
-    """Return what comes until the other side ends it; it may end it hard."""
-    received = bytearray()
-    with suppress(ConnectionResetError):
-        while piece := connection.recv(65536):
-            received += piece
-    return bytes(received)
-
-
-def answer_of(connection: socket.socket) -> bytes:
-    """Return one answer, whole; its head and its body may come apart."""
-    received = bytearray()
-    while b"\r\n\r\n" not in received and (piece := connection.recv(65536)):
-        received += piece
-    start, _, body = bytes(received).partition(b"\r\n\r\n")
-    for field in start.lower().split(b"\r\n"):
-        if field.startswith(b"content-length:"):
-            while len(body) < int(field.partition(b":")[2]) and (piece := connection.recv(65536)):
-                body += piece
-    return start + b"\r\n\r\n" + body
-
-
-def head(method: str, path: str, token: str, *fields: str) -> bytes:
-    """Return the head of a request."""
-    lines = [f"{method} /v1{path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {token}", *fields]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 PAYMENT = ("Content-Type: application/json", "Idempotency-Key: k", "Content-Length: 100")

@@ -7,7 +7,7 @@ Rule: nothing of an HTTP library appears here or anywhere above; only the adapte
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import Protocol, final
+from typing import Protocol, Self, final
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
@@ -40,6 +40,13 @@ class Headers(Mapping[str, str]):
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self._pairs = tuple([(name.lower(), value) for name, value in pairs])
         self._values: dict[str, str] | None = None
+
+    @classmethod
+    def received(cls, fields: Iterable[tuple[bytes, bytes]]) -> Self:
+        """Return fields as a server gets them: bytes, names in lower case."""
+        self = cls()
+        self._pairs = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields])
+        return self
 
     def __getitem__(self, name: str) -> str:
         value = self.get(name)
