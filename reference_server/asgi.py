@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeAlias, TypeVar, cast, final
 from urllib.parse import urlsplit
 
 from cabinet_sdk._core.wire import ByteStream, Headers
-from cabinet_sdk.errors import ConnectionLost, MisdirectedRequest, RequestTooLarge
+from cabinet_sdk.errors import ConnectionLost, RequestTooLarge
 from cabinet_sdk.types import File
 from reference_server.limits import MAX_BODY
 from reference_server.pages import pages
@@ -30,10 +30,6 @@ __all__ = ["App", "Receive", "Scope", "Send"]
 # How long and how much a client may send after its request has been refused.
 _LINGER_SECONDS = 5
 _LINGER_BYTES = 64 * 1024 * 1024
-_MISDIRECTED = (
-    "A server for this machine alone answers to localhost, names below it and loopback addresses: use one of these, or "
-    "serve others with --host."
-)
 
 # Any: ASGI's own types are open mappings.
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -73,7 +69,7 @@ class App:
             headers = Headers.received(scope["headers"])
             misdirected = self._misdirects(headers)
             if misdirected or scope["path"].startswith(_BELOW):
-                await self._serve(scope, headers, receive, send, misdirected=misdirected)
+                await self._serve(self._exchange_of(scope, headers, misdirected=misdirected), scope, receive, send)
                 return
         await self._pages(scope, receive, send)
 
@@ -88,9 +84,7 @@ class App:
         if not world.in_memory or not scope["raw_path"].startswith(_BELOW_RAW):
             return None
         headers = Headers.received(scope["headers"])
-        if self._misdirects(headers):
-            return None
-        exchange = self._exchange_of(scope, headers, headers.get("host") or "")
+        exchange = self._exchange_of(scope, headers, misdirected=self._misdirects(headers))
         if exchange.slow or not world.lock.acquire(blocking=False):
             return None
         try:
@@ -102,24 +96,20 @@ class App:
         """Say whether a name leads here that is not this machine's, though nobody else is served."""
         return self._sandbox and _OWN_HOST.fullmatch(headers.get("host") or "") is None
 
-    def _exchange_of(self, scope: Scope, headers: Headers, host: str) -> Exchange:
+    def _exchange_of(self, scope: Scope, headers: Headers, *, misdirected: bool) -> Exchange:
         client = scope.get("client")
         return Exchange(
             self._world,
             method=scope["method"],
-            origin=_origin(scope, host),
+            origin=_origin(scope, "" if misdirected else headers.get("host") or ""),
             path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             sender=client[0] if client else None,
+            misdirected=misdirected,
         )
 
-    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send, *, misdirected: bool) -> None:
-        exchange = self._exchange_of(scope, headers, "" if misdirected else headers.get("host") or "")
-        if misdirected:
-            reply = exchange.refuse(MisdirectedRequest(_MISDIRECTED))
-            await _send(receive, send, reply, unread=_has_large_body(headers))
-            return
+    async def _serve(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._exchange(exchange, scope, receive, send)
         except ConnectionLost:

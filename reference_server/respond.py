@@ -32,6 +32,7 @@ from cabinet_sdk.errors import (
     InternalError,
     MalformedRequest,
     MethodNotAllowed,
+    MisdirectedRequest,
     NetworkError,
     NotAcceptable,
     NotFound,
@@ -77,6 +78,10 @@ _FORM = "multipart/form-data"
 # Seconds, where the disk is full or the file locked.
 _COME_BACK_IN = 1
 _LONGEST_SUBJECT = 200
+_MISDIRECTED = (
+    "A server for this machine alone answers to localhost, names below it and loopback addresses: use one of these, or "
+    "serve others with --host."
+)
 _EVERY_ANSWER = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 _BAD_GATEWAY = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
@@ -129,6 +134,7 @@ class Exchange:
         query: Still percent-encoded.
         headers: Of the request.
         sender: The network address that it came from.
+        misdirected: Whether it came under a name that is not this machine's, where only this machine is served.
     """
 
     # What log and journal will say, and what is not known before the head is judged.
@@ -151,6 +157,7 @@ class Exchange:
         query: str,
         headers: Headers,
         sender: str | None = None,
+        misdirected: bool = False,
     ) -> None:
         self._world = world
         self._method = method
@@ -159,7 +166,7 @@ class Exchange:
         self._query = query
         self.headers = headers
         self._sender = sender
-        self._found = self._find()
+        self._found = MisdirectedRequest(_MISDIRECTED) if misdirected else self._find()
 
     @classmethod
     def of(cls, world: World, request: Request) -> Self:
@@ -234,7 +241,7 @@ class Exchange:
 
     def _judge(self) -> Admitted:
         world, headers = self._world, self.headers
-        if self._path == _TOKEN_PATH:
+        if self._path == _TOKEN_PATH and not isinstance(self._found, MisdirectedRequest):
             self._operation = signin.TOKEN
             self._check_coding()
             return _TOKEN_ADMITTED
