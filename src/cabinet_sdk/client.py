@@ -28,7 +28,7 @@ from cabinet_sdk._core.context import (
 )
 from cabinet_sdk._core.flow import AsyncLock, Lock, perform, perform_async
 from cabinet_sdk._core.journal import Journal
-from cabinet_sdk._core.operation import Operation
+from cabinet_sdk._core.operation import MAX_LIMIT, Operation
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
 from cabinet_sdk._core.signin import BearerToken, Credentials, SignIn
 from cabinet_sdk._core.transport import AsyncTransport, Transport, check_transport
@@ -94,6 +94,8 @@ class _Client:
         if page_size is not None:
             options = attrs.evolve(options, page_size=page_size)
         check_fields("with_options()", options)
+        if options.page_size is not None and not 1 <= options.page_size <= MAX_LIMIT:
+            raise UsageError(f"with_options(): page_size: expected 1 to {MAX_LIMIT}, got {options.page_size}")
         checked_seconds("with_options(): deadline", options.deadline)
         for name in ("connect", "idle", "total"):
             checked_seconds(f"with_options(): timeout.{name}", getattr(options.timeout, name))
@@ -249,8 +251,8 @@ class Cabinet(_Client):
 
         Call it when the program starts, and again while something stays unknown. Each operation is sent under the id
         that it had, so it cannot happen twice; what another call or process is at is left to it. Each has the deadline
-        of a call. An operation is forgotten when the next one is asked for: if the program ends before, it is told
-        again.
+        of a call. Nothing happens until the first one is asked for, and an operation is forgotten when the next one is:
+        if the program ends before, it is told again.
 
         Raises:
             JournalFailed: The journal cannot be read.
@@ -362,8 +364,8 @@ class AsyncCabinet(_Client):
 
         Call it when the program starts, and again while something stays unknown. Each operation is sent under the id
         that it had, so it cannot happen twice; what another call or process is at is left to it. Each has the deadline
-        of a call. An operation is forgotten when the next one is asked for: if the program ends before, it is told
-        again.
+        of a call. Nothing happens until the first one is asked for, and an operation is forgotten when the next one is:
+        if the program ends before, it is told again.
 
         Raises:
             JournalFailed: The journal cannot be read.

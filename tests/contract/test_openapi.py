@@ -17,7 +17,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import validate
 
-from cabinet_sdk._core import openapi_frame
+from cabinet_sdk._core import openapi_frame, operation
 from cabinet_sdk._core.openapi import document, problems_of
 from cabinet_sdk._core.schema import Schema, Schemas, Side, read_documentation
 from cabinet_sdk._core.wire import Headers
@@ -149,7 +149,7 @@ def test_links_lead_to_operations() -> None:
 
 def test_limits_are_those_of_the_server() -> None:
     """What the document says of pages is what the reference server enforces."""
-    assert (paging.DEFAULT_LIMIT, paging.MAX_LIMIT) == (openapi_frame.DEFAULT_LIMIT, openapi_frame.MAX_LIMIT)
+    assert (paging.DEFAULT_LIMIT, paging.MAX_LIMIT) == (openapi_frame.DEFAULT_LIMIT, operation.MAX_LIMIT)
 
 
 @pytest.mark.parametrize("key", ['"a-1"', "a-1", '""', "a_1", '"a', "a" * 255, "a" * 256])

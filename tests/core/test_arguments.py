@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials
+from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials, RetryPolicy, SqliteJournal
 from cabinet_sdk.charges import ChargeId, ChargeStatus, ItemToPay, PaymentMethod, PaymentStatus
 from cabinet_sdk.charges.operations import LIST_CHARGES, PAY_CHARGE
 from cabinet_sdk.errors import UsageError
-from cabinet_sdk.transports import Timeout
+from cabinet_sdk.transports import AsyncHttpxTransport, HttpxTransport, Proxy, Timeout, Tls
 from cabinet_sdk.types import Inn, Money, OrganisationInn, Period, Uin
 from reference_server import Profile, World
 from tests.core.sample_area import sample_world, samples_of
@@ -194,17 +194,33 @@ OPTIONS: dict[str, tuple[Mistake, str]] = {
         lambda cabinet: cabinet.with_options(page_size="5"),
         "with_options(): page_size: expected int, got str '…'",
     ),
+    "pages of nothing": (
+        lambda cabinet: cabinet.with_options(page_size=0),
+        "with_options(): page_size: expected 1 to 1000, got 0",
+    ),
+    "pages of too much": (
+        lambda cabinet: cabinet.with_options(page_size=1001),
+        "with_options(): page_size: expected 1 to 1000, got 1001",
+    ),
     "a number for a key": (
         lambda cabinet: cabinet.with_options(idempotency_key=5),
         "an idempotency key is 1 to 255 Latin letters, digits and hyphens",
     ),
     "a deadline that is never over": (
         lambda cabinet: cabinet.with_options(deadline=float("nan")),
-        "with_options(): deadline: expected seconds up to {most}, or None for no limit, got nan",
+        "with_options(): deadline: expected seconds from 0 to {most}, or None for no limit, got nan",
+    ),
+    "a deadline before now": (
+        lambda cabinet: cabinet.with_options(deadline=-5),
+        "with_options(): deadline: expected seconds from 0 to {most}, or None for no limit, got -5",
+    ),
+    "a timeout before now": (
+        lambda cabinet: cabinet.with_options(timeout=Timeout(connect=-1)),
+        "with_options(): timeout.connect: expected seconds from 0 to {most}, or None for no limit, got -1",
     ),
     "a timeout that no lock takes": (
         lambda cabinet: cabinet.with_options(timeout=Timeout(idle=float("inf"))),
-        "with_options(): timeout.idle: expected seconds up to {most}, or None for no limit, got inf",
+        "with_options(): timeout.idle: expected seconds from 0 to {most}, or None for no limit, got inf",
     ),
     "pairs for headers": (
         lambda cabinet: cabinet.with_options(headers=[("x-a", "b")]),
@@ -227,10 +243,10 @@ async def test_a_wrong_option_is_refused_where_it_is_given(client: AsyncCabinet,
 
 
 @pytest.mark.parametrize("kind", [Cabinet, AsyncCabinet])
-@pytest.mark.parametrize("deadline", [float("nan"), float("inf"), 1e18])
+@pytest.mark.parametrize("deadline", [float("nan"), float("inf"), 1e18, -5])
 def test_a_deadline_is_one_that_comes(kind: Any, deadline: float) -> None:
     """No limit is None; what a clock or a lock cannot wait for is refused when the client is made."""
-    with pytest.raises(UsageError, match=r"^deadline: expected seconds up to"):
+    with pytest.raises(UsageError, match=r"^deadline: expected seconds from 0 to"):
         kind("http://cabinet.example/v1", deadline=deadline)
 
 
@@ -243,6 +259,9 @@ def test_a_deadline_is_one_that_comes(kind: Any, deadline: float) -> None:
         ({"retry": 3}, "retry: expected RetryPolicy, got int"),
         ({"around_attempt": "hook"}, "around_attempt: expected a callable, got str 'h…k'"),
         ({"credentials": ("id", "secret")}, "credentials: expected ClientCredentials or BearerToken, got tuple"),
+        ({"journal": "x.journal"}, "journal: expected Journal, got str 'x.…al'"),
+        ({"journal": SqliteJournal}, "journal: expected Journal, got the class SqliteJournal: write SqliteJournal(…)"),
+        ({"retry": RetryPolicy}, "retry: expected RetryPolicy, got the class RetryPolicy: write RetryPolicy(…)"),
         ({"credentials": ClientCredentials("id", 5)}, "credentials.client_secret: expected str, got int"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     ],
 )
@@ -284,3 +303,41 @@ async def test_downloads_and_uploads_are_checked_too(client: AsyncCabinet, world
     with pytest.raises(UsageError, match=r"samples\.upload\(\): file: expected File, got bytes"):
         await samples.upload(b"content")
     assert world.requests == ()
+
+
+TRANSPORTS: dict[str, tuple[Mistake, str]] = {
+    "a file for Tls": (lambda kind: kind(tls="/ca.pem"), "{kind}(): tls: expected Tls, got str '/…m'"),
+    "a truth for Tls": (lambda kind: kind(tls=True), "{kind}(): tls: expected Tls, got bool"),
+    "an address for a proxy": (
+        lambda kind: kind(proxy="http://proxy.example:3128"),
+        "{kind}(): proxy: expected Proxy, got str 'ht…28'",
+    ),
+    "an unknown protocol": (
+        lambda kind: kind(tls=Tls(minimum_version="1.1")),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        "Tls(): minimum_version: expected '1.2' or '1.3', got str '…'",
+    ),
+    "a number for a protocol": (
+        lambda kind: kind(tls=Tls(minimum_version=1.3)),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        "Tls(): minimum_version: expected '1.2' or '1.3', got float",
+    ),
+    "a proxy without an address": (
+        lambda kind: kind(proxy=Proxy(url=None)),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        "Proxy(): url: expected str, got None",
+    ),
+    "text for a number": (lambda kind: kind(connections="5"), "{kind}(): connections: expected int, got str '…'"),
+    "no connections": (lambda kind: kind(connections=0), "{kind}(): connections: expected 1 or more, got 0"),
+    "a slip": (
+        lambda kind: kind(conections=5),
+        "{kind}() got an unexpected keyword argument 'conections'; did you mean 'connections'?",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", [HttpxTransport, AsyncHttpxTransport])
+@pytest.mark.parametrize("call, message", TRANSPORTS.values(), ids=TRANSPORTS.keys())
+def test_a_transport_over_http_says_what_it_takes(kind: Any, call: Mistake, message: str) -> None:
+    """It is found where the transport is made, not at the first call."""
+    with pytest.raises((UsageError, TypeError)) as caught:
+        call(kind)
+
+    assert str(caught.value) == message.format(kind=kind.__name__)

@@ -16,7 +16,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from types import NoneType
-from typing import Any, NewType, ParamSpec, TypeAlias, TypeVar, cast, final
+from typing import Any, Literal, NewType, ParamSpec, TypeAlias, TypeVar, cast, final
 
 import attrs
 
@@ -211,7 +211,7 @@ def _kind(kind: Any) -> _Kind:
     if isinstance(kind, NewType):
         # They are text too, and none is anybody's id.
         return _instance(kind, (cast("type", kind.__supertype__),), but=(Identifier, Code))
-    if isinstance(kind, type) and not getattr(kind, "_is_protocol", False):
+    if isinstance(kind, type) and getattr(kind, "_is_runtime_protocol", not getattr(kind, "_is_protocol", False)):
         cls = cast("type[Any]", kind)
         return _described(cls) if attrs.has(cls) and cls is not File else _instance(cls, (cls,))
     return _ANYTHING
@@ -222,6 +222,8 @@ def _generic(kind: Any, origin: Any) -> _Kind:
         return _several(kind, (tuple, list))
     if origin in {set, frozenset}:
         return _several(kind, (set, frozenset))
+    if origin is Literal:
+        return _literal(kind)
     if origin is Callable:
 
         def look(given: Any, path: str) -> None:
@@ -232,16 +234,25 @@ def _generic(kind: Any, origin: Any) -> _Kind:
     return _ANYTHING
 
 
-# What else an annotation may be, such as a protocol: whoever needs it finds out.
+# What else an annotation may be, such as a protocol that `isinstance` does not take: whoever needs it finds out.
 _ANYTHING = _Kind(frozenset(), lambda _, __: None)
 
 
 def _instance(kind: Any, classes: tuple[type, ...], but: tuple[type, ...] = ()) -> _Kind:
     def look(given: Any, path: str) -> None:
-        if not isinstance(given, classes) or isinstance(given, but):
+        # A class has the methods of a protocol too.
+        if not isinstance(given, classes) or isinstance(given, (*but, type)):
             raise _WrongKindError(path, kind, given)
 
     return _Kind(frozenset(classes), look)
+
+
+def _literal(kind: Any) -> _Kind:
+    def look(given: Any, path: str) -> None:
+        if type(given) is not str or given not in typing.get_args(kind):
+            raise _WrongKindError(path, kind, given)
+
+    return _Kind(frozenset(), look)
 
 
 def _described(kind: type[Any]) -> _Kind:
@@ -303,6 +314,8 @@ def _name(kind: Any) -> str:
     origin = typing.get_origin(kind)
     if origin is Callable:
         return "a callable"
+    if origin is Literal:
+        return " or ".join(map(repr, typing.get_args(kind)))
     arguments = [_name(option) for option in typing.get_args(kind) if option not in {NoneType, ...}]
     if origin in {types.UnionType, typing.Union}:
         return " or ".join(arguments)
@@ -315,6 +328,8 @@ def _name(kind: Any) -> str:
 def _shown(given: Any) -> str:
     if given is None:
         return "None"
+    if isinstance(given, type):
+        return f"the class {given.__name__}"
     return f"{type(given).__name__} {mask(given)!r}" if type(given) is str else type(given).__name__
 
 
@@ -323,6 +338,8 @@ def _advice(kind: Any, given: Any) -> str:
         return f"give its {'id' if hasattr(given, 'id') else 'text'}" if attrs.has(given.__class__) else ""
     if not isinstance(kind, type):
         return ""
+    if isinstance(given, type) and issubclass(given, kind):
+        return f"write {given.__name__}(…)"
     if issubclass(kind, Code):
         members = [f"{kind.__name__}.{str.__str__(member).upper()}" for member in kind.members()]
         text = str.__str__(given) if isinstance(given, str) else ""

@@ -193,9 +193,9 @@ def checked_key(value: str) -> str:
 
 def checked_seconds(name: str, value: float | None) -> None:
     """Look whether something can wait so long: no clock and no lock takes more, and `nan` would never be over."""
-    if value is not None and not value <= threading.TIMEOUT_MAX:
+    if value is not None and not 0 <= value <= threading.TIMEOUT_MAX:
         raise UsageError(
-            f"{name}: expected seconds up to {threading.TIMEOUT_MAX:.0f}, or None for no limit, got {value}"
+            f"{name}: expected seconds from 0 to {threading.TIMEOUT_MAX:.0f}, or None for no limit, got {value}"
         )
 
 

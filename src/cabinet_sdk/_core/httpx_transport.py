@@ -27,6 +27,7 @@ import attrs
 import httpx
 
 from cabinet_sdk import __version__
+from cabinet_sdk._core.arguments import checking
 from cabinet_sdk._core.network import AsyncioNetwork, OneAsyncConnection, OneConnection, TimedNetwork, must_end_at, sent
 from cabinet_sdk._core.tls import Proxy, Tls, is_proxy
 from cabinet_sdk._core.wire import Body, Headers, Request, Response, Timeout
@@ -300,6 +301,11 @@ for _name in ("connection", "http11", "http2", "proxy", "socks"):
     logging.getLogger(f"httpcore.{_name}").addFilter(_hushed)
 
 
+def _some(name: str, connections: int) -> None:
+    if connections < 1:
+        raise UsageError(f"{name}: connections: expected 1 or more, got {connections}")
+
+
 def _slices(content: bytes) -> Iterator[bytes]:
     view = memoryview(content)
     for start in range(0, len(content), _SLICE):
@@ -519,6 +525,7 @@ class HttpxTransport:
         environment: Whether ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY`` and ``SSL_CERT_FILE`` count.
     """
 
+    @checking("HttpxTransport()", bound=True)
     def __init__(
         self,
         *,
@@ -527,6 +534,7 @@ class HttpxTransport:
         connections: int = 100,
         environment: bool = True,
     ) -> None:
+        _some("HttpxTransport()", connections)
         slots = partial(threading.Semaphore, connections)
         self._connections = _Connections(httpx.HTTPTransport, slots, tls or Tls(), proxy, environment=environment)
 
@@ -603,6 +611,7 @@ class AsyncHttpxTransport:
         environment: Whether ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY`` and ``SSL_CERT_FILE`` count.
     """
 
+    @checking("AsyncHttpxTransport()", bound=True)
     def __init__(
         self,
         *,
@@ -611,6 +620,7 @@ class AsyncHttpxTransport:
         connections: int = 100,
         environment: bool = True,
     ) -> None:
+        _some("AsyncHttpxTransport()", connections)
         slots = partial(asyncio.Semaphore, connections)
         self._connections = _Connections(httpx.AsyncHTTPTransport, slots, tls or Tls(), proxy, environment=environment)
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -12,7 +12,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol, TypeVar, final
+from typing import Protocol, TypeVar, final, runtime_checkable
 
 import attrs
 
@@ -53,6 +53,7 @@ class JournalEntry:
     created_at: dt.datetime = attrs.field(eq=False)
 
 
+@runtime_checkable
 class Journal(Protocol):
     """
     Where operations are kept until their outcome is known; several clients, threads and processes may share one.

@@ -14,8 +14,8 @@ from typing import Any, NewType, TypeAlias, final
 import attrs
 
 from cabinet_sdk._core.openapi_files import CONTENT_RANGE, DIGEST_PARAMETER, RANGE_PARAMETERS, file_answers, form
-from cabinet_sdk._core.openapi_frame import HEADERS, INFO, MAX_LIMIT, PARAMETERS, STATUSES
-from cabinet_sdk._core.operation import Download, Job, Listing, Operation, Repeat, Upload
+from cabinet_sdk._core.openapi_frame import HEADERS, INFO, PARAMETERS, STATUSES
+from cabinet_sdk._core.operation import MAX_LIMIT, Download, Job, Listing, Operation, Repeat, Upload
 from cabinet_sdk._core.problems import MEDIA_TYPE, to_document
 from cabinet_sdk._core.request_codec import MAX_ERRORS
 from cabinet_sdk._core.schema import Schema, Schemas, Side, example_of, read_documentation

@@ -6,15 +6,15 @@ Rule: what stands here is what the machinery of the reference server enforces; t
 
 from __future__ import annotations
 
+from cabinet_sdk._core.operation import MAX_LIMIT
 from cabinet_sdk._core.schema import Schema
 
-__all__ = ["DEFAULT_LIMIT", "HEADERS", "INFO", "KEY_PATTERN", "MAX_LIMIT", "PARAMETERS", "STATUSES", "VERSION"]
+__all__ = ["DEFAULT_LIMIT", "HEADERS", "INFO", "KEY_PATTERN", "PARAMETERS", "STATUSES", "VERSION"]
 
 VERSION = "1.0.0"
 """Of the contract, not of the package."""
 
 DEFAULT_LIMIT = 100
-MAX_LIMIT = 1000
 KEY_PATTERN = '^("[A-Za-z0-9-]{1,255}"|[A-Za-z0-9-]{1,255})$'
 
 # Names of our own: those of `http.HTTPStatus` change between versions of Python.

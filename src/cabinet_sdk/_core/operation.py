@@ -22,6 +22,7 @@ from cabinet_sdk.errors import Problem
 from cabinet_sdk.types.files import File
 
 __all__ = [
+    "MAX_LIMIT",
     "Call",
     "Download",
     "Job",
@@ -37,6 +38,9 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+
+MAX_LIMIT = 1000
+"""Items that a page of a `Listing` has at most."""
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 

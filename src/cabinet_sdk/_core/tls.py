@@ -7,6 +7,7 @@ from typing import Literal, final
 
 import attrs
 
+from cabinet_sdk._core.arguments import check_fields
 from cabinet_sdk._core.wire import parts_of
 from cabinet_sdk.errors import UsageError
 
@@ -36,6 +37,9 @@ class Tls:
     key_password: str | None = attrs.field(default=None, repr=False)
     minimum_version: Literal["1.2", "1.3"] = "1.3"
 
+    def __attrs_post_init__(self) -> None:
+        check_fields("Tls()", self)
+
 
 def is_proxy(url: str) -> bool:
     """Say whether it is the address of a proxy; where it is none, nobody knows which piece of it is the password."""
@@ -43,15 +47,6 @@ def is_proxy(url: str) -> bool:
     if parts is None or parts.scheme not in _PROXY_SCHEMES or not parts.hostname or not url.isprintable():
         return False
     return parts.path in {"", "/"} and not parts.query and not parts.fragment
-
-
-def _checked(_: object, attribute: attrs.Attribute[str], value: str) -> None:
-    if "@" in value:
-        msg = f"Proxy.{attribute.name} is shown in logs: give the user and the password as `username` and `password`"
-        raise UsageError(msg)
-    if not is_proxy(value):
-        msg = f"Proxy.{attribute.name} is no address of a proxy such as http://proxy.example:3128"
-        raise UsageError(msg)
 
 
 @final
@@ -66,6 +61,15 @@ class Proxy:
         password: Hidden in every repr.
     """
 
-    url: str = attrs.field(validator=_checked)
+    url: str
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        check_fields("Proxy()", self)
+        if "@" in self.url:
+            msg = "Proxy.url is shown in logs: give the user and the password as `username` and `password`"
+            raise UsageError(msg)
+        if not is_proxy(self.url):
+            msg = "Proxy.url is no address of a proxy such as http://proxy.example:3128"
+            raise UsageError(msg)
