@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet, Cabinet
-from cabinet_sdk.errors import UsageError
-from cabinet_sdk.transports import AsyncHttpxTransport, HttpxTransport
+from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, ClientCredentials, SqliteJournal
+from cabinet_sdk.errors import OutcomeUnknown, UsageError
+from cabinet_sdk.transports import AsyncHttpxTransport, Headers, HttpxTransport, Request, Response
 from tests.core.conftest import Play
-from tests.core.scripted import BASE_URL, READ, AsyncScripted, Script, Scripted, thing
+from tests.core.scripted import BASE_URL, CHANGE, READ, AsyncScripted, Script, Scripted, thing, token
+from tests.faces import settle
 
 CLIENTS: dict[str, Any] = {"sync": Cabinet, "async": AsyncCabinet}  # Any: wrong transports are given on purpose
 KINDS = {"sync": Scripted, "async": AsyncScripted}
@@ -68,7 +71,7 @@ async def test_an_answer_is_a_response(play: Play) -> None:
     """A transport that gives back something else, such as nothing, is a mistake of the program."""
     nothing: Any = None
 
-    with pytest.raises(UsageError, match=r"^send\(\) of a transport returns a Response, not NoneType$"):
+    with pytest.raises(TypeError, match=r"^send\(\) of a transport returns a Response, not NoneType$"):
         await play(Script(lambda _: nothing)).answer(READ)
 
 
@@ -77,5 +80,73 @@ async def test_an_async_client_awaits_its_transport() -> None:
     blocking = type("Blocking", (Scripted,), {"aclose": AsyncScripted.aclose})
     cabinet: AsyncCabinet = CLIENTS["async"](BASE_URL, transport=blocking(Script(thing())))
 
-    with pytest.raises(UsageError, match=r"^send\(\) of an AsyncCabinet's transport is an async def$"):
+    with pytest.raises(TypeError, match=r"^send\(\) of an AsyncCabinet's transport is an async def$"):
         await cabinet.answer(READ)
+
+
+def breaks_off(_: Request) -> Response:
+    """Play a transport that lets an error of the system out, against its rules."""
+    raise OSError("the socket of 7707083893 is gone")
+
+
+def gives_nothing(_: Request) -> Any:
+    """Play a transport that forgets to return the answer."""
+    return None
+
+
+@pytest.mark.feature("EX-01")
+@pytest.mark.parametrize("rule_broken", [breaks_off, gives_nothing])
+async def test_a_change_stays_unknown_where_the_transport_breaks_its_rules(
+    play: Play, tmp_path: Path, rule_broken: Callable[[Request], Response]
+) -> None:
+    """Nobody knows what such a transport sent: the error says so, and the journal keeps the operation for `resume`."""
+    script = Script(rule_broken, rule_broken, rule_broken, thing("the one"))
+    with SqliteJournal(tmp_path / "journal") as journal:
+        client = play(script, BearerToken("token", "client"), journal=journal)
+        with pytest.raises(OutcomeUnknown) as caught:
+            await client.answer(CHANGE)
+        entries = journal.open_entries()
+        with pytest.raises(OutcomeUnknown):
+            await settle(caught.value.reconcile())
+        with pytest.raises(OutcomeUnknown):
+            await settle(caught.value.reconcile())
+
+        assert (await settle(caught.value.reconcile())).name == "the one"
+        assert journal.open_entries() == []
+
+    assert [entry.operation_id for entry in entries] == [caught.value.operation_id]
+    assert isinstance(caught.value.__cause__, OSError | TypeError)
+    assert "7707083893" not in str(caught.value)
+    assert len(script.requests) == 4
+
+
+async def test_a_change_without_its_token_stays_unknown_too(play: Play, tmp_path: Path) -> None:
+    """Where the transport breaks its rules before the change itself, what the journal keeps is told all the same."""
+    script = Script(thing(), tokens=[breaks_off, token()])
+    with SqliteJournal(tmp_path / "journal") as journal:
+        client = play(script, ClientCredentials("client", "secret"), journal=journal)
+        with pytest.raises(OutcomeUnknown) as caught:
+            await client.answer(CHANGE)
+
+        assert [entry.operation_id for entry in journal.open_entries()] == [caught.value.operation_id]
+        assert (await settle(caught.value.reconcile())).name == "a thing"
+
+
+async def test_what_a_transport_refuses_to_send_was_not_sent(play: Play) -> None:
+    """`UsageError` is a transport's word for a request that it cannot send at all: nothing is unknown then."""
+    script = Script(UsageError("no such host"))
+
+    with pytest.raises(UsageError, match="no such host"):
+        await play(script).answer(CHANGE)
+
+
+async def test_an_error_of_the_transport_in_a_read_is_its_own(play: Play) -> None:
+    """A read changes nothing: what the transport raised comes out as it is."""
+    with pytest.raises(OSError, match="is gone"):
+        await play(Script(breaks_off)).answer(READ)
+
+
+def test_headers_are_made_of_pairs_or_of_a_mapping() -> None:
+    """An answer of one's own may write its headers as a dictionary; what other headers repeat stays together."""
+    assert Headers({"X-A": "b", "C": "d"}).pairs() == (("x-a", "b"), ("c", "d"))
+    assert Headers(Headers([("a", "1"), ("A", "2")]))["a"] == "1, 2"

@@ -233,6 +233,7 @@ async def test_an_unknown_outcome_is_reconciled(
     with pytest.raises(OutcomeUnknown) as caught:
         await payer.charges.pay(owed(world, person), method=CARD)
     assert [entry.operation_id for entry in journal.open_entries()] == [caught.value.operation_id]
+    assert "stays in the journal: resume() brings it to its outcome too" in str(caught.value)
     payment = await settle(caught.value.reconcile())
 
     assert await paid(payer) == [payment]
@@ -258,6 +259,7 @@ async def test_an_unknown_outcome_is_resumed(
 
     assert one.settled
     assert one.error is None
+    assert repr(one) == f"<Resumed charges.pay {one.operation_id}: settled, Payment>"
     assert (one.operation, one.operation_id) == ("charges.pay", caught.value.operation_id)
     assert one.created_at == entry.created_at
     assert isinstance(one.value, Payment)
@@ -287,6 +289,9 @@ async def test_resuming_goes_on_after_one_that_fails(
 
     assert isinstance(unknown.error, OutcomeUnknown)
     assert (unknown.settled, unknown.value) == (False, None)
+    assert repr(unknown).startswith(
+        f"<Resumed charges.pay {unknown.operation_id}: open, <OutcomeUnknown: Nobody can know"
+    )
     assert isinstance(refused.error, NothingOverpaid)
     assert refused.settled
     assert (done.error, done.value.amount) == (None, Money("1000.00"))
@@ -347,14 +352,51 @@ async def test_clients_resume_their_own(connect: Connect, world: World, person: 
     foreign = connect(other, journal=journal)
 
     assert await resumed(foreign) == []
-    elsewhere = Cabinet(f"{BASE_URL}/else", BearerToken("t", person.id), transport=Scripted(Script()), journal=journal)
-    assert list(elsewhere.resume()) == []
     payment = await foreign.with_options(idempotency_key="k-1").charges.pay(owed(world, other), method=CARD)
 
     [entry] = journal.open_entries()
     assert entry.client_id == person.id
     [one] = await resumed(client)
     assert one.value.id != payment.id
+
+
+async def test_what_was_begun_at_another_address_is_told(
+    connect: Connect, world: World, person: Profile, journal: Journal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A service that has moved leaves open what was sent to its old address: resuming says so, and leaves it alone."""
+    client = connect(person, journal=journal, retry=RetryPolicy(attempts=1))
+    for key in ("k-1", "k-2"):
+        world.faults.lose_answer("charges.pay")
+        with pytest.raises(OutcomeUnknown):
+            await client.with_options(idempotency_key=key).charges.pay(owed(world, person), method=CARD)
+
+    def resumes_nothing(client_id: str) -> list[str]:
+        caplog.clear()
+        token = BearerToken("t", client_id)
+        elsewhere = Cabinet("https://new.example/v1", token, transport=Scripted(Script()), journal=journal)
+        assert list(elsewhere.resume()) == []
+        return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+    [address] = {entry.base_url for entry in journal.open_entries()}
+    assert resumes_nothing(person.id) == [
+        f"the journal has 2 open operation(s) of this client at {address}, which a client for "
+        "https://new.example/v1 does not resume"
+    ]
+    assert resumes_nothing("somebody else") == []
+    assert len(await resumed(client)) == 2
+
+
+async def test_resuming_that_nobody_iterates_over_is_noticed(mode: str, world: World, tmp_path: Path) -> None:
+    """The bare statement does nothing; Python warns where it stands, as of a coroutine that is not awaited."""
+    with SqliteJournal(tmp_path / "journal.db") as journal:
+        kind: Any = Cabinet if mode.startswith("sync") else AsyncCabinet
+        transport = (InProcessTransport if kind is Cabinet else AsyncInProcessTransport)(world.respond, sleep=print)
+        client = kind(BASE_URL, BearerToken("t", "client"), transport=transport, journal=journal)
+
+        with pytest.warns(RuntimeWarning, match=r"^resume\(\) does nothing until it is iterated over$") as warned:
+            client.resume()
+
+        assert warned[0].filename == __file__
 
 
 def test_a_token_must_say_whose_it_is(journal: Journal) -> None:
@@ -617,8 +659,9 @@ async def test_an_interrupt_leaves_the_operation_open(
     sent = 0 if point == 1 or (fault and point == 2) else 1
     # A fault while the entry is settled does not hide the outcome; at the last point the entry is gone by then.
     told = 0 if fault and point == 8 else sent
-    raised = pytest.raises(JournalFailed if point <= 2 and fault else interrupt)
-    with nullcontext() if fault and point >= 7 else raised:
+    # A fault of the journal, then of the transport.
+    failure = (JournalFailed if point <= 2 else OutcomeUnknown) if fault else interrupt
+    with nullcontext() if fault and point >= 7 else pytest.raises(failure):
         await client.charges.pay(owed(world, person), method=CARD, amount=Money("100.00"))
     points.left = 0
 

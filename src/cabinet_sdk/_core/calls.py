@@ -455,6 +455,11 @@ class Conversation:
             attempt.status = error.status if isinstance(error, UnreadableAnswer) else None
             attempt.error = error
             return error
+        except Exception as error:
+            # A transport that breaks its rules may have sent the change; one that cannot send says `UsageError`.
+            if self._row.repeat is Repeat.SAFE or isinstance(error, UsageError):
+                raise
+            raise self._nobody_knows(f"the transport raised {type(error).__name__}.") from error
         else:
             return response
         finally:
@@ -477,8 +482,10 @@ class Conversation:
             raise self._nobody_knows(error.message) from error
 
     def _nobody_knows(self, reason: str) -> OutcomeUnknown:
+        kept = self._context.journal is not None and self._row.durable
+        advice = " It stays in the journal: resume() brings it to its outcome too." if kept else ""
         return OutcomeUnknown(
-            f"Nobody can know whether {self._row.id} happened: {reason}",
+            f"Nobody can know whether {self._row.id} happened: {reason}{advice}",
             operation_id=self.key or self.request_id,
             request_id=self.request_id,
             operation=self._row.id,

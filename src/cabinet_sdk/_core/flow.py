@@ -19,7 +19,6 @@ import attrs
 
 from cabinet_sdk._core.transport import AsyncTransport, Transport
 from cabinet_sdk._core.wire import AsyncByteStream, ByteStream, Request, Response
-from cabinet_sdk.errors import UsageError
 
 __all__ = [
     "Acquire",
@@ -126,12 +125,12 @@ def exchange(request: Request) -> Flow[Response]:
     Send the request and return the answer.
 
     Raises:
-        UsageError: The transport, which may be anybody's, gave back something else.
+        TypeError: The transport, which may be anybody's, gave back something else.
     """
     response: Any = yield Exchange(request)
     if isinstance(response, Response):
         return response
-    raise UsageError(f"send() of a transport returns a Response, not {type(response).__name__}")
+    raise TypeError(f"send() of a transport returns a Response, not {type(response).__name__}")
 
 
 def pause(seconds: float) -> Flow[None]:
@@ -219,7 +218,7 @@ async def _do_async(effect: Effect, transport: AsyncTransport) -> object:
         case Exchange():
             sending: Any = transport.send(effect.request)
             if isinstance(sending, Response):
-                raise UsageError("send() of an AsyncCabinet's transport is an async def")
+                raise TypeError("send() of an AsyncCabinet's transport is an async def")
             return await sending
         case Pause():
             await transport.sleep(effect.seconds)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, final
 
 import attrs
@@ -17,9 +20,11 @@ from cabinet_sdk.errors import CabinetError, OutcomeUnknown
 
 __all__ = ["Resumed", "Resuming"]
 
+logger = logging.getLogger("cabinet_sdk")
+
 
 @final
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Resumed:
     """
     What became of an operation that an earlier call had left open.
@@ -35,13 +40,19 @@ class Resumed:
     operation_id: str
     operation: str
     created_at: dt.datetime
-    value: Any = attrs.field(default=None, repr=False)  # Any: the result of whichever operation it was
+    value: Any = None  # Any: the result of whichever operation it was
     error: CabinetError | None = None
 
     @property
     def settled(self) -> bool:
         """Whether the outcome is known; the others stay in the journal, to be resumed again."""
         return not isinstance(self.error, OutcomeUnknown)
+
+    def __repr__(self) -> str:
+        # Of the value its kind alone: what it holds may be personal.
+        outcome = type(self.value).__name__ if self.error is None else repr(self.error)
+        known = "settled" if self.settled else "open"
+        return f"<Resumed {self.operation} {self.operation_id}: {known}, {outcome}>"
 
 
 @final
@@ -64,16 +75,24 @@ class Resuming:
         self._row_of = row_of
         self._entries: Iterator[JournalEntry] | None = None
         self._told: JournalEntry | None = None
+        self._begun = False
+
+    def __del__(self) -> None:
+        if not self._begun:
+            # As Python says of a coroutine that is not awaited: on the same line, the bare statement.
+            warnings.warn("resume() does nothing until it is iterated over", RuntimeWarning, stacklevel=2)
 
     def next(self) -> Flow[Resumed | None]:
         """Bring the next entry to its outcome; None when there is none left."""
+        self._begun = True
         told, self._told = self._told, None
         if told is not None:
             yield from settle(self._journal, told)
         if self._entries is None:
-            own = self._context.base_url, self._context.sign_in.client_id
             every = yield from open_entries(self._journal)
-            self._entries = iter([entry for entry in every if (entry.base_url, entry.client_id) == own])
+            own = [entry for entry in every if entry.client_id == self._context.sign_in.client_id]
+            self._entries = iter([entry for entry in own if entry.base_url == self._context.base_url])
+            self._tell_of_others(own)
         for entry in self._entries:
             row = self._row_of(entry.operation)
             if row is None or not row.durable:
@@ -105,6 +124,13 @@ class Resuming:
             raise
         self._told = entry
         return self._resumed(entry, value=value)
+
+    def _tell_of_others(self, own: Sequence[JournalEntry]) -> None:
+        """Warn of what a service that has moved leaves open at its old address."""
+        here = self._context.base_url
+        for address, count in Counter(entry.base_url for entry in own if entry.base_url != here).items():
+            message = "the journal has %d open operation(s) of this client at %s, which a client for %s does not resume"
+            logger.warning(message, count, address, here)
 
     def _resumed(self, entry: JournalEntry, *, value: object = None, error: CabinetError | None = None) -> Resumed:
         return Resumed(

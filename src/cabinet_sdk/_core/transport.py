@@ -3,7 +3,8 @@ What a client needs of the outside: four methods, in two modes.
 
 A transport sends one request and returns its answer, whatever the status. It neither retries, nor follows redirects,
 nor raises for a status: all of that is above it, the same for every transport. What it may raise is a `NetworkError`
-(`ConnectionFailed` only where nothing was sent) or `UnreadableAnswer` for an answer that breaks HTTP.
+(`ConnectionFailed` only where nothing was sent), `UnreadableAnswer` for an answer that breaks HTTP, or `UsageError` for
+a request that it cannot send at all. Whatever else it raises leaves a change unknown.
 """
 
 from __future__ import annotations
