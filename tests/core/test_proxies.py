@@ -10,7 +10,7 @@ from cabinet_sdk.errors import CallerError, ConnectionFailed, NetworkError, Usag
 from cabinet_sdk.transports import Proxy
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http, json_answer
-from tests.core.scripted import READ
+from tests.core.scripted import CHANGE, READ
 
 pytestmark = pytest.mark.feature("EX-01")
 
@@ -163,11 +163,18 @@ async def test_what_a_proxy_says_in_the_clear_is_no_answer(dial: Dial) -> None:
 
 
 async def test_a_proxy_refuses_a_plain_request(dial: Dial) -> None:
-    """The proxy's own refusal of a request in the clear is an error with its status."""
+    """A proxy that wants a password passes nothing on: no connection, as with a tunnel, and the setting is named."""
     with RawServer.answering(http("407 Proxy Authentication Required", b"", "Content-Length: 0")) as proxy:
         client = dial("http://cabinet.example/v1", proxy=Proxy(url=f"http://127.0.0.1:{proxy.port}"))
-        with pytest.raises(CallerError) as caught:
-            await client.answer(READ)
+        with pytest.raises(ConnectionFailed, match=r"407 Proxy Authentication Required\. Proxy\(.*password=…\)"):
+            await client.answer(CHANGE)
+
+
+async def test_a_407_without_a_proxy_is_an_answer(dial: Dial) -> None:
+    """Where no proxy stands in between, nobody says that nothing of the request came to the service."""
+    refusing = RawServer.answering(http("407 Proxy Authentication Required", b"", "Content-Length: 0"))
+    with refusing as server, pytest.raises(CallerError) as caught:
+        await dial(server.url).answer(CHANGE)
 
     assert caught.value.status == 407
 

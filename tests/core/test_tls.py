@@ -7,7 +7,7 @@ import socket
 import ssl
 import subprocess
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 import pytest
@@ -121,12 +121,17 @@ UNTRUSTED: dict[str, tuple[str, str | None]] = {
 async def test_who_is_not_trusted_gets_nothing(
     dial: Dial, certificates: Certificates, name: str, ca: str | None
 ) -> None:
-    """Experiment 48: self-signed, unknown, misnamed and expired servers are refused before a byte of the request."""
+    """
+    Experiment 48: self-signed, unknown, misnamed and expired servers are refused before a byte of the request.
+
+    Where it is the authority that nobody knows, the error names the setting for it.
+    """
     with serving(certificates, name) as server:
         client = dial(server.url, tls=Tls(ca_file=certificates.file(ca)) if ca else None)
         for row in (READ, CHANGE):
-            with pytest.raises(ConnectionFailed, match=r"(?i)certificate"):
+            with pytest.raises(ConnectionFailed, match=r"(?i)certificate") as caught:
                 await client.answer(row)
+            assert ("Tls(ca_file=…)" in str(caught.value)) is (name in {"self", "right"})
 
     assert server.requests == []
 
@@ -153,12 +158,38 @@ async def test_the_client_shows_its_certificate(dial: Dial, certificates: Certif
         assert (await dial(server.url, tls=tls).answer(READ)).value.name == "client"
 
 
-async def test_a_client_without_its_certificate_is_refused(dial: Dial, certificates: Certificates) -> None:
-    """A service that gets no certificate breaks the connection, and that is a network error of ours."""
-    with serving(certificates, "right", verify_mode=ssl.CERT_REQUIRED) as server, pytest.raises(NetworkError):
-        await dial(server.url, tls=Tls(ca_file=certificates.file("ca.pem"))).answer(READ)
+@pytest.mark.parametrize("minimum", ["1.3", "1.2"])
+async def test_a_client_without_its_certificate_is_refused(
+    dial: Dial, certificates: Certificates, minimum: Literal["1.2", "1.3"]
+) -> None:
+    """A service that gets no certificate breaks the connection: a network error of ours, which names the setting."""
+    version = None if minimum == "1.3" else ssl.TLSVersion.TLSv1_2
+    options = {} if version is None else {"maximum_version": version}
+    tls = Tls(ca_file=certificates.file("ca.pem"), minimum_version=minimum)
+    refusing = serving(certificates, "right", verify_mode=ssl.CERT_REQUIRED, **options)
+    with refusing as server, pytest.raises(NetworkError, match=r"Tls\(certificate=…\)"):
+        await dial(server.url, tls=tls).answer(READ)
 
     assert server.requests == []
+
+
+async def test_a_connection_that_breaks_off_may_have_wanted_a_certificate(
+    dial: Dial, certificates: Certificates
+) -> None:
+    """Some services say nothing to a client without a certificate; one that shows its own is told nothing of it."""
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+
+    own = Tls(ca_file=certificates.file("ca.pem"))
+    with RawServer(serve, tls=certificates.context("right")) as server:
+        with pytest.raises(ConnectionLost, match=r"may do this: Tls\(certificate=…\)"):
+            await dial(server.url, tls=own).answer(READ)
+        shown = attrs.evolve(own, certificate=certificates.file("client.pem"), key=certificates.file("client.key"))
+        with pytest.raises(ConnectionLost) as caught:
+            await dial(server.url, tls=shown).answer(READ)
+
+    assert "Tls" not in str(caught.value)
 
 
 @pytest.mark.parametrize("minimum, works", [("1.3", False), ("1.2", True)])
@@ -216,18 +247,43 @@ async def test_plain_http_is_no_fallback(dial: Dial, certificates: Certificates)
     assert not any(b"/v1" in request for request in server.requests)
 
 
-@pytest.mark.parametrize("file", ["ca_file", "certificate", "key_password"])
+FILES: dict[str, tuple[dict[str, str], str]] = {
+    "ca_file": ({"ca_file": "missing.pem"}, r"Tls\.ca_file cannot be used: .*No such file.*missing\.pem"),
+    "ca_file that is none": ({"ca_file": "client.key"}, r"Tls\.ca_file cannot be used: "),
+    "certificate": ({"certificate": "missing.pem"}, r"Tls\.certificate cannot be used: .*No such file.*missing\.pem"),
+    "key": (
+        {"certificate": "client.pem", "key": "missing.key"},
+        r"Tls\.key cannot be used: .*No such file.*missing\.key",
+    ),
+    "key of another": (
+        {"certificate": "client.pem", "key": "right.key"},
+        r"Tls\.certificate with its key cannot be used",
+    ),
+    "key_password": (
+        {"certificate": "client.pem", "key": "locked.key", "key_password": "wrong"},
+        r"Tls\.certificate with its key cannot be used",
+    ),
+}
+
+
+@pytest.mark.parametrize("files, message", FILES.values(), ids=FILES.keys())
 async def test_files_that_cannot_be_used_are_a_mistake_of_the_program(
-    dial: Dial, certificates: Certificates, file: str
+    dial: Dial, certificates: Certificates, files: dict[str, str], message: str
 ) -> None:
-    """A file that is missing, or a wrong password of a key, is named as such and nothing is sent."""
-    missing = certificates.file("missing.pem")
-    values = {
-        "ca_file": Tls(ca_file=missing),
-        "certificate": Tls(certificate=missing),
-        "key_password": Tls(
-            certificate=certificates.file("client.pem"), key=certificates.file("locked.key"), key_password="wrong"
-        ),
+    """A file that is missing, or none of its kind, or a wrong password, is named as such and nothing is sent."""
+    values: dict[str, Any] = {
+        name: value if name == "key_password" else certificates.file(value) for name, value in files.items()
     }
-    with pytest.raises(UsageError, match="Tls"):
-        await dial("https://127.0.0.1:9/v1", tls=values[file]).answer(CHANGE)
+    with pytest.raises(UsageError, match=message):
+        await dial("https://127.0.0.1:9/v1", tls=Tls(**values)).answer(CHANGE)
+
+
+async def test_a_bundle_of_the_environment_that_cannot_be_used_is_named(
+    dial: Dial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no file of `Tls`."""
+    # Another than in any other test: equal contexts are made once.
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+
+    with pytest.raises(UsageError, match=r"^SSL_CERT_FILE cannot be used: .*No such file"):
+        await dial("https://127.0.0.1:9/v1", tls=Tls(key_password="unused"), environment=True).answer(CHANGE)

@@ -20,6 +20,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, I
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar, cast, final
 from urllib.parse import urlsplit
 
@@ -46,10 +47,35 @@ _NO_BODY = httpx.ByteStream(b"")
 # As long as httpx itself keeps a connection that nobody uses.
 _KEPT = 5.0
 
-# What OpenSSL says of an answer that is none of TLS, and how one that speaks TLS looks to those who expect HTTP: it
-# says nothing, breaks the connection, or sends an alert, of which h11 says that no line of HTTP begins so.
-_NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG")
-_TLS = re.compile("without sending a response|illegal request line")
+# What there is to say besides, by the scheme of the base URL and by what the libraries below say. A service that speaks
+# TLS looks so to those who expect HTTP: it says nothing, breaks the connection, or sends an alert, of which h11 says
+# that no line of HTTP begins so. The last hint is for a client that shows no certificate.
+_HINTS = [
+    (scheme, re.compile(said), hint)
+    for scheme, said, hint in (
+        ("http", "^ProxyError: 407", "Proxy(url=…, username=…, password=…) tells the proxy who asks."),
+        (
+            "http:",
+            "^ReadError|without sending a response|illegal request line",
+            "A service that speaks TLS may do this to http://: its base URL has https://.",
+        ),
+        (
+            "https:",
+            "WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG",
+            "What answers there speaks no TLS, perhaps plain HTTP: check scheme and port of the base URL.",
+        ),
+        (
+            "https:",
+            "unable to get (?:local )?issuer certificate|self.signed certificate",
+            "Tls(ca_file=…) names an authority to trust that is none of the usual ones.",
+        ),
+        (
+            "https:",
+            "CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|without sending a response",
+            "A service that asks for a certificate of the client may do this: Tls(certificate=…) shows one.",
+        ),
+    )
+]
 
 
 def _reason(error: BaseException) -> str:
@@ -62,18 +88,11 @@ def _reason(error: BaseException) -> str:
     return reason.rstrip(".") or type(error).__name__
 
 
-def _advice(url: str, error: Exception) -> str:
-    """Return what else there is to say where one side speaks TLS and the other does not."""
-    text = str(error)
-    if url.startswith("https:"):
-        return (
-            " What answers there speaks no TLS, perhaps plain HTTP: check scheme and port of the base URL."
-            if _NO_TLS.search(text)
-            else ""
-        )
-    if isinstance(error, httpx.ReadError) or _TLS.search(text):
-        return " A service that speaks TLS may do this to http://: its base URL has https://."
-    return ""
+def _advice(tls: Tls, url: str, error: Exception) -> str:
+    """Return what else there is to say where the two sides expect another thing of each other."""
+    said = f"{type(error).__name__}: {error}"
+    hints = _HINTS if tls.certificate is None else _HINTS[:-1]
+    return next((f" {hint}" for scheme, what, hint in hints if url.startswith(scheme) and what.search(said)), "")
 
 
 def _place(url: str) -> str:
@@ -87,17 +106,31 @@ def _place(url: str) -> str:
 @lru_cache(maxsize=64)
 def _ssl_context(tls: Tls, *, environment: bool) -> ssl.SSLContext:
     """Return the context of a `Tls` value; equal values share one, since reading the bundle costs 50 ms."""
-    try:
+    bundle = os.environ.get("SSL_CERT_FILE") if environment else None
+    ca, ca_file = ("SSL_CERT_FILE", bundle) if tls.ca_file is None else ("Tls.ca_file", tls.ca_file)
+    # `ssl` does not say which file it is that is missing.
+    for name, file in ((ca, ca_file), ("Tls.certificate", tls.certificate), ("Tls.key", tls.key)):
+        with _usable(name):
+            if file:
+                Path(file).open("rb").close()
+    with _usable(ca):
         if tls.ca_file is None:
             context = httpx.create_ssl_context(trust_env=environment)
         else:
             context = ssl.create_default_context(cafile=str(tls.ca_file))
-        context.minimum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[tls.minimum_version]
-        if tls.certificate is not None:
+    context.minimum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[tls.minimum_version]
+    if tls.certificate is not None:
+        with _usable("Tls.certificate with its key"):
             context.load_cert_chain(tls.certificate, tls.key, tls.key_password)
-    except OSError as error:
-        raise UsageError(f"the files of Tls cannot be used: {error}") from error
     return context
+
+
+@contextmanager
+def _usable(name: str) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{name} cannot be used: {error}") from error
 
 
 _Way: TypeAlias = tuple[str, str, str | None]
@@ -167,7 +200,7 @@ class _Connections(Generic[ConnectionT, SlotsT]):
     ) -> None:
         self._kind: type[ConnectionT] = kind
         self._slots: Callable[[], SlotsT] = slots
-        self._tls = tls
+        self.tls = tls
         self._proxy = proxy
         self._environment = environment
         self._held: dict[int, _Held[ConnectionT, SlotsT]] = {}
@@ -208,6 +241,10 @@ class _Connections(Generic[ConnectionT, SlotsT]):
                     connection = idle.popleft()[1]
                     held.connections.discard(connection)
                 yield connection
+
+    def proxied(self, url: str) -> bool:
+        """Return whether a request goes through a proxy."""
+        return self._way(url)[2] is not None
 
     def place(self, url: str) -> str:
         """Return where a request goes, for messages: neither user information nor path and query."""
@@ -250,7 +287,7 @@ class _Connections(Generic[ConnectionT, SlotsT]):
     def _make(self, scheme: str, proxy_url: str | None) -> ConnectionT:
         secret_proxy = proxy_url is not None and proxy_url.startswith("https")
         if scheme == "https" or secret_proxy:
-            context = _ssl_context(self._tls, environment=self._environment)
+            context = _ssl_context(self.tls, environment=self._environment)
         else:
             # It trusts nobody: were this connection ever used for TLS, it would refuse. Reading the bundle costs 50 ms.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -376,8 +413,11 @@ def _head(response: httpx.Response) -> Response:
     return Response(status=response.status_code, headers=headers)
 
 
-def _check(head: Response, request: Request) -> None:
-    """Refuse an answer whose body cannot be read."""
+def _check(head: Response, request: Request, connections: _Connections[Any, Any]) -> None:  # Any: of whichever mode
+    """Refuse an answer whose body cannot be read, and one of a proxy that passed nothing on."""
+    if head.status == 407 and connections.proxied(request.url):
+        # As httpx says of a tunnel.
+        raise httpx.ProxyError("407 Proxy Authentication Required")
     coding = (head.headers.get("content-encoding") or "identity").lower()
     if coding != "identity":
         raise _unreadable(head, f"The answer is coded as {coding}, which was not asked for.")
@@ -424,7 +464,7 @@ def _exchange(
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
         raise ConnectionFailed(
-            f"No connection to {connections.place(url)}: {_reason(error)}.{_advice(url, error)}"
+            f"No connection to {connections.place(url)}: {_reason(error)}.{_advice(connections.tls, url, error)}"
         ) from error
     except httpx.TimeoutException as error:
         raise TimedOut(
@@ -434,11 +474,13 @@ def _exchange(
         # After a colon stands what came, a header perhaps, which neither a text nor a traceback may show.
         said, colon, _ = str(error).partition(": ")
         reason = said.rstrip(".") or type(error).__name__
-        message = f"The connection to {connections.place(url)} broke: {reason}.{_advice(url, error)}"
+        message = f"The connection to {connections.place(url)} broke: {reason}.{_advice(connections.tls, url, error)}"
         raise ConnectionLost(message) from None if colon else error
     except (httpx.NetworkError, OSError) as error:
         # An OSError of its own comes from what is sent: a file that cannot be read.
-        message = f"The connection to {connections.place(url)} broke: {_reason(error)}.{_advice(url, error)}"
+        message = (
+            f"The connection to {connections.place(url)} broke: {_reason(error)}.{_advice(connections.tls, url, error)}"
+        )
         raise ConnectionLost(message) from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
         # The last is of a host that no domain name system knows, or of a header that is not ASCII.
@@ -556,7 +598,7 @@ class HttpxTransport:
                 head = _head(response)
                 content: bytes | bytearray = b""
                 try:
-                    _check(head, request)
+                    _check(head, request, self._connections)
                     if request.stream and head.status < 300:
                         return attrs.evolve(head, stream=stream)
                     for chunk in cast("Iterable[bytes]", response.stream):
@@ -656,7 +698,7 @@ class AsyncHttpxTransport:
                 head = _head(response)
                 content: bytes | bytearray = b""
                 try:
-                    _check(head, request)
+                    _check(head, request, self._connections)
                     if request.stream and head.status < 300:
                         return attrs.evolve(head, stream=stream)
                     async for chunk in cast("AsyncIterable[bytes]", response.stream):

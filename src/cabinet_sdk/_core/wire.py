@@ -38,7 +38,7 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_pairs", "_values")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] | Mapping[str, str] = ()) -> None:
-        # A list or a tuple is asked about first: each call makes some, and the other question costs as much as the rest.
+        # A list or a tuple is looked for first: each call makes some, and the other question costs as much as the rest.
         fields = pairs if isinstance(pairs, list | tuple) or not isinstance(pairs, Mapping) else pairs.items()
         self._pairs = tuple([(name.lower(), value) for name, value in fields])
         self._values: dict[str, str] | None = None
