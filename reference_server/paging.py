@@ -219,7 +219,7 @@ def _open(cursor: str, secret: bytes, scope: bytes) -> list[Value]:
         sealed = b""
     mac, payload = sealed[:16], sealed[16:]
     if not hmac.compare_digest(mac, _mac(payload, secret, scope)):
-        message = "expected a cursor from a Link header of this very list, got another text"
+        message = "expected the cursor of a page of this very list, got another text"
         raise InvalidRequest(errors=(FieldError("cursor", "cursor", message),))
     return cast("list[Value]", json.loads(payload))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,20 @@ async def test_an_error_of_the_hook_is_not_hidden(play: Play) -> None:
 
     with pytest.raises(RuntimeError, match="broken hook"):
         await play(script, around_attempt=around).answer(CHANGE)
+
+    assert script.requests == []
+
+
+@pytest.mark.parametrize("name", ["around_call", "around_attempt"])
+async def test_a_hook_that_is_no_context_says_so(play: Play, name: str) -> None:
+    """A plain function, or a generator that nobody decorated, is a mistake of the program, and nothing is sent."""
+    script = Script(thing())
+    nothing: Any = {name: lambda _: None}  # Any: as it says
+
+    with pytest.raises(
+        UsageError, match=r"^a hook returns a context manager \(@contextmanager makes one\), not NoneType$"
+    ):
+        await play(script, **nothing).answer(CHANGE)
 
     assert script.requests == []
 

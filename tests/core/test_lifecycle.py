@@ -32,6 +32,18 @@ async def test_a_closed_client_says_so(dial: Dial) -> None:
     assert len(server.requests) == 1
 
 
+async def test_a_closed_client_in_process_says_so_too(client: AsyncCabinet) -> None:
+    """A test over the fake finds what would fail over HTTP."""
+    await client.close()
+    await client.close()
+
+    with pytest.raises(UsageError, match=r"^the client is closed; make a new one$"):
+        async for _ in client.charges.list():
+            pass
+    with pytest.raises(UsageError, match=r"^the client is closed; make a new one$"):
+        await client.charges.pay(ChargeId("chg_1"), method=PaymentMethod.BANK_CARD)
+
+
 async def test_leaving_the_block_closes_the_transport(play: Play) -> None:
     """``with`` closes the client, whatever is raised inside."""
     script = Script(thing())

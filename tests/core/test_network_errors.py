@@ -112,8 +112,20 @@ def test_an_async_client_serves_one_event_loop() -> None:
             return (await client.answer(READ)).value.name
 
         assert asyncio.run(ask()) == "a thing"
-        with pytest.raises(UsageError, match=r"serves one event loop: make another one inside each asyncio\.run\(\)$"):
+        with pytest.raises(UsageError, match=r"serves one event loop: make another one inside each asyncio\.run\(\)"):
             asyncio.run(ask())
+
+
+def test_an_async_client_is_closed_in_its_event_loop() -> None:
+    """Where it cannot give back its connections it says what to do, and its own loop may still close it."""
+    with RawServer.answering(json_answer(b'{"name":"a thing"}')) as server, asyncio.Runner() as runner:
+        client = AsyncCabinet(server.url, BearerToken("a-token"))
+        runner.run(client.answer(READ))
+
+        with pytest.raises(UsageError, match=r"make another one inside each asyncio\.run\(\), and close it there$"):
+            asyncio.run(client.close())
+        runner.run(client.close())
+        asyncio.run(client.close())
 
 
 async def test_a_timeout_names_host_and_port(dial: Dial) -> None:

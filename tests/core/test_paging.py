@@ -6,9 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from cabinet_sdk import AsyncPages
+from cabinet_sdk import AsyncCabinet, AsyncPages
 from cabinet_sdk.charges import BankTransfer
-from cabinet_sdk.errors import ConnectionLost, ServiceError, UnreadableAnswer
+from cabinet_sdk.errors import ConnectionLost, InvalidRequest, ServiceError, UnreadableAnswer
 from cabinet_sdk.transports import Request, Response
 from tests.core.conftest import Play
 from tests.core.scripted import Script, ok, problem
@@ -126,6 +126,24 @@ async def test_a_page_is_asked_again_with_its_cursor(play: Play) -> None:
 
     assert [t.id async for t in play(script).charges.bank_transfers()] == ["trf_1", "trf_2"]
     assert [cursor_of(request) for request in script.requests] == [None, "b", "b"]
+
+
+async def test_a_token_that_is_none_is_called_so(client: AsyncCabinet) -> None:
+    """What the service refuses as a cursor is what the caller gave as a token."""
+    with pytest.raises(InvalidRequest) as caught:
+        await anext(client.charges.list().by_page("abc"))
+
+    [error] = caught.value.errors
+    assert error.field == "token"
+    assert "token: expected the cursor of a page of this very list, got another text" in str(caught.value)
+
+
+async def test_a_page_size_that_is_too_much_for_the_service_is_called_so(play: Play) -> None:
+    """Another version of the service may take smaller pages only."""
+    wrong = {"field": "limit", "code": "range", "message": "expected 1 to 500"}
+
+    with pytest.raises(InvalidRequest, match="page_size: expected 1 to 500"):
+        await anext(play(Script(problem(400, "request.invalid", errors=[wrong]))).charges.bank_transfers().by_page())
 
 
 async def test_each_iteration_begins_anew(play: Play) -> None:

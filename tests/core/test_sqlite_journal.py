@@ -553,3 +553,34 @@ journal.close()
     assert (done.returncode, done.stderr) == (0, "")
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_what_is_left_at_the_end_of_a_program_makes_no_worker(path: Path) -> None:
+    """A walk of `resume` that was left is closed by Python, late: there is nothing to release, log or leave behind."""
+    program = """
+import sys, datetime as dt
+from cabinet_sdk import BearerToken, Cabinet, JournalEntry, SqliteJournal
+from cabinet_sdk.transports import Headers, InProcessTransport, Response
+
+def respond(request):
+    return Response(status=409, headers=Headers({"content-type": "application/problem+json"}),
+        content=b'{"code": "charges.nothing_due"}')
+
+journal = SqliteJournal(sys.argv[1])
+journal.begin(JournalEntry(base_url="https://c.example", client_id="c", operation_id="one", operation="charges.pay",
+    path="/charges/c/payments", body=b"{}", created_at=dt.datetime.now(dt.UTC)))
+journal.release(journal.open_entries()[0])
+cabinet = Cabinet("https://c.example", BearerToken("t", "c"), transport=InProcessTransport(respond), journal=journal)
+outcomes = cabinet.resume()
+print(next(outcomes))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, check=False, text=True, timeout=300
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "<Resumed charges.pay one: settled, <NothingDue:" in done.stdout
+    assert list(path.parent.glob("*-worker-*")) == []
+    with SqliteJournal(path) as journal:
+        assert [entry.operation_id for entry in journal.open_entries()] == ["one"]
+        assert journal.claim(journal.open_entries()[0])

@@ -198,6 +198,10 @@ def send(
 
 def _within(around: AbstractContextManager[object], seen: CallScope | Attempt, flow: Flow[T]) -> Flow[T]:
     """Hold a flow inside a hook, which is told of an error and can neither swallow nor replace it."""
+    # A hook is anybody's, and what it returns the program's affair.
+    if not isinstance(around, AbstractContextManager):  # pyright: ignore[reportUnnecessaryIsInstance]
+        given = type(around).__name__
+        raise UsageError(f"a hook returns a context manager (@contextmanager makes one), not {given}")
     failure: BaseException | None = None
     try:
         with around:

@@ -31,6 +31,7 @@ from cabinet_sdk import __version__
 from cabinet_sdk._core.arguments import checking
 from cabinet_sdk._core.network import AsyncioNetwork, OneAsyncConnection, OneConnection, TimedNetwork, must_end_at, sent
 from cabinet_sdk._core.tls import Proxy, Tls, is_proxy
+from cabinet_sdk._core.transport import CLOSED
 from cabinet_sdk._core.wire import Body, Headers, Request, Response, Timeout
 from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, NetworkError, TimedOut, UnreadableAnswer, UsageError
 
@@ -217,8 +218,7 @@ class _Connections(Generic[ConnectionT, SlotsT]):
     def take(self, url: str, held: _Held[ConnectionT, SlotsT]) -> _Lease[ConnectionT]:
         """Return a connection for an exchange that has taken one of the slots."""
         if self.closed:
-            msg = "the client is closed; make a new one"
-            raise UsageError(msg)
+            raise UsageError(CLOSED)
         way = self._way(url)
         with held.lock:
             idle = held.idle.setdefault(way, deque())
@@ -669,18 +669,22 @@ class AsyncHttpxTransport:
 
     async def send(self, request: Request) -> Response:
         """Send one request; see `AsyncTransport.send`."""
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            # Its connections belong to the loop that made them.
-            raise UsageError("an AsyncCabinet serves one event loop: make another one inside each asyncio.run()")
+        self._stay_in_the_loop()
         sent.set(False)
         try:
             async with asyncio.timeout(request.timeout.total):
                 return await self._send(request)
         except TimeoutError as error:
             raise _too_late(self._connections.place(request.url)) from error
+
+    def _stay_in_the_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            # Its connections belong to the loop that made them.
+            advice = "make another one inside each asyncio.run(), and close it there"
+            raise UsageError(f"an AsyncCabinet serves one event loop: {advice}")
 
     async def _send(self, request: Request) -> Response:
         with _exchange(self._connections, request.url):
@@ -740,5 +744,7 @@ class AsyncHttpxTransport:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        if not self._connections.closed:
+            self._stay_in_the_loop()
         for connection in self._connections.close():
             await connection.aclose()

@@ -8,7 +8,9 @@ from typing import cast, final
 
 import attrs
 
+from cabinet_sdk._core.transport import CLOSED
 from cabinet_sdk._core.wire import ByteStream, Request, Response
+from cabinet_sdk.errors import UsageError
 
 __all__ = ["AsyncInProcessTransport", "InProcessTransport"]
 
@@ -76,9 +78,12 @@ class InProcessTransport:
         self._respond = respond
         self._sleep = sleep
         self._now = now
+        self._closed = False
 
     def send(self, request: Request) -> Response:
         """Answer the request."""
+        if self._closed:
+            raise UsageError(CLOSED)
         return _streamed(request, self._respond(request))
 
     def sleep(self, seconds: float) -> None:
@@ -90,7 +95,8 @@ class InProcessTransport:
         return self._now()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing is held; nothing is sent any more."""
+        self._closed = True
 
 
 @final
@@ -114,9 +120,12 @@ class AsyncInProcessTransport:
         self._respond = respond
         self._sleep = sleep
         self._now = now
+        self._closed = False
 
     async def send(self, request: Request) -> Response:
         """Answer the request."""
+        if self._closed:
+            raise UsageError(CLOSED)
         return _streamed(request, self._respond(request))
 
     async def sleep(self, seconds: float) -> None:
@@ -128,4 +137,5 @@ class AsyncInProcessTransport:
         return self._now()
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Nothing is held; nothing is sent any more."""
+        self._closed = True

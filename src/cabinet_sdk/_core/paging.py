@@ -14,11 +14,14 @@ from cabinet_sdk._core.flow import Flow
 from cabinet_sdk._core.links import linked
 from cabinet_sdk._core.operation import Listing
 from cabinet_sdk._core.wire import origin_of
-from cabinet_sdk.errors import UnreadableAnswer
+from cabinet_sdk.errors import InvalidRequest, UnreadableAnswer
 
 __all__ = ["AsyncPages", "Page", "Pages"]
 
 T = TypeVar("T")
+
+# What callers know these parameters as; no row has a field of such a name.
+_GIVEN_AS = {"cursor": "token", "limit": "page_size"}
 
 
 @final
@@ -55,7 +58,13 @@ class _Reader(Generic[T]):
             parameters.append(("cursor", self.token))
         if self._context.options.page_size is not None:
             parameters.append(("limit", str(self._context.options.page_size)))
-        got = yield from answer(self._context, self._row, self._request, tuple(parameters))
+        try:
+            got = yield from answer(self._context, self._row, self._request, tuple(parameters))
+        except InvalidRequest as error:
+            error.errors = tuple(
+                attrs.evolve(each, field=_GIVEN_AS.get(each.field, each.field)) for each in error.errors
+            )
+            raise
         token = self._token_after(got)
         if token is not None and token in self._seen:
             raise self._unreadable(got, "The list leads back to a page that it showed before.")

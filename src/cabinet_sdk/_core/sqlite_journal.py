@@ -121,7 +121,8 @@ class SqliteJournal:
 
     def release(self, entry: JournalEntry) -> None:
         """Keep an entry without a worker, if this call was it."""
-        if not self._leave(entry):
+        if not self._leave(entry) or not self._open.has_worker:
+            # Without one the files are closed, as at the end of the program: to others the entry has none already.
             return
         with self._transaction() as connection:
             mine = self._open.as_worker()

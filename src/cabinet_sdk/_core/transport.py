@@ -15,7 +15,10 @@ from typing import Protocol
 from cabinet_sdk._core.wire import Request, Response
 from cabinet_sdk.errors import UsageError
 
-__all__ = ["AsyncTransport", "Transport", "check_transport"]
+__all__ = ["CLOSED", "AsyncTransport", "Transport", "check_transport"]
+
+
+CLOSED = "the client is closed; make a new one"
 
 
 class Transport(Protocol):
