@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections import deque
 
 import pytest
 
@@ -200,7 +201,8 @@ async def test_several_charges_in_one_payment(client: AsyncCabinet, world: World
     whole = world.charges.add(person, Money("100.00"))
     part = world.charges.add(person, Money("50.00"), kind=ChargeKind.TAX)
 
-    items = (ItemToPay(whole.id), ItemToPay(part.id, Money("20.00")))
+    # Any sequence serves.
+    items = deque([ItemToPay(whole.id), ItemToPay(part.id, Money("20.00"))])
     payment = await client.charges.pay_several(items, method=PaymentMethod.ONLINE_BANKING)
     payment = await client.charges.wait_for_payment(payment.id)
 

@@ -122,8 +122,11 @@ async def test_an_error_of_the_hook_is_not_hidden(play: Play) -> None:
 async def test_a_hook_that_is_no_context_says_so(play: Play, name: str) -> None:
     """A plain function, or a generator that nobody decorated, is a mistake of the program, and nothing is sent."""
     script = Script(thing())
-    nothing: Any = {name: lambda _: None}  # Any: as it says
 
+    def hook(_: object) -> None:
+        """Look, and forget to yield."""
+
+    nothing: Any = {name: hook}  # Any: it is none
     with pytest.raises(
         UsageError, match=r"^a hook returns a context manager \(@contextmanager makes one\), not NoneType$"
     ):

@@ -390,9 +390,11 @@ async def test_what_was_begun_at_another_address_is_told(
 async def test_resuming_that_nobody_iterates_over_is_noticed(mode: str, world: World, tmp_path: Path) -> None:
     """The bare statement does nothing; Python warns where it stands, as of a coroutine that is not awaited."""
     with SqliteJournal(tmp_path / "journal.db") as journal:
+        # Any: of either mode.
         kind: Any = Cabinet if mode.startswith("sync") else AsyncCabinet
-        transport = (InProcessTransport if kind is Cabinet else AsyncInProcessTransport)(world.respond, sleep=print)
-        client = kind(BASE_URL, BearerToken("t", "client"), transport=transport, journal=journal)
+        transport: Any = InProcessTransport if mode.startswith("sync") else AsyncInProcessTransport
+        respond = transport(world.respond, sleep=world.clock.sleep)
+        client = kind(BASE_URL, BearerToken("t", "client"), transport=respond, journal=journal)
 
         with pytest.warns(RuntimeWarning, match=r"^resume\(\) does nothing until it is iterated over$") as warned:
             client.resume()

@@ -9,6 +9,8 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+import attrs
+
 from cabinet_sdk import AsyncFileStream, AsyncPages, FileStream, Pages
 from cabinet_sdk._core.area import Area, Endpoint
 from cabinet_sdk._core.operation import Download, Listing, documentation_of
@@ -100,6 +102,10 @@ def _expected_hints(endpoint: Endpoint[..., Any, Any], *, asynchronous: bool) ->
         result = typing.get_args(hints.pop("return"))[2]
     else:
         hints = typing.get_type_hints(row.request_class)
+        for field in attrs.fields(row.request_class):
+            if field.converter is not None:
+                # What callers may give is said by the first parameter.
+                hints[field.name] = next(iter(typing.get_type_hints(field.converter).values()))
         result = row.response
         if isinstance(row, Download):
             result = AsyncFileStream if asynchronous else FileStream

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from operator import attrgetter
 from typing import (
     Any,
@@ -24,6 +24,7 @@ from typing import (
     cast,
     final,
     get_args,
+    get_origin,
     get_type_hints,
     overload,
 )
@@ -240,7 +241,12 @@ def _signature(source: Source, *, asynchronous: bool) -> inspect.Signature:
         signature = inspect.signature(cast("Callable[..., Flow[Any]]", source), eval_str=True)
         returns = get_args(signature.return_annotation)[2]  # Flow[T] is Generator[Effect, Any, T]
         return signature.replace(parameters=[this, *list(signature.parameters.values())[1:]], return_annotation=returns)
-    hints = get_type_hints(source.request_class)
+    # Callers give any sequence where a request holds a tuple; see `several`.
+    given: Any = Sequence
+    hints = {
+        name: given[get_args(hint)[0]] if get_origin(hint) is tuple else hint
+        for name, hint in get_type_hints(source.request_class).items()
+    }
     signature = inspect.signature(source.request_class)
     parameters = [each.replace(annotation=hints[each.name]) for each in signature.parameters.values()]
     returns = _result(source, asynchronous=asynchronous)

@@ -12,9 +12,9 @@ from __future__ import annotations
 import enum
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, final, get_args, get_type_hints
+from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast, final, get_args, get_type_hints
 
 import attrs
 
@@ -33,6 +33,7 @@ __all__ = [
     "Repeat",
     "Upload",
     "documentation_of",
+    "several",
 ]
 
 P = ParamSpec("P")
@@ -43,6 +44,19 @@ MAX_LIMIT = 1000
 """Items that a page of a `Listing` has at most."""
 
 Method: TypeAlias = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+def several(items: Sequence[T]) -> tuple[T, ...]:
+    """
+    Return what a caller gives as any sequence as the tuple that a request holds.
+
+    A converter of a request class calls it, since type checkers read the types of converters that are not generic.
+    """
+    kind = type(items)
+    # For callers without a type checker: what is none is left as it is, and refused in the words of the method.
+    if issubclass(kind, Sequence) and not issubclass(kind, str | bytes):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return tuple(items)
+    return cast("tuple[T, ...]", items)
 
 
 def documentation_of(kind: type[object]) -> str:

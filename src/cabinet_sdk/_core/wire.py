@@ -7,7 +7,7 @@ Rule: nothing of an HTTP library appears here or anywhere above; only the adapte
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import Protocol, Self, final
+from typing import Any, Protocol, Self, cast, final
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
@@ -38,9 +38,11 @@ class Headers(Mapping[str, str]):
     __slots__ = ("_pairs", "_values")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] | Mapping[str, str] = ()) -> None:
-        # A list or a tuple is looked for first: each call makes some, and the other question costs as much as the rest.
-        fields = pairs if isinstance(pairs, list | tuple) or not isinstance(pairs, Mapping) else pairs.items()
-        self._pairs = tuple([(name.lower(), value) for name, value in fields])
+        fields: Any = pairs  # Any: narrowed step by step, the checkers lose what is in it
+        # Each call makes some of a list; to ask of that whether it is a mapping would cost as much as all the rest.
+        if type(pairs) is not list and isinstance(pairs, Mapping):
+            fields = cast("Mapping[str, str]", pairs).items()
+        self._pairs: tuple[tuple[str, str], ...] = tuple([(name.lower(), value) for name, value in fields])
         self._values: dict[str, str] | None = None
 
     @classmethod

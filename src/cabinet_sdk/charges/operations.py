@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
 import attrs
 
-from cabinet_sdk._core.operation import Call, Download, Job, Listing, Permission
+from cabinet_sdk._core.operation import Call, Download, Job, Listing, Permission, several
 from cabinet_sdk.charges.errors import (
     AmountExceedsDue,
     AmountExceedsOverpayment,
@@ -331,6 +332,10 @@ class ItemToPay:
     amount: Money | None = None
 
 
+def _items(items: Sequence[ItemToPay]) -> tuple[ItemToPay, ...]:
+    return several(items)
+
+
 @final
 @attrs.frozen
 class PayCharges:
@@ -342,7 +347,7 @@ class PayCharges:
         method: How the money comes.
     """
 
-    items: tuple[ItemToPay, ...]
+    items: tuple[ItemToPay, ...] = attrs.field(converter=_items)
     method: PaymentMethod = attrs.field(kw_only=True)
 
 
