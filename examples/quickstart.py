@@ -4,7 +4,7 @@ See what is due, pay it, in full, in part, and through a network that loses an a
 Needs a reference server with its made-up people; `make demo` starts one and runs this against it. By hand, with the
 folder for the papers:
 
-    python examples/quickstart.py http://127.0.0.1:8080 .
+    python -m examples.quickstart http://127.0.0.1:8080 .
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def main() -> int:
             url = wait_until_ready(server, log)
             papers = ROOT / "build" / "demo"
             papers.mkdir(parents=True, exist_ok=True)
-            quickstart = [sys.executable, str(ROOT / "examples" / "quickstart.py"), url, str(papers.relative_to(ROOT))]
+            quickstart = [sys.executable, "-m", "examples.quickstart", url, str(papers.relative_to(ROOT))]
             return subprocess.run(quickstart, cwd=ROOT, env=without_proxy(), check=False).returncode
         except TimeoutError as error:
             print(error, log.read_text(encoding="utf-8", errors="replace"), sep="\n", file=sys.stderr)

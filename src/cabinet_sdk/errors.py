@@ -155,8 +155,8 @@ class InvalidValue(CabinetError, ValueError):
     _unpickled = frozenset({"value"})
     value: str | None = None
 
-    def __init__(self, kind: str, rule: str, expected: str, value: str) -> None:
-        super().__init__(f"{kind}: expected {expected}, got {mask(value)} (rule {rule}).")
+    def __init__(self, kind: str, rule: str, expected: str, value: str, *, personal: bool = True) -> None:
+        super().__init__(f"{kind}: expected {expected}, got {mask(value) if personal else value} (rule {rule}).")
         self.kind = kind
         self.rule = rule
         self.expected = expected

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import site
 import subprocess
 import sys
 from pathlib import Path
@@ -57,16 +59,20 @@ def test_quickstart_needs_a_person_it_knows(served_url: str) -> None:
 
 
 def test_quickstart_without_an_address_says_how_it_is_used() -> None:
-    """Started without an address, it prints how to start it and fails."""
+    """Started as it says but without an address, it prints how to start it and fails."""
+    # Without what an editable installation adds to the path, as where the package is installed for real.
+    path = os.pathsep.join([str(ROOT / "src"), *site.getsitepackages()])
     run = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "quickstart.py")],
+        [sys.executable, "-S", "-m", "examples.quickstart"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
 
     assert run.returncode == 1
-    assert "python examples/quickstart.py http://127.0.0.1:8080 ." in run.stderr
+    assert "python -m examples.quickstart http://127.0.0.1:8080 ." in run.stderr
 
 
 def test_a_progress_bar_draws_on_one_line() -> None:

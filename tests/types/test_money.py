@@ -134,6 +134,15 @@ def test_refuses_other_types(value: object) -> None:
         Money(cast("Any", value))  # Any: what the types forbid
 
 
+def test_the_reason_fits_what_was_given() -> None:
+    """Only of a float it is said that it has no exact kopecks."""
+    wrong: Any = Money  # Any: what the types forbid
+    with pytest.raises(TypeError, match=r"or a Decimal, not float: a float has no exact kopecks$"):
+        wrong(1.5)
+    with pytest.raises(TypeError, match=r"or a Decimal, not NoneType$"):
+        wrong(None)
+
+
 @pytest.mark.parametrize("value", [12.5, 12, None, b"12.50"])
 def test_decoding_refuses_other_types(value: object) -> None:
     """What is no text is no amount on the wire."""

@@ -52,19 +52,24 @@ def test_calendar_periods(period: Period, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "make",
+    "make, said",
     [
-        lambda: Period.month(2026, 0),
-        lambda: Period.month(2026, 13),
-        lambda: Period.quarter(2026, 0),
-        lambda: Period.quarter(2026, 5),
-        lambda: Period.year(0),
-        lambda: Period.year(10000),
+        (lambda: Period.month(2026, 0), "Period.month: expected a month from 1 to 12, got 0"),
+        (lambda: Period.month(2026, 13), "Period.month: expected a month from 1 to 12, got 13"),
+        (lambda: Period.month(0, 1), "Period.month: expected a year from 1 to 9999, got 0"),
+        (lambda: Period.quarter(2026, 0), "Period.quarter: expected a quarter from 1 to 4, got 0"),
+        (lambda: Period.quarter(2026, 5), "Period.quarter: expected a quarter from 1 to 4, got 5"),
+        (lambda: Period.year(0), "Period.year: expected a year from 1 to 9999, got 0"),
+        (lambda: Period.year(10000), "Period.year: expected a year from 1 to 9999, got 10000"),
     ],
 )
-def test_refuses_what_the_calendar_lacks(make: Callable[[], object]) -> None:
-    """A month, quarter or year that does not exist is refused."""
-    assert rule_of(make) == "range"
+def test_refuses_what_the_calendar_lacks(make: Callable[[], object], said: str) -> None:
+    """A month, quarter or year that does not exist is refused, and said as it was given."""
+    with pytest.raises(InvalidValue) as caught:
+        make()
+
+    assert str(caught.value) == f"{said} (rule range)."
+    assert copy.copy(caught.value).value == said.rpartition(" ")[2]
 
 
 def test_refuses_days_in_the_wrong_order() -> None:

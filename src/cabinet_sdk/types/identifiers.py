@@ -50,7 +50,8 @@ class Identifier(str):
     def __new__(cls, value: str) -> Self:
         """Check and normalise what somebody gave."""
         if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            msg = f"{cls.__name__} takes text, not {type(value).__name__}: a number loses leading zeros"
+            reason = ": a number loses leading zeros" if isinstance(value, int | float) else ""
+            msg = f"{cls.__name__} takes text, not {type(value).__name__}{reason}"
             raise TypeError(msg)
         canonical = cls._canonical(value)
         cls._check(canonical)

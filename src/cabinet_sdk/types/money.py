@@ -62,10 +62,9 @@ class Money:
                 raise InvalidValue("Money", "decimals", "at most two decimals: Money.rounded() rounds", str(amount))
             return cls.from_kopecks(int(rounded.scaleb(2, _EXACT)))
         if isinstance(amount, bool) or not isinstance(amount, int):  # pyright: ignore[reportUnnecessaryIsInstance]
-            msg = (
-                f"Money takes text such as '12.30', whole roubles as int, or a Decimal, not {type(amount).__name__}: "
-                "a float has no exact kopecks"
-            )
+            reason = ": a float has no exact kopecks" if isinstance(amount, float) else ""
+            kind = type(amount).__name__
+            msg = f"Money takes text such as '12.30', whole roubles as int, or a Decimal, not {kind}{reason}"
             raise TypeError(msg)
         return cls.from_kopecks(amount * 100)
 

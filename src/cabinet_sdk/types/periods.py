@@ -92,23 +92,25 @@ class Period:
     @classmethod
     def month(cls, year: int, month: int) -> Period:
         """Make the period of a calendar month, 1 to 12."""
-        return cls._months(year, month, month, "month")
+        return cls._months("month", year, month, 1)
 
     @classmethod
     def quarter(cls, year: int, quarter: int) -> Period:
         """Make the period of a calendar quarter, 1 to 4."""
-        return cls._months(year, quarter * 3 - 2, quarter * 3, "quarter")
+        return cls._months("quarter", year, quarter, 3)
 
     @classmethod
     def year(cls, year: int) -> Period:
         """Make the period of a calendar year."""
-        return cls._months(year, 1, 12, "year")
+        return cls._months("year", year, 1, 12)
 
     @classmethod
-    def _months(cls, year: int, first: int, last: int, kind: str) -> Period:
-        if not (date.min.year <= year <= date.max.year and 1 <= first <= last <= 12):
-            expected = "a year from 1 to 9999, a month from 1 to 12 and a quarter from 1 to 4"
-            raise InvalidValue(f"Period.{kind}", "range", expected, f"{year}-{first:02}/{year}-{last:02}")
+    def _months(cls, kind: str, year: int, number: int, months: int) -> Period:
+        """Make the period of a calendar year's part of that number, of so many months."""
+        for each, given, most in (("year", year, date.max.year), (kind, number, 12 // months)):
+            if not 1 <= given <= most:
+                raise InvalidValue(f"Period.{kind}", "range", f"a {each} from 1 to {most}", str(given), personal=False)
+        first, last = (number - 1) * months + 1, number * months
         end = date(year, 12, 31) if last == 12 else date(year, last + 1, 1) - timedelta(days=1)
         return cls(date(year, first, 1), end)
 
