@@ -62,7 +62,7 @@ class Money:
                 raise InvalidValue("Money", "decimals", "at most two decimals: Money.rounded() rounds", str(amount))
             return cls.from_kopecks(int(rounded.scaleb(2, _EXACT)))
         if isinstance(amount, bool) or not isinstance(amount, int):  # pyright: ignore[reportUnnecessaryIsInstance]
-            reason = ": a float has no exact kopecks" if isinstance(amount, float) else ""
+            reason = ": a float has no exact kopecks" if isinstance(amount, float) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
             kind = type(amount).__name__
             msg = f"Money takes text such as '12.30', whole roubles as int, or a Decimal, not {kind}{reason}"
             raise TypeError(msg)
