@@ -72,16 +72,15 @@ async def test_a_broken_network_at_the_deadline(play: Play, error: Exception) ->
     assert len(script.requests) == 1
 
 
-@pytest.mark.parametrize("deadline", [0.0, -1.0])
-async def test_a_deadline_that_is_over_sends_nothing(play: Play, deadline: float) -> None:
+async def test_a_deadline_that_is_over_sends_nothing(play: Play) -> None:
     """A call without any time fails before it is sent, a change too."""
     script = Script(thing())
-    view = play(script).with_options(deadline=deadline)
+    view = play(script).with_options(deadline=0)
 
     for row in (READ, CHANGE):
         with pytest.raises(DeadlineExceeded) as caught:
             await view.answer(row)
-        assert caught.value.message == f"The call took longer than its deadline of {deadline} s."
+        assert caught.value.message == "The call took longer than its deadline of 0 s."
 
     assert script.requests == []
 

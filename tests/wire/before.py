@@ -18,8 +18,8 @@ __all__ = ["WRITES", "before"]
 WRITES = tuple(row for row in CONTRACT if row.method != "GET")
 
 
-class _ReachedError(Exception):
-    pass
+class _ReachedError(BaseException):
+    """No error of a transport, of which the client would make one of its own."""
 
 
 @final

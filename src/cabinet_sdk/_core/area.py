@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from operator import attrgetter
 from typing import (
     Any,
@@ -24,10 +24,11 @@ from typing import (
     cast,
     final,
     get_args,
-    get_origin,
     get_type_hints,
     overload,
 )
+
+import attrs
 
 from cabinet_sdk._core.arguments import check_call, make_request
 from cabinet_sdk._core.calls import call
@@ -241,12 +242,11 @@ def _signature(source: Source, *, asynchronous: bool) -> inspect.Signature:
         signature = inspect.signature(cast("Callable[..., Flow[Any]]", source), eval_str=True)
         returns = get_args(signature.return_annotation)[2]  # Flow[T] is Generator[Effect, Any, T]
         return signature.replace(parameters=[this, *list(signature.parameters.values())[1:]], return_annotation=returns)
-    # Callers give any sequence where a request holds a tuple; see `several`.
-    given: Any = Sequence
-    hints = {
-        name: given[get_args(hint)[0]] if get_origin(hint) is tuple else hint
-        for name, hint in get_type_hints(source.request_class).items()
-    }
+    hints = get_type_hints(source.request_class)
+    for field in attrs.fields(source.request_class):
+        if field.converter is not None:
+            # Callers give what it takes: any sequence where a request holds a tuple.
+            hints[field.name] = next(iter(get_type_hints(field.converter).values()))
     signature = inspect.signature(source.request_class)
     parameters = [each.replace(annotation=hints[each.name]) for each in signature.parameters.values()]
     returns = _result(source, asynchronous=asynchronous)
