@@ -42,6 +42,7 @@ __all__ = [
     "IDENTITY",
     "SANDBOX",
     "SCHEMA",
+    "SET_ASIDE",
     "Anchor",
     "AuditEntry",
     "Breach",
@@ -75,6 +76,9 @@ CREATE TABLE audit_keys (person TEXT PRIMARY KEY, key BLOB NOT NULL) WITHOUT ROW
 DONE = "done"
 """The outcome of what was carried out; that of a denied attempt is the code of the problem."""
 
+SET_ASIDE = "set_aside"
+"""The outcome of a step that the clock could not take."""
+
 SANDBOX = "sandbox"
 """How the actions begin that a control of the world did, in process or by the console."""
 
@@ -99,7 +103,8 @@ class AuditEntry:
         at: When, in UTC.
         action: The operation's id; ``sign_in.token`` for a sign-in, ``clock.…`` for what an authority did in its time,
             ``sandbox.…`` for what a control of the world did.
-        outcome: ``done``, or the code of the problem with which the attempt was denied.
+        outcome: ``done``, the code of the problem with which the attempt was denied, or ``set_aside`` where the clock
+            could not do what was due.
         actor: Who did it, a client's id; None for an authority and for somebody unknown.
         profile_id: For whom; None where nobody was signed in.
         subject: What it was done to: the path of the thing, below the base path.

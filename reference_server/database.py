@@ -162,6 +162,21 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def part(self) -> Generator[None]:
+        """Keep what is done inside whole within the open transaction: undone by an error, which leaves the rest."""
+        self._connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            self._remembered.clear()
+            # As above.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO part")
+                self._connection.execute("RELEASE part")
+            raise
+        self._connection.execute("RELEASE part")
+
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> int:
         """Run a statement; return how many rows it changed."""
         return self._connection.execute(sql, parameters).rowcount

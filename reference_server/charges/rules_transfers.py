@@ -111,6 +111,7 @@ def _enter(
     payment: Payment | None = None,
 ) -> BankTransfer:
     transfer_id = BankTransferId(work.ids.new("trf"))
+    shares = [share for share in (_fitting(work, each) for each in shares) if share.item.amount]
     for share in shares:
         rules_ledger.credit(
             work,
@@ -139,6 +140,12 @@ def _enter(
     )
     store_transfers.add_transfer(work, profile_id, transfer)
     return transfer
+
+
+def _fitting(work: Work, share: _Share) -> _Share:
+    """Return what of a share its charge can hold; what a payment had announced of it has its place there."""
+    amount = min(share.item.amount, store.room(work, share.item.charge_id) + share.announced)
+    return attrs.evolve(share, item=attrs.evolve(share.item, amount=amount))
 
 
 def _payment_named_in(work: Work, purpose: str) -> Payment | None:

@@ -58,6 +58,7 @@ __all__ = [
     "mark_late",
     "offset_charges",
     "profile_of_charge",
+    "room",
     "tax_account_charges",
     "update_charge",
 ]
@@ -143,6 +144,9 @@ CHARGE_COLUMNS = (
 )
 
 _CHARGE_BY_ID = f"SELECT {CHARGE_COLUMNS} FROM charges WHERE id = ? AND profile_id = ?"
+
+# In kopecks, that an amount holds.
+_MOST = 2**63 - 1
 
 _TAX_KINDS = "('tax', 'contribution', 'penalty')"
 
@@ -284,22 +288,29 @@ def offset_charges(work: Work, profile_id: str, charge: Charge) -> list[Charge]:
     return [charge_from(row) for row in rows]
 
 
+def room(work: Work, charge_id: str) -> Money:
+    """Return how much more a charge can hold, besides what is paid and pending."""
+    row = work.database.one("SELECT max(0, ? - paid - pending) AS room FROM charges WHERE id = ?", (_MOST, charge_id))
+    return _money(0 if row is None else row["room"])
+
+
 def update_charge(work: Work, charge_id: str, *, paid: int = 0, pending: int = 0, refunding: int = 0) -> None:
     """
     Add to what is paid, pending and held for refunds, in kopecks.
 
     Raises:
-        ValueError: More would be paid than 64 bits hold.
+        ValueError: What is paid and pending would be more than 64 bits hold.
     """
     # An overpayment has its day, and forgets its refund, with the very change that makes it or ends it.
     changed = work.database.one(
         "UPDATE charges SET paid = paid + ?, pending = pending + ?, refunding = refunding + ?,"
         " overpaid_on = CASE WHEN paid + ? > amount THEN coalesce(overpaid_on, ?) END,"
         " last_refund_id = CASE WHEN paid + ? > amount THEN last_refund_id END WHERE id = ?"
-        " RETURNING typeof(paid) AS kind",
+        " RETURNING typeof(paid + pending) AS kind",
         (paid, pending, refunding, paid, work.today.isoformat(), paid, charge_id),
     )
-    # What does not fit an integer becomes a float in SQLite, and no amount any more.
+    # What does not fit an integer becomes a float in SQLite, and no amount any more. What is pending keeps its place,
+    # so that a payment once taken can be credited.
     if changed is not None and changed["kind"] != "integer":
         msg = f"the charge {charge_id} cannot hold that much"
         raise ValueError(msg)

@@ -13,7 +13,7 @@ from reference_server.clock import from_micros, to_micros
 from reference_server.database import Database
 from reference_server.session import Work
 
-__all__ = ["SCHEMA", "Step", "has_step", "next_step", "script_outcome", "take_scripted_outcome"]
+__all__ = ["SCHEMA", "Step", "has_step", "next_step", "script_outcome", "set_aside", "take_scripted_outcome"]
 
 SCHEMA = """
 CREATE TABLE scripted_outcomes (position INTEGER PRIMARY KEY, subject TEXT NOT NULL, outcome TEXT NOT NULL);
@@ -56,6 +56,12 @@ def next_step(work: Work) -> Step | None:
         return None
     at = from_micros(row["next_at"])
     return Step(subject=subject, profile_id=row["profile_id"], outcome=row["outcome"], at=at)
+
+
+def set_aside(work: Work, subject: Payment | Refund) -> None:
+    """Have the clock leave a payment or a refund alone: somebody else has to move it."""
+    table = "payments" if isinstance(subject, Payment) else "refunds"
+    work.database.execute(f"UPDATE {table} SET next_at = NULL WHERE id = ?", (subject.id,))
 
 
 def has_step(database: Database, now: dt.datetime) -> bool:

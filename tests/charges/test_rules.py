@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import attrs
 import pytest
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from cabinet_sdk.charges import (
+    BankTransferStatus,
     Charge,
     ChargeEventKind,
     ChargeId,
@@ -30,10 +33,11 @@ from cabinet_sdk.charges import (
 )
 from cabinet_sdk.errors import CabinetError, InvalidRequest
 from cabinet_sdk.types import Kbk, Money, Period, Uin
-from reference_server import Outcome, Profile, World
+from reference_server import ManualClock, Outcome, Profile, World
 from reference_server.charges.rules import SINGLE_TAX_KBK, SINGLE_TAX_KINDS
 from reference_server.charges.rules_shares import distribute
 from reference_server.testing import connect
+from reference_server.world import DEFAULT_START
 
 MONEY = st.integers(1, 10_000_00).map(Money.from_kopecks)
 
@@ -361,19 +365,106 @@ def test_no_bank_brings_nothing(world: World, person: Profile, amount: Money) ->
     assert connect(world, person).charges.get(charge.id).paid == Money("5.00")
 
 
-def test_no_charge_holds_more_than_an_amount_can(world: World, person: Profile) -> None:
-    """What would not fit 64 bits of kopecks is refused as a whole, and the charge can still be read."""
+def test_what_a_charge_cannot_hold_is_unmatched(world: World, person: Profile) -> None:
+    """What would not fit 64 bits of kopecks finds no charge, like other money without one, and all can be read."""
     charge = world.charges.add(person, Money("10.00"))
-    world.charges.credit(person, charge, MOST)
+    world.charges.credit(person, charge, MOST - Money("1.00"))
 
-    with pytest.raises(ValueError, match=f"the charge {charge.id} cannot hold that much"):
-        world.charges.credit(person, charge, Money("0.01"))
-    with pytest.raises(ValueError, match="cannot hold"):
-        world.charges.receive_transfer(person.inn, Money("0.01"), purpose="x", uin=charge.uin)
+    more = world.charges.credit(person, charge, Money("3.00"))
+    none = world.charges.receive_transfer(person.inn, Money("0.01"), purpose="x", uin=charge.uin)
 
-    assert connect(world, person).charges.get(charge.id).paid == MOST
-    assert len(list(connect(world, person).charges.bank_transfers())) == 1
+    assert ([item.amount for item in more.items], more.unmatched) == ([Money("1.00")], Money("2.00"))
+    assert (none.items, none.unmatched, none.status) == ((), Money("0.01"), BankTransferStatus.UNMATCHED)
+    client = connect(world, person)
+    assert client.charges.get(charge.id).paid == MOST
+    assert len(list(client.charges.bank_transfers(status=BankTransferStatus.UNMATCHED))) == 2
     world.charges.check_books()
+
+
+@pytest.mark.parametrize("method", [PaymentMethod.SBP, PaymentMethod.BANK_TRANSFER])
+def test_what_a_payment_has_announced_keeps_its_place(world: World, person: Profile, method: PaymentMethod) -> None:
+    """A payment that was taken can be credited, whatever else a bank brings for its charge meanwhile."""
+    client, charge = connect(world, person), world.charges.add(person, MOST)
+    payment = client.charges.pay(charge.id, method=method, amount=MOST - Money("1.00"))
+
+    brought = world.charges.credit(person, charge, MOST)
+    if method == PaymentMethod.BANK_TRANSFER:
+        world.charges.receive_transfer(person.inn, payment.amount, purpose=f"Платёж № {payment.number}")
+
+    assert ([item.amount for item in brought.items], brought.unmatched) == ([Money("1.00")], MOST - Money("1.00"))
+    assert client.charges.wait_for_payment(payment.id).status == PaymentStatus.SUCCEEDED
+    assert client.charges.get(charge.id).paid == MOST
+    world.charges.check_books()
+
+
+def stuck(world: World, person: Profile) -> Payment:
+    """Return a payment that cannot be credited: its charge was filled by a server that kept no place for it."""
+    charge = world.charges.add(person, MOST)
+    payment = connect(world, person).charges.pay(charge.id, method=PaymentMethod.SBP)
+    world.database.execute("UPDATE charges SET paid = ? WHERE id = ?", (MOST.kopecks, charge.id))
+    return payment
+
+
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_a_step_that_cannot_be_taken_holds_up_nobody(
+    tmp_path: Path, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is set aside whole, told once in log and journal; everybody else goes on, and the clock does not come back."""
+    clock = ManualClock(DEFAULT_START)
+    world = World(file=tmp_path / "world.db" if where == "file" else None, clock=clock)
+    person, other = world.profiles.add("Иванова"), world.profiles.add("Петров")
+    payment = stuck(world, person)
+    theirs = connect(world, other)
+    paid = theirs.charges.pay(world.charges.add(other, Money("5.00")).id, method=PaymentMethod.SBP)
+    clock.sleep(10)
+
+    assert theirs.charges.payment(paid.id).status == PaymentStatus.SUCCEEDED
+    world.charges.add(other, Money("1.00"))
+    clock.sleep(3600)
+    mine = connect(world, person).charges.payment(payment.id)
+
+    assert mine.status == PaymentStatus.AWAITING_CONFIRMATION
+    said = f"the clock cannot move the payment {payment.id}, which is set aside"
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [said]
+    steps = [entry for entry in world.audit.entries() if entry.subject == f"/payments/{payment.id}"]
+    assert [(entry.action, entry.outcome) for entry in steps] == [
+        ("charges.pay", "done"),
+        ("clock.payment", "done"),
+        ("clock.payment", "set_aside"),
+    ]
+    assert world.charges.decline(payment.id).status == PaymentStatus.DECLINED
+    assert world.audit.check() is None
+    world.close()
+
+
+def test_what_is_set_aside_is_undone_whole(world: World, person: Profile) -> None:
+    """Of a payment of two charges whose second cannot be credited the first is not credited either."""
+    client = connect(world, person)
+    small, large = world.charges.add(person, Money("7.00")), world.charges.add(person, MOST - Money("8.00"))
+    payment = client.charges.pay_several((ItemToPay(small.id), ItemToPay(large.id)), method=PaymentMethod.SBP)
+    world.database.execute(
+        "UPDATE charges SET paid = ?, overpaid_on = '2026-11-16' WHERE id = ?", (MOST.kopecks, large.id)
+    )
+    world.clock.sleep(10)
+
+    assert client.charges.payment(payment.id).status == PaymentStatus.AWAITING_CONFIRMATION
+    assert (client.charges.get(small.id).paid, client.charges.get(small.id).pending) == (Money.ZERO, Money("7.00"))
+
+
+def test_a_refund_that_cannot_move_is_set_aside(world: World, person: Profile) -> None:
+    """A refund too: the journal tells it, and somebody else may still move it."""
+    charge = world.charges.add(person, Money("10.00"))
+    world.charges.credit(person, charge, Money("30.00"))
+    refund = world.charges.request_refund(person, charge, RefundMethod.COMPENSATION)
+    world.database.execute(
+        "CREATE TEMP TRIGGER no BEFORE UPDATE OF status ON refunds BEGIN SELECT RAISE(ABORT, 'x'); END"
+    )
+    world.clock.sleep(dt.timedelta(days=30).total_seconds())
+
+    assert connect(world, person).charges.refund(refund.id).status == RefundStatus.REQUESTED
+    world.database.execute("DROP TRIGGER no")
+    assert [entry.outcome for entry in world.audit.entries() if entry.action == "clock.refund"] == ["set_aside"]
+    assert world.charges.complete_refund(refund.id).status == RefundStatus.COMPLETED
 
 
 def test_a_payment_beyond_an_amount_is_refused(world: World, person: Profile) -> None:
