@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any, cast, final
 from urllib.parse import urljoin
 
 import attrs
@@ -47,10 +48,37 @@ def effects(world: World) -> dict[str, int]:
     return {table: len(rows) for table, rows in kept(world).items() if table != "audit_keys"}
 
 
+@final
+class BrokenOff:
+    """Stands in for a world's connection: once, a statement that follows another one does not come to pass."""
+
+    def __init__(self, world: World, statement: str, after: str = "") -> None:
+        self._inner = world.database._connection  # pyright: ignore[reportPrivateUsage]  # where the work breaks off
+        self._statement, self._after = statement, after
+        self._begun = False
+        self.hits = 0
+        world.database._connection = self  # type: ignore[assignment]  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]  # the same
+
+    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:  # Any: as `sqlite3` takes them
+        if self._begun and not self.hits and sql.startswith(self._statement):
+            self.hits += 1
+            msg = f"broken off before {self._statement}"
+            raise RuntimeError(msg)
+        self._begun = self._begun or sql.startswith(self._after)
+        return self._inner.execute(sql, parameters)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
+
+
+_KEPT = "INSERT INTO idempotency_keys"
+
 BREAK: dict[str, Callable[[World, str], Any]] = {  # Any: a fault, which counts its hits
     "the answer is lost": lambda world, row: world.faults.lose_answer(row),
     "the answer is garbled": lambda world, row: world.faults.garble_answer(row),
     "it crashes before the commit": lambda world, row: world.faults.crash(row),
+    "it breaks off between the effect and its key": lambda world, _: BrokenOff(world, _KEPT),
+    "it breaks off between the key and the commit": lambda world, _: BrokenOff(world, "COMMIT", after=_KEPT),
 }
 
 

@@ -162,6 +162,22 @@ async def test_77_one_effect_is_one_entry(client: AsyncCabinet, world: World, pe
     assert [entry.action for entry in world.audit.entries()].count("charges.pay") == 1
 
 
+async def test_77_what_the_clock_does_to_a_refund(client: AsyncCabinet, world: World, person: Profile) -> None:
+    """That a refund was ordered and carried out is an entry each, by no client."""
+    charge = world.charges.add(person, Money("10.00"))
+    world.charges.credit(person, charge, Money("20.00"))
+    refund = await client.charges.request_refund(charge.id, method=RefundMethod.COMPENSATION)
+    await client.charges.wait_for_refund(refund.id)
+
+    entries = [entry for entry in by_others(world) if entry.subject == f"/refunds/{refund.id}"]
+    assert [(entry.action, entry.outcome, entry.actor) for entry in entries] == [
+        ("charges.request_refund", "done", person.id),
+        ("clock.refund", "done", None),
+        ("clock.refund", "done", None),
+    ]
+    assert {entry.profile_id for entry in entries} == {person.id}
+
+
 def test_77_fifty_writers_leave_no_gap(tmp_path: Path) -> None:
     """Fifty threads that pay at once, half of them twice: numbers without gaps, one entry for each payment."""
     with closing(World(file=tmp_path / "world.db")) as world:
@@ -205,6 +221,10 @@ TAMPERED = {
     "edit": ("UPDATE audit_entries SET subject = '/charges/chg_x' WHERE number = 4", 4),
     "edit of a moment": ("UPDATE audit_entries SET at = at + 1 WHERE number = 7", 7),
     "edit of an actor": ("UPDATE audit_entries SET actor = NULL WHERE number = 2", 2),
+    "edit of an action": ("UPDATE audit_entries SET action = 'charges.list' WHERE number = 8", 8),
+    "a denial turned into an act": ("UPDATE audit_entries SET outcome = 'done' WHERE number = 6", 6),
+    "edit of for whom": ("UPDATE audit_entries SET profile_id = 'prf_x' WHERE number = 5", 5),
+    "edit of a request id": ("UPDATE audit_entries SET request_id = 'req-x' WHERE number = 9", 9),
     "edit of a personal value": ("UPDATE audit_entries SET personal = x'00' WHERE number = 3", 3),
     "edit of a hash": ("UPDATE audit_entries SET hash = zeroblob(32) WHERE number = 10", 10),
     "a value of another type": ("UPDATE audit_entries SET subject = CAST(subject AS BLOB) WHERE number = 5", 5),

@@ -28,6 +28,7 @@ from reference_server.__main__ import main
 from reference_server.database import cannot_serve
 from reference_server.profiles import digest
 from reference_server.testing import connect, serve
+from reference_server.world import MIGRATIONS
 from tests.core.sample_area import sample_world
 from tests.server.raw import Raw, document, token_for
 
@@ -227,14 +228,16 @@ def test_72_a_file_of_the_first_version_is_brought_up_to_date(file: Path, tmp_pa
     assert schema_of(file, key) == schema_of(tmp_path / "new.db", None)
 
 
+@pytest.mark.parametrize("where", range(len(MIGRATIONS)))
 def test_72_a_migration_that_is_cut_short_has_not_begun(
-    file: Path, tmp_path: Path, key: bytes | None, monkeypatch: pytest.MonkeyPatch
+    file: Path, tmp_path: Path, key: bytes | None, monkeypatch: pytest.MonkeyPatch, where: int
 ) -> None:
-    """What fails in the middle of a migration leaves the old file, which the next start brings up to date."""
+    """What fails in any of the migrations leaves the old file, which the next start brings up to date."""
     made_by_version_1(file, key)
     before = schema_of(file, key)
+    broken = f"{MIGRATIONS[where]}CREATE TABLE one (x);\nCREATE TABLE one (x);\n"
     with monkeypatch.context() as patch:
-        patch.setattr("reference_server.world.MIGRATIONS", ("CREATE TABLE one (x);\nCREATE TABLE one (x);\n",))
+        patch.setattr("reference_server.world.MIGRATIONS", (*MIGRATIONS[:where], broken, *MIGRATIONS[where + 1 :]))
         with pytest.raises(DatabaseRefused, match="table one already exists"):
             World(file=file, key=key)
     assert schema_of(file, key) == before

@@ -23,32 +23,55 @@ from tests.server.raw import Raw, document
 
 PAY = "/payments"
 
+MALFORMED, INVALID, TOO_LARGE = "request.malformed", "request.invalid", "request.too_large"
+DEEP, LONG, MANY = "nests deeper than 32 levels", "longer than 1048576 bytes", "more than 10000 keys"
+
+
+def good(method: bytes, charge: bytes = b"CHARGE") -> bytes:
+    """Return a body that pays a charge, whose id is filled in where it is sent."""
+    return b'{"items": [{"charge_id": "' + charge + b'"}], "method": ' + method + b"}"
+
+
+# Of a request otherwise good, where it is one at all: the body, the code of its problem, and what that says of it.
 HOSTILE = {
-    "nesting 200": b'{"method": ' + b"[" * 200 + b"]" * 200 + b"}",
-    "nesting 100000": b"[" * 100_000 + b"]" * 100_000,
-    "nesting 1000, objects": b'{"a":' * 1000 + b"1" + b"}" * 1000,
-    "nesting a million": b"[" * 1_000_000 + b"]" * 1_000_000,
-    "nesting as deep as fits": b'{"a":' * 150_000 + b"1" + b"}" * 150_000,
-    "a million keys": b"{" + b",".join(b'"%d":1' % n for n in range(1_000_000)) + b"}",
-    "as many keys as fit": b"{" + b",".join(b'"%x":1' % n for n in range(110_000)) + b"}",
-    "as many keys as an object may have": b"{" + b",".join(b'"%x":1' % n for n in range(10_000)) + b"}",
-    "keys in each of a hundred items": b'{"items":[%s]}'
-    % b",".join([b"{" + b",".join(b'"k%d":1' % n for n in range(900)) + b"}"] * 100),
-    "as many items as fit": b'{"items":[' + b",".join([b"1"] * 500_000) + b"]}",
-    "a key twice": b'{"items": [{"charge_id": "a"}], "method": "sbp", "method": "bank_card"}',
-    "5000 digits": b'{"items": ' + b"9" * 5000 + b', "method": "sbp"}',
-    "1e400": b'{"items": 1e400, "method": "sbp"}',
-    "NaN": b'{"items": NaN, "method": "sbp"}',
-    "a lone surrogate": b'{"items": [{"charge_id": "\\ud800"}], "method": "sbp"}',
-    "a byte order mark": b'\xef\xbb\xbf{"items": [{"charge_id": "a"}], "method": "sbp"}',
-    "UTF-16": '{"method": "sbp"}'.encode("utf-16"),
-    "NUL": b'{"items": [{"charge_id": "a\\u0000"}], "method": "sbp"}',
-    "not UTF-8": b'{"method": "\xff"}',
-    "cut": b'{"items": [{"charge_id": "a"}], "meth',
-    "empty": b"",
-    "text": b"hello",
-    "two documents": b"{} {}",
-    "too large": b'{"method": "' + b"a" * 1024 * 1024 + b'"}',
+    "nesting 200": (b'{"method": ' + b"[" * 200 + b"]" * 200 + b"}", MALFORMED, DEEP),
+    "nesting 33": (good(b'"sbp", "a": ' + b"[" * 32 + b"]" * 32), MALFORMED, DEEP),
+    "nesting 100000": (b"[" * 100_000 + b"]" * 100_000, MALFORMED, DEEP),
+    "nesting 1000, objects": (b'{"a":' * 1000 + b"1" + b"}" * 1000, MALFORMED, DEEP),
+    "nesting a million": (b"[" * 1_000_000 + b"]" * 1_000_000, TOO_LARGE, LONG),
+    "nesting as deep as fits": (b'{"a":' * 150_000 + b"1" + b"}" * 150_000, MALFORMED, DEEP),
+    "a million keys": (b"{" + b",".join(b'"%d":1' % n for n in range(1_000_000)) + b"}", TOO_LARGE, LONG),
+    "as many keys as fit": (b"{" + b",".join(b'"%x":1' % n for n in range(110_000)) + b"}", MALFORMED, MANY),
+    "a key more than an object may have": (
+        good(b'"sbp",' + b",".join(b'"%x":1' % n for n in range(9_999))),
+        MALFORMED,
+        MANY,
+    ),
+    "as many keys as an object may have": (
+        b"{" + b",".join(b'"%x":1' % n for n in range(10_000)) + b"}",
+        INVALID,
+        "items required",
+    ),
+    "keys in each of a hundred items": (
+        b'{"items":[%s]}' % b",".join([b"{" + b",".join(b'"k%d":1' % n for n in range(900)) + b"}"] * 100),
+        INVALID,
+        "items[0].charge_id required",
+    ),
+    "as many items as fit": (b'{"items":[' + b",".join([b"1"] * 500_000) + b"]}", INVALID, "items items"),
+    "a key twice": (good(b'"sbp", "method": "sbp"'), MALFORMED, "a key stands twice"),
+    "5000 digits": (b'{"items": ' + b"9" * 5000 + b', "method": "sbp"}', MALFORMED, "limit (4300 digits)"),
+    "1e400": (b'{"items": 1e400, "method": "sbp"}', INVALID, "items type"),
+    "NaN": (b'{"items": NaN, "method": "sbp"}', MALFORMED, "NaN is no JSON number"),
+    "a lone surrogate": (good(b'"sbp"', b"CHARGE\\ud800"), INVALID, "items[0].charge_id form"),
+    "a byte order mark": (b"\xef\xbb\xbf" + good(b'"sbp"'), MALFORMED, "Unexpected UTF-8 BOM"),
+    "UTF-16": (good(b'"sbp"').decode().encode("utf-16"), MALFORMED, "not UTF-8"),
+    "NUL": (good(b'"sbp"', b"CHARGE\\u0000"), INVALID, "items[0].charge_id form"),
+    "not UTF-8": (b'{"method": "\xff"}', MALFORMED, "not UTF-8"),
+    "cut": (good(b'"sbp"')[:-5], MALFORMED, "Unterminated string"),
+    "empty": (b"", INVALID, " type"),
+    "text": (b"hello", MALFORMED, "Expecting value"),
+    "two documents": (good(b'"sbp"') * 2, MALFORMED, "Extra data"),
+    "too large": (b'{"method": "' + b"a" * 1024 * 1024 + b'"}', TOO_LARGE, LONG),
 }
 
 
@@ -75,17 +98,28 @@ class Counted:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_84_hostile_bodies_are_refused(raw: Raw, name: str) -> None:
-    """Each hostile body is a 4xx with a short problem document, after work that grows no faster than the body."""
+def test_84_hostile_bodies_are_refused(raw: Raw, charge_of_the_person: Charge, name: str) -> None:
+    """Each hostile body is a short problem document that says why, after work that grows no faster than the body."""
+    body, code, reason = HOSTILE[name]
+    body = body.replace(b"CHARGE", charge_of_the_person.id.encode())
     with Counted() as work:
-        response = raw.send("POST", PAY, content=HOSTILE[name], key="k")
+        response = raw.send("POST", PAY, content=body, key="k")
 
-    assert 400 <= response.status < 500
-    assert document(response)["status"] == response.status
+    told = document(response)
+    assert (response.status, told["status"], told["code"]) == (*[413 if code == TOO_LARGE else 400] * 2, code)
+    first = next(iter(told.get("errors") or ()), None)
+    assert reason in (told["detail"] if first is None else f"{first['field']} {first['code']}")
     assert response.headers.get("content-type") == "application/problem+json"
     assert len(response.content) < 32 * 1024
     # What is longer than any request may be is not looked at.
-    assert work.lines < 5_000 + (8 * len(HOSTILE[name]) if len(HOSTILE[name]) <= MAX_BODY else 0)
+    assert work.lines < 5_000 + (8 * len(body) if len(body) <= MAX_BODY else 0)
+
+
+def test_84_what_is_hostile_above_is_good_without_it(raw: Raw, charge_of_the_person: Charge) -> None:
+    """The request that the bodies above spoil pays the charge."""
+    body = good(b'"sbp"').replace(b"CHARGE", charge_of_the_person.id.encode())
+
+    assert raw.send("POST", PAY, content=body, key="k").status == 201
 
 
 @pytest.mark.parametrize(
