@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from cabinet_sdk._core import sqlite_files
 
-__all__ = ["Database", "DatabaseRefused", "Value", "cannot_serve", "identify", "own", "reason"]
+__all__ = ["Database", "DatabaseRefused", "Value", "cannot_serve", "identify", "own", "reason", "refuse_second_name"]
 
 # Tells our files from any other SQLite file ("CabS").
 _APPLICATION_ID = 0x43616253
@@ -75,6 +75,7 @@ class Database:
             _template(schema, len(migrations) + 1).backup(self._connection)
         else:
             try:
+                refuse_second_name(file)
                 identify(self._connection, file)
                 self._owner = own(file)
                 weakref.finalize(self, self._owner.close)
@@ -299,6 +300,18 @@ def _with_image(image: bytes) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
     connection.deserialize(image)
     return connection
+
+
+def refuse_second_name(file: Path) -> None:
+    """Refuse a file that has another name: its owner and its log lie beside a name, and by the other it had two."""
+    try:
+        names = file.stat().st_nlink if file.is_file() else 1
+    except OSError:
+        # What is wrong with it, SQLite will say.
+        return
+    if names > 1:
+        msg = f"{file} has another name (a hard link), by which somebody else could own it; remove one or copy the file"
+        raise DatabaseRefused(msg)
 
 
 def own(file: Path) -> sqlite3.Connection:

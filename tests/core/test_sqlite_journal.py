@@ -374,6 +374,20 @@ def test_the_files_of_dead_workers_are_cleared_away(path: Path) -> None:
     assert not journal.claim(attrs.evolve(ENTRY, operation_id="k-2"))
 
 
+def test_a_file_of_two_names_is_refused(path: Path) -> None:
+    """By a hard link another process would not see what is open, so neither name is taken."""
+    SqliteJournal(path).close()
+    link = path.with_name("link.db")
+    os.link(path, link)
+
+    for name in (path, link):
+        with pytest.raises(JournalFailed, match=rf"{name.name} has another name \(a hard link\)"):
+            SqliteJournal(name)
+    assert not list(path.parent.glob("link.db-*"))
+    link.unlink()
+    SqliteJournal(path).close()
+
+
 def test_a_link_to_it_is_the_same_journal(path: Path, tmp_path: Path) -> None:
     """Whoever comes to the file by another name sees who is at work."""
     folder = tmp_path / "elsewhere"

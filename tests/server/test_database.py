@@ -147,6 +147,20 @@ def test_a_link_to_a_file_is_no_second_one(file: Path, kept: World, key: bytes |
     assert not list(file.parent.glob("link.db-*"))
 
 
+def test_a_file_of_two_names_is_refused(file: Path) -> None:
+    """By a hard link a second process would not see the first, so neither name is taken, and nothing lies beside."""
+    World(file=file).close()
+    link = file.with_name("link.db")
+    os.link(file, link)
+
+    for name in (file, link):
+        with pytest.raises(DatabaseRefused, match=rf"{name.name} has another name \(a hard link\)"):
+            World(file=name)
+    assert not list(file.parent.glob("link.db-*"))
+    link.unlink()
+    World(file=file).close()
+
+
 @contextmanager
 def locked(file: Path, key: bytes | None) -> Generator[None]:
     """Have another program lock a file."""

@@ -68,8 +68,8 @@ class SqliteJournal:
             clear where it is None.
 
     Raises:
-        JournalFailed: It cannot be opened, is something else, does not open with this key, or is of a newer version of
-            the SDK.
+        JournalFailed: It cannot be opened, is something else, has a second name (a hard link), does not open with this
+            key, or is of a newer version of the SDK.
         ValueError: The key is of a wrong length.
     """
 
@@ -256,6 +256,9 @@ class _Open:
         """Return the connection, made and checked when first needed."""
         if self._connection is None:
             _make(self.path)
+            if self.path.is_file() and self.path.stat().st_nlink > 1:
+                # SQLite's log and our locks lie beside a name, and by another one nobody would see them.
+                raise JournalFailed(f"{self.path.name} has another name (a hard link); remove one or copy the file.")
             connection = sqlite_files.connect(self.path, self._key, timeout=self.timeout)
             try:
                 _prepare(connection, self.path)
