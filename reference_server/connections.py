@@ -29,6 +29,9 @@ BYTES_PER_SECOND = 500
 MAX_HEAD = 64 * 1024
 """How many bytes a head may have, and the fields after a body."""
 
+# In digits: 64 bits.
+_LONGEST_LENGTH = 20
+
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -42,6 +45,8 @@ class Connection(HttpToolsProtocol):
     _answer_clock: asyncio.TimerHandle | None = None
     _first = False
     """Whether the next request is the first of what has just come."""
+    _answered = False
+    """Whether the request on its way was answered before its body was there: refused."""
     _fields = 0
     """Bytes that came since the request began or the last of its body did."""
 
@@ -52,8 +57,8 @@ class Connection(HttpToolsProtocol):
         self._watch_request()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; a body gains time with each byte."""
-        if self._due is not None:
+        """Take what came; a body gains time with each byte, unless nobody waits for it any more."""
+        if self._due is not None and not self._answered:
             self._due += len(data) / BYTES_PER_SECOND
         self._fields += len(data)
         self._first = True
@@ -65,6 +70,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._due = self.loop.time() + PATIENCE_SECONDS
+        self._answered = False
         self._fields = 0
         super().on_message_begin()
 
@@ -73,9 +79,10 @@ class Connection(HttpToolsProtocol):
         Have the head: the body has a time of its own.
 
         Raises:
-            ValueError: It does not name its host once (RFC 9112 3.2), asks for another protocol before its body is
-                through, which the parser would take for the next request, or codes its body otherwise than in chunks,
-                which the parser undoes alone (RFC 9112 6.1). Each is answered with 400.
+            ValueError: It does not name its host once (RFC 9112 3.2), declares a length of more digits than any has,
+                asks for another protocol before its body is through, which the parser would take for the next request,
+                or codes its body otherwise than in chunks, which the parser undoes alone (RFC 9112 6.1). Each is
+                answered with 400.
         """
         parser = self.parser
         if parser is None or self.transport.is_closing():
@@ -86,6 +93,12 @@ class Connection(HttpToolsProtocol):
         if hosts != 1 and (hosts or parser.get_http_version() != "1.0"):
             msg = f"a head names its host once, not {hosts} times"
             raise ValueError(msg)
+        if b"content-length" in names and any(
+            name == b"content-length" and len(value) > _LONGEST_LENGTH for name, value in self.headers
+        ):
+            # Zeros, which the parser takes in any number and Python does not.
+            msg = f"a length has {_LONGEST_LENGTH} digits at most"
+            raise ValueError(msg)
         bodiless = b"content-length" not in names and b"transfer-encoding" not in names
         if not bodiless and parser.should_upgrade():
             msg = "a request with a body cannot change the protocol"
@@ -95,10 +108,11 @@ class Connection(HttpToolsProtocol):
             if codings != [b"chunked"] or parser.get_http_version() == "1.0":
                 msg = "a body comes as it is, or in chunks by HTTP/1.1"
                 raise ValueError(msg)
-        self._due = self.loop.time() + PATIENCE_SECONDS
         self._fields = 0
-        if not bodiless or not self._answer_at_once(parser):
-            super().on_headers_complete()
+        if bodiless and self._answer_at_once(parser):
+            return
+        self._due = self.loop.time() + PATIENCE_SECONDS
+        super().on_headers_complete()
 
     def _answer_at_once(self, parser: httptools.HttpRequestParser) -> bool:
         """
@@ -134,6 +148,8 @@ class Connection(HttpToolsProtocol):
         if reply is None:
             return False
         self.transport.write(self._head(reply) + reply.content)
+        # Nothing of the request is still to come.
+        self._due = None
         self.on_response_complete()
         return True
 
@@ -156,7 +172,13 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Have answered; the answer may not be taken yet."""
+        """Have answered; the answer may not be taken yet, nor the request be whole."""
+        if self._due is not None and self.cycle.response_complete:
+            self._answered = True
+            self._due = min(self._due, self.loop.time() + PATIENCE_SECONDS)
+            # The clock was set for later.
+            self._forget_request()
+            self._watch_request()
         super().on_response_complete()
         self._watch_answer()
 

@@ -84,6 +84,46 @@ def test_81_a_head_that_drips(url: str, stopwatch: Stopwatch) -> None:
         assert rest_of(connection) == b""
 
 
+def test_81_a_body_that_nobody_waits_for(url: str, stopwatch: Stopwatch) -> None:
+    """Who was refused by the head has 15 s to send the rest of a body, however much of it has come."""
+    request = head("POST", "/payments", "nonsense", "Content-Type: application/json", "Content-Length: 1000000")
+    with connection_to(url) as connection:
+        connection.sendall(request + b"x" * 900_000)
+        assert answer_of(connection).startswith(b"HTTP/1.1 401 ")
+        stopwatch.wait_until_received(len(request) + 900_000)
+        stopwatch.sleep(14.9)
+        assert stopwatch.ended == 0
+        connection.sendall(b"x" * 50_000)
+        stopwatch.wait_until_received(len(request) + 950_000)
+        stopwatch.sleep(0.2)
+
+        assert rest_of(connection) == b""
+
+
+def test_81_a_refused_body_that_comes_in_time(url: str, stopwatch: Stopwatch, world: World, person: Profile) -> None:
+    """Whoever sends the rest in time keeps the connection, and its next request has all its time."""
+    request = head("POST", "/payments", "nonsense", "Content-Type: application/json", "Content-Length: 1000")
+    after = head("GET", "/charges", token_for(world, person))
+    with connection_to(url) as connection:
+        connection.sendall(request)
+        assert answer_of(connection).startswith(b"HTTP/1.1 401 ")
+        connection.sendall(b"x" * 1000 + after[:20])
+        stopwatch.wait_until_received(len(request) + 1020)
+        stopwatch.sleep(14.9)
+        connection.sendall(after[20:])
+
+        assert answer_of(connection).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("request_line", ["GET /v1/charges", "POST /v1/payments", "GET /v1/nothing", "GET /"])
+def test_a_length_that_nobody_has(url: str, request_line: str) -> None:
+    """A declared length of thousands of digits is 400, whatever is asked for."""
+    with connection_to(url) as connection:
+        connection.sendall(f"{request_line} HTTP/1.1\r\nHost: x\r\nContent-Length: {'0' * 4400}\r\n\r\n".encode())
+
+        assert rest_of(connection).startswith(b"HTTP/1.1 400 ")
+
+
 def test_81_a_body_that_drips(stopwatch: Stopwatch, world: World, person: Profile, charge: Charge) -> None:
     """A body that lags is cut off and nothing comes of it; a request beside it is answered."""
     request = head("POST", f"/charges/{charge.id}/payments", token_for(world, person), *PAYMENT) + b'{"method": '
