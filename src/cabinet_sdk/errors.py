@@ -84,7 +84,8 @@ T = TypeVar("T")
 
 def mask(value: str) -> str:
     """Hide a value so that its owner may recognise it and nobody else use it: two characters at each end at most."""
-    shown = min(2, len(value) // 4)
+    # What cannot be printed could not be written down either, or would steer a terminal.
+    shown = min(2, len(value) // 4) if value.isprintable() else 0
     return f"{value[:shown]}…{value[len(value) - shown :]}" if shown else "…"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import traceback
 from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any
@@ -13,9 +14,9 @@ import pytest
 from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials, RetryPolicy, SqliteJournal
 from cabinet_sdk.charges import ChargeId, ChargeStatus, ItemToPay, PaymentMethod, PaymentStatus
 from cabinet_sdk.charges.operations import LIST_CHARGES, PAY_CHARGE
-from cabinet_sdk.errors import UsageError
+from cabinet_sdk.errors import InvalidValue, UsageError
 from cabinet_sdk.transports import AsyncHttpxTransport, HttpxTransport, Proxy, Timeout, Tls
-from cabinet_sdk.types import Inn, Money, OrganisationInn, Period, Uin
+from cabinet_sdk.types import File, Inn, Money, OrganisationInn, Period, Uin
 from reference_server import Profile, World
 from tests.core.sample_area import sample_world, samples_of
 
@@ -228,7 +229,7 @@ OPTIONS: dict[str, tuple[Mistake, str]] = {
     ),
     "a number in a header": (
         lambda cabinet: cabinet.with_options(headers={"x-a": 5}),
-        "'x-a' is no header name (RFC 9110 5.6.2), or its value is not printable ASCII",
+        "'x-a' is no header name (RFC 9110 5.6.2), or its value is not printable ASCII without outer blanks",
     ),
 }
 
@@ -240,6 +241,44 @@ async def test_a_wrong_option_is_refused_where_it_is_given(client: AsyncCabinet,
         await outcome(call, client)
 
     assert str(caught.value) == message.replace("{most}", f"{threading.TIMEOUT_MAX:.0f}")
+
+
+HALF = "Иванова Мария \ud800"
+
+# Where a text stands, and the calls that would send it.
+TEXTS: dict[str, tuple[str, Mistake]] = {
+    "in the path": ("charge_id", lambda cabinet: cabinet.charges.get(ChargeId(HALF))),
+    "in the path of a change": ("charge_id", lambda cabinet: cabinet.charges.pay(ChargeId(HALF), method=SBP)),
+    "in the query": ("order_number", lambda cabinet: first_of(cabinet.charges.list(order_number=HALF))),
+    "in the body": (
+        "items[1].charge_id",
+        lambda cabinet: cabinet.charges.pay_several([ItemToPay(ID), ItemToPay(ChargeId(HALF))], method=SBP),
+    ),
+    "in a code": ("method", lambda cabinet: cabinet.charges.pay(ID, method=PaymentMethod.trusted(HALF))),
+    "in a cursor": ("cursor", lambda cabinet: first_of(cabinet.charges.list().by_page(HALF))),
+    "in a row": ("order_number", lambda cabinet: cabinet.answer(LIST_CHARGES, order_number=HALF)),
+    "in a form": ("note", lambda cabinet: samples_of(cabinet).upload(File(b"", name="a.txt"), note=HALF)),
+}
+
+
+async def first_of(items: Any) -> Any:
+    """Return the first of a list that comes in pages."""
+    return await anext(aiter(items))
+
+
+@pytest.mark.parametrize("where", TEXTS)
+async def test_a_text_that_no_bytes_stand_for(client: AsyncCabinet, world: World, where: str) -> None:
+    """Half of a surrogate pair cannot be sent: the error is one of ours, names the place and shows nothing of it."""
+    field, call = TEXTS[where]
+    with pytest.raises(InvalidValue) as caught:
+        await outcome(call, client)
+
+    error = caught.value
+    assert (error.kind, error.rule, error.value) == (field, "characters", HALF)
+    assert str(error) == f"{field}: expected text without halves of surrogate pairs, got … (rule characters)."
+    shown = "".join(traceback.format_exception(error)) + repr(error)
+    assert [part for part in ("Иванова", "Мария", "\ud800", "UnicodeEncodeError") if part in shown] == []
+    assert [request.operation for request in world.requests] == []
 
 
 @pytest.mark.parametrize("kind", [Cabinet, AsyncCabinet])

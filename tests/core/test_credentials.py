@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,6 +27,31 @@ def test_a_token_that_cannot_be_sent_is_refused_at_once(value: str) -> None:
         BearerToken(value)
 
     assert value == "" or value not in str(caught.value)
+
+
+HALF = "canary Мария \ud800"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ClientCredentials(HALF, "secret"),
+        lambda: ClientCredentials("id", HALF),
+        lambda: ClientCredentials("id", "secret", ("charges.read", HALF)),
+        lambda: BearerToken("token", HALF),
+        lambda: BearerToken(HALF),
+        lambda: Proxy(url="http://proxy.example:3128", username=HALF),
+        lambda: Proxy(url="http://proxy.example:3128", username="user", password=HALF),
+    ],
+)
+def test_credentials_that_no_bytes_stand_for(make: Callable[[], object]) -> None:
+    """Half of a surrogate pair cannot be sent: it is refused where it is given, and nothing of the value is shown."""
+    with pytest.raises(InvalidValue) as caught:
+        make()
+
+    assert caught.value.rule == "characters"
+    shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert [part for part in ("canary", "Мария", "\ud800") if part in shown] == []
 
 
 def test_a_proxy_hides_its_password() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -21,14 +22,16 @@ from typing import Any, Literal, NewType, ParamSpec, TypeAlias, TypeVar, cast, f
 import attrs
 
 from cabinet_sdk._core.operation import Operation
-from cabinet_sdk.errors import UsageError, mask
+from cabinet_sdk.errors import InvalidValue, UsageError, mask
 from cabinet_sdk.types import Code, File, Identifier, Money, Period
 
-__all__ = ["check_call", "check_fields", "checked", "checking", "make_request"]
+__all__ = ["check_call", "check_fields", "check_text", "checked", "checking", "make_request"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 ClassT = TypeVar("ClassT", bound=type)
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 # Any in this module: type expressions, and arguments that may be anything.
 
@@ -117,6 +120,17 @@ def check_call(name: str, signature: inspect.Signature, args: tuple[Any, ...], k
                 _kind(parameter.annotation).look(value, each)
     except _WrongKindError as wrong:
         raise _refusal(name, wrong) from None
+
+
+def check_text(kind: str, text: str) -> None:
+    """
+    Look whether a text can be sent at all.
+
+    Raises:
+        InvalidValue: It holds half of a surrogate pair, for which there are no bytes.
+    """
+    if _HALF_PAIR.search(text):
+        raise InvalidValue(kind, "characters", "text without halves of surrogate pairs", text)
 
 
 def checked(place: str) -> Callable[[ClassT], ClassT]:

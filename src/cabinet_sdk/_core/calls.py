@@ -20,7 +20,7 @@ from cabinet_sdk._core.multipart import MultipartBody
 from cabinet_sdk._core.operation import Download, Operation, Repeat
 from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.redaction import shown_url
-from cabinet_sdk._core.request_codec import EncodedRequest, encode_request
+from cabinet_sdk._core.request_codec import EncodedRequest, encode_request, unsendable
 from cabinet_sdk._core.retry import LONGEST_WAIT, NOTHING_DONE, may_repeat, nobody_knows, retry_after, settles
 from cabinet_sdk._core.wire import Headers, Request, Response, Timeout
 from cabinet_sdk.errors import (
@@ -264,7 +264,13 @@ class Conversation:
         """Return the request without what changes from attempt to attempt."""
         context, row = self._context, self._row
         query = encoded.query + parameters
-        url = f"{context.base_url}{encoded.path}" + (f"?{urlencode(query)}" if query else "")
+        try:
+            asked = f"?{urlencode(query)}" if query else ""
+        except UnicodeEncodeError:
+            asked = None
+        if asked is None:
+            raise unsendable(query)
+        url = f"{context.base_url}{encoded.path}{asked}"
         accepted = "*/*" if isinstance(row, Download) else "application/json"
         fields = [("accept", accepted), ("x-request-id", self.request_id), *headers, *context.options.headers]
         if encoded.content_type is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
@@ -18,13 +18,14 @@ from cattrs.errors import (
     IterableValidationNote,
 )
 
+from cabinet_sdk._core.arguments import check_text
 from cabinet_sdk._core.multipart import MultipartBody
 from cabinet_sdk._core.operation import Operation, Upload
 from cabinet_sdk._core.request_hooks import CONVERTER, RefusedError, json_name, optional_of
 from cabinet_sdk.errors import FieldError, InvalidRequest, InvalidValue, RequestTooLarge
 from cabinet_sdk.types import File
 
-__all__ = ["MAX_ERRORS", "EncodedRequest", "decode_request", "encode_request", "fingerprint"]
+__all__ = ["MAX_ERRORS", "EncodedRequest", "decode_request", "encode_request", "fingerprint", "unsendable"]
 
 R = TypeVar("R")
 
@@ -57,11 +58,40 @@ def encode_request(row: Operation[..., Any, Any], value: object) -> EncodedReque
     Put a request on the wire.
 
     Raises:
-        InvalidValue: A path parameter is empty or a dot segment, which would make another address of it.
+        InvalidValue: A path parameter is empty or a dot segment, which would make another address of it; or a text
+            cannot be sent.
         RequestTooLarge: A file is longer than its row allows; there is no sense in sending it.
         UsageError: The content of an upload has been read already and cannot be rewound.
     """
-    fields: dict[str, Any] = CONVERTER.unstructure(value)
+    try:
+        return _encoded(row, CONVERTER.unstructure(value))
+    except UnicodeEncodeError:
+        # Told below: what Python says of it shows the whole text, and would be the context of what we say.
+        pass
+    raise unsendable(CONVERTER.unstructure(value).items())
+
+
+def unsendable(fields: Iterable[tuple[str, object]]) -> InvalidValue:
+    """Return what is wrong with the first text among fields that there are no bytes for."""
+    for path, text in _texts(fields):
+        try:
+            check_text(path, text)
+        except InvalidValue as error:
+            return error
+    return InvalidValue("request", "characters", "text that can be sent", "")
+
+
+def _texts(fields: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str]]:
+    for path, value in fields:
+        if isinstance(value, str):
+            yield path, value
+        elif isinstance(value, dict):
+            yield from _texts((f"{path}.{name}", each) for name, each in cast("dict[str, object]", value).items())
+        elif isinstance(value, list | tuple):
+            yield from _texts((f"{path}[{at}]", each) for at, each in enumerate(cast("Sequence[object]", value)))
+
+
+def _encoded(row: Operation[..., Any, Any], fields: dict[str, Any]) -> EncodedRequest:
     path = row.path
     for name in row.path_fields:
         text = str(fields.pop(name))
@@ -131,7 +161,7 @@ def decode_request(
             refused.append(FieldError("", "type", f"expected an object as the body, got {json_name(body)}"))
         else:
             fields = dict(cast("dict[str, object]", body))
-            refused += [_unknown(name) for name in row.path_fields if fields.pop(name, None) is not None]
+            refused += [_unknown(name) for name in row.path_fields if name in fields]
     fields.update(path)
     try:
         value: R = CONVERTER.structure(fields, request_class)

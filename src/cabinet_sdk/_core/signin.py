@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
+from cabinet_sdk._core.arguments import check_text
 from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, acquire
 from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.redaction import printable
@@ -41,6 +42,13 @@ def _token_form(_: object, attribute: attrs.Attribute[str], value: str) -> None:
         raise InvalidValue(f"BearerToken.{attribute.name}", "characters", "printable ASCII without spaces", value)
 
 
+def _text(_: object, attribute: attrs.Attribute[Any], value: str | tuple[str, ...] | None) -> None:  # Any: its type
+    # Of another kind it is refused by whoever takes the credentials.
+    for text in value if isinstance(value, tuple) else (value,):
+        if isinstance(text, str):
+            check_text(f"credentials.{attribute.name}", text)
+
+
 @final
 @attrs.frozen
 class ClientCredentials:
@@ -53,9 +61,9 @@ class ClientCredentials:
         scope: Permission codes to ask for, such as ``charges.read``; empty asks for all that the client has.
     """
 
-    client_id: str
-    client_secret: str = attrs.field(repr=_masked)
-    scope: tuple[str, ...] = ()
+    client_id: str = attrs.field(validator=_text)
+    client_secret: str = attrs.field(repr=_masked, validator=_text)
+    scope: tuple[str, ...] = attrs.field(default=(), validator=_text)
 
 
 @final
@@ -71,7 +79,7 @@ class BearerToken:
     """
 
     value: str = attrs.field(repr=_masked, validator=_token_form)
-    client_id: str | None = None
+    client_id: str | None = attrs.field(default=None, validator=_text)
 
 
 Credentials: TypeAlias = ClientCredentials | BearerToken

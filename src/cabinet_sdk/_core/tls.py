@@ -7,7 +7,7 @@ from typing import Literal, final
 
 import attrs
 
-from cabinet_sdk._core.arguments import check_fields
+from cabinet_sdk._core.arguments import check_fields, check_text
 from cabinet_sdk._core.wire import parts_of
 from cabinet_sdk.errors import UsageError
 
@@ -67,6 +67,8 @@ class Proxy:
 
     def __attrs_post_init__(self) -> None:
         check_fields("Proxy()", self)
+        for name in ("username", "password"):
+            check_text(f"Proxy.{name}", getattr(self, name) or "")
         if "@" in self.url:
             msg = "Proxy.url is shown in logs: give the user and the password as `username` and `password`"
             raise UsageError(msg)
