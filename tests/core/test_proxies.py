@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import traceback
 
 import pytest
 
@@ -62,6 +63,17 @@ async def test_no_proxy_names_no_others(dial: Dial, monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv("NO_PROXY", exception)
 
         assert (await dial(server.url, environment=True).answer(READ)).value.name == "through the proxy"
+
+
+@pytest.mark.parametrize("address", ["http://user:canary/x@h:9", "canary://user:secret@h", "http://user:canary@[::1"])
+async def test_what_is_no_proxy_is_not_shown(dial: Dial, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """A proxy of the environment that is none is told without its address, where a password may stand."""
+    monkeypatch.setenv("HTTP_PROXY", address)
+
+    with pytest.raises(UsageError, match="the proxy cannot be used") as caught:
+        await dial("http://cabinet.example/v1", environment=True).answer(READ)
+
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_the_environment_can_be_ignored(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import logging
 import pickle
 import traceback
 from collections.abc import Iterator
+from contextlib import aclosing, closing
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from cabinet_sdk import BearerToken, Cabinet, ClientCredentials
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk.charges import ChargeId, PaymentMethod
 from cabinet_sdk.errors import CabinetError, ConnectionLost, InvalidValue, UsageError
-from cabinet_sdk.transports import Headers, Proxy, Request, Response, Tls
+from cabinet_sdk.transports import AsyncHttpxTransport, Headers, HttpxTransport, Proxy, Request, Response, Tls
 from cabinet_sdk.types import Inn
 from tests.core.conftest import Dial, Play
 from tests.core.raw_server import RawServer, http
@@ -127,6 +128,22 @@ async def test_a_service_writes_no_lines_into_a_log(play: Play) -> None:
             await client.answer(READ)
         assert "a root: b [2J" in str(caught.value)
         assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("value", [f"{HEADER} ", f"\t{HEADER}", f"{HEADER}\x00", f"{HEADER} Ж"])
+async def test_no_header_that_cannot_be_sent_is_shown(value: str) -> None:
+    """What HTTP cannot carry in a header is our error, without the value, also where nobody has looked at it before."""
+    with RawServer.answering(http("200 OK", b"{}")) as server:
+        request = Request(method="GET", url=server.url, headers=Headers([("x-secret", value)]))
+        with closing(HttpxTransport(environment=False)) as sync, pytest.raises(UsageError) as one:
+            sync.send(request)
+        async with aclosing(AsyncHttpxTransport(environment=False)) as asynchronous:
+            with pytest.raises(UsageError) as other:
+                await asynchronous.send(request)
+
+    for caught in (one.value, other.value):
+        assert str(caught).startswith("the request cannot be sent: ")
+        assert_no_canary(str(caught) + repr(caught) + "".join(traceback.format_exception(caught)))
 
 
 async def test_no_canary_over_a_socket(dial: Dial, log: io.StringIO) -> None:

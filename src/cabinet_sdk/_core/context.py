@@ -17,7 +17,7 @@ from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
 from cabinet_sdk._core.signin import SignIn
 from cabinet_sdk._core.transport import AsyncTransport, Transport
 from cabinet_sdk._core.wire import Timeout
-from cabinet_sdk.errors import UsageError
+from cabinet_sdk.errors import UsageError, mask
 
 __all__ = [
     "AroundAttempt",
@@ -74,9 +74,16 @@ def checked_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if not isinstance(headers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"headers are a mapping of names to values, not a {type(headers).__name__}")
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or type(value) is not str or not (value.isascii() and value.isprintable()):
-            msg = f"{name!r} is no header name (RFC 9110 5.6.2), or its value is not printable ASCII"
-            raise UsageError(msg)
+        named = type(name) is str and _HEADER_NAME.fullmatch(name) is not None
+        if (
+            not named
+            or type(value) is not str
+            or not (value.isascii() and value.isprintable() and value == value.strip())
+        ):
+            # What is no name may hold a value.
+            shown = name if named else mask(str(name))
+            rule = "is no header name (RFC 9110 5.6.2), or its value is not printable ASCII without outer blanks"
+            raise UsageError(f"{shown!r} {rule}")
         if name.lower() in _OWN_HEADERS:
             raise UsageError(f"the client writes the header {name!r} itself{_INSTEAD.get(name.lower(), '')}")
         yield name, value

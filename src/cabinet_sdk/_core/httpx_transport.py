@@ -482,9 +482,10 @@ def _exchange(
             f"The connection to {connections.place(url)} broke: {_reason(error)}.{_advice(connections.tls, url, error)}"
         )
         raise ConnectionLost(message) from error
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
-        # The last is of a host that no domain name system knows, or of a header that is not ASCII.
-        raise UsageError(f"the request cannot be sent: {error}") from error
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError, httpx.LocalProtocolError) as error:
+        # What they say shows what they are of: a part of the address, or the value of a header.
+        what = "a header of it is none of HTTP" if isinstance(error, httpx.LocalProtocolError) else "it has no address"
+        raise UsageError(f"the request cannot be sent: {what}, or it is not ASCII") from None
     finally:
         must_end_at.reset(token)
         _ours.reset(ours)
