@@ -45,6 +45,8 @@ _FORMULA = re.compile("[=+\\-@\t\r\n\0＝＋－＠]")
 _LONGEST_CELL = 32767
 # Spreadsheets show 15 digits of a number: an amount of more kopecks is exact as text alone.
 _LONGEST_AMOUNT = 10**15
+# Days of XLSX begin with 1900.
+_FIRST_YEAR = 1900
 _XLSX_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -182,7 +184,8 @@ def _plain(cell: Cell) -> str:
     if isinstance(cell, Money):
         return str(cell).replace(".", ",")
     if isinstance(cell, dt.date):
-        return f"{cell:%d.%m.%Y}"
+        # Four digits of the year, which not every system writes.
+        return f"{cell:%d.%m.}{cell.year:04d}"
     return safe_cell(cell or "")
 
 
@@ -221,8 +224,10 @@ def _write_xlsx(sheet: Sheet[T], items: Iterable[T], file: BinaryIO) -> None:
                     worksheet.write_number(last, index, cell.kopecks / 100, amount)
                 else:
                     worksheet.write_string(last, index, _plain(cell), amount)
-            elif isinstance(cell, dt.date):
+            elif isinstance(cell, dt.date) and cell.year >= _FIRST_YEAR:
                 worksheet.write_datetime(last, index, cell, day)
+            elif isinstance(cell, dt.date):
+                worksheet.write_string(last, index, _plain(cell), day)
             elif cell:
                 worksheet.write_string(last, index, _fitting(safe_cell(cell)))
     worksheet.autofilter(0, 0, last, len(sheet.columns) - 1)

@@ -495,6 +495,20 @@ async def test_large_amounts_are_exact_everywhere(client: AsyncCabinet, world: W
 
 
 @pytest.mark.feature("CH-08")
+async def test_days_before_spreadsheets_are_text(client: AsyncCabinet, world: World, person: Profile) -> None:
+    """A workbook has no days before 1900; such a day is written as in the other formats."""
+    for day in (dt.date(999, 5, 6), dt.date(1899, 12, 31), dt.date(1900, 1, 1)):
+        world.charges.add(person, Money("1.00"), accrued_on=day, due_on=dt.date(2026, 12, 1))
+
+    _, *cells = rows_of_workbook(await content(client, ExportFormat.XLSX, order=ChargeOrder.OLDEST))
+    _, *texts = rows_of_csv(await content(client, ExportFormat.CSV, order=ChargeOrder.OLDEST))
+
+    assert [row[0] for row in texts] == ["06.05.0999", "31.12.1899", "01.01.1900"]
+    assert [row[0] for row in cells[:2]] == ["06.05.0999", "31.12.1899"]
+    assert isinstance(cells[2][0], dt.datetime | dt.date)
+
+
+@pytest.mark.feature("CH-08")
 async def test_a_text_longer_than_a_cell_ends_in_an_ellipsis(
     client: AsyncCabinet, world: World, person: Profile
 ) -> None:

@@ -174,6 +174,16 @@ def test_json_goes_to_whoever_takes_it(raw: Raw, accept: str) -> None:
     assert raw.send("GET", "/charges", headers={"accept": accept}).status == 200
 
 
+@pytest.mark.parametrize("value", [None, "a", 1])
+def test_a_field_of_the_path_is_none_of_the_body(raw: Raw, charge_of_the_person: Charge, value: object) -> None:
+    """What stands in the address is not said a second time, not even as nothing."""
+    path, body = f"/charges/{charge_of_the_person.id}/payments", {"charge_id": value, "method": "sbp"}
+    response = raw.send("POST", path, body, key="k")
+
+    errors = [(error["field"], error["code"]) for error in document(response)["errors"]]
+    assert (response.status, errors) == (400, [("charge_id", "unknown_field")])
+
+
 def test_every_wrong_field_is_named(raw: Raw) -> None:
     """All that is wrong is told at once, each with its path and rule; values are masked."""
     body = {
