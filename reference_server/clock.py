@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Protocol, final
 
-from cabinet_sdk._core.arguments import checked
+from cabinet_sdk._core.arguments import checking
 
 __all__ = ["Clock", "ManualClock", "SystemClock", "from_micros", "to_micros"]
 
@@ -49,7 +49,6 @@ class SystemClock:
 
 
 @final
-@checked("world.clock")
 class ManualClock:
     """
     Time that stands still until somebody moves it; pauses of a client in process move it, so that nothing really waits.
@@ -73,10 +72,12 @@ class ManualClock:
         """Return the seconds since the start."""
         return (self._now - self._start).total_seconds()
 
+    @checking("world.clock.sleep()", bound=True)
     def sleep(self, seconds: float) -> None:
         """Move on by that many seconds, at once."""
         self.advance(dt.timedelta(seconds=seconds))
 
+    @checking("world.clock.advance()", bound=True)
     def advance(self, by: dt.timedelta) -> None:
         """Move on; never back, since what happened has happened."""
         if by < dt.timedelta(0):

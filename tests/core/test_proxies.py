@@ -70,7 +70,7 @@ async def test_what_is_no_proxy_is_not_shown(dial: Dial, monkeypatch: pytest.Mon
     """A proxy of the environment that is none is told without its address, where a password may stand."""
     monkeypatch.setenv("HTTP_PROXY", address)
 
-    with pytest.raises(UsageError, match="the proxy cannot be used") as caught:
+    with pytest.raises(UsageError, match="the proxy of the environment cannot be used") as caught:
         await dial("http://cabinet.example/v1", environment=True).answer(READ)
 
     assert "canary" not in "".join(traceback.format_exception(caught.value))
