@@ -78,6 +78,7 @@ def test_entries_come_back_as_they_were_kept(path: Path) -> None:
     with SqliteJournal(path) as journal:
         assert journal.open_entries() == [ENTRY, second]
         assert [entry.created_at for entry in journal.open_entries()] == [ENTRY.created_at] * 2
+        assert journal.claim(ENTRY)
         journal.settle(ENTRY)
         journal.settle(ENTRY)
         assert journal.open_entries() == [second]
@@ -116,10 +117,11 @@ def test_only_the_owner_may_read_it(path: Path) -> None:
 def test_nothing_personal_stays_behind(path: Path) -> None:
     """Once an entry is settled and the journal closed, no byte of its request is in the file, and no other file is."""
     with SqliteJournal(path) as journal:
-        for number in range(50):
-            journal.begin(attrs.evolve(ENTRY, operation_id=f"k-{number}"))
-        for number in range(50):
-            journal.settle(attrs.evolve(ENTRY, operation_id=f"k-{number}"))
+        entries = [attrs.evolve(ENTRY, operation_id=f"k-{number}") for number in range(50)]
+        for entry in entries:
+            journal.begin(entry)
+        for entry in entries:
+            journal.settle(entry)
 
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert b"personal" not in path.read_bytes()
@@ -280,7 +282,7 @@ def test_an_entry_has_one_worker(path: Path) -> None:
 
 @pytest.mark.parametrize("same", [True, False], ids=["one journal", "two journals"])
 def test_what_another_is_at_is_neither_taken_nor_forgotten(path: Path, *, same: bool) -> None:
-    """A call that was never sent does not erase what another with its key may be sending; the dead send nothing."""
+    """A call that was never sent does not erase what another with its key may be sending."""
     first = SqliteJournal(path)
     second = first if same else SqliteJournal(path)
     first.begin(ENTRY)
@@ -297,11 +299,23 @@ def test_what_another_is_at_is_neither_taken_nor_forgotten(path: Path, *, same: 
     assert second.begin(again) == ENTRY
     first.settle(ENTRY)
     assert second.open_entries() == [ENTRY]
-    del again
-    if not same:
-        second.close()
-    first.settle(ENTRY)
+    second.settle(again)
     assert first.open_entries() == []
+
+
+def test_what_the_dead_took_over_stays_open(path: Path) -> None:
+    """Around a fork an entry looks left alone: whoever takes it over then may have sent it before it died."""
+    first, second = SqliteJournal(path), SqliteJournal(path)
+    first.begin(ENTRY)
+    first.before_fork()
+    assert second.begin(attrs.evolve(ENTRY)) == ENTRY
+    first.after_fork(child=False)
+    second.close()
+
+    first.settle(ENTRY)
+
+    assert first.open_entries() == [ENTRY]
+    assert first.claim(attrs.evolve(ENTRY))
 
 
 def test_a_call_that_is_no_more_works_at_nothing(path: Path) -> None:

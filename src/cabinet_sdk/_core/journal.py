@@ -77,7 +77,7 @@ class Journal(Protocol):
         ...
 
     def settle(self, entry: JournalEntry) -> None:
-        """Forget an entry, since its outcome is known, unless another call is at it by now, which may be sending it."""
+        """Forget an entry, since its outcome is known, if the caller is its worker still: another may be sending it."""
         ...
 
     def release(self, entry: JournalEntry) -> None:

@@ -112,21 +112,14 @@ class SqliteJournal:
             return earlier
 
     def settle(self, entry: JournalEntry) -> None:
-        """Forget an entry, unless another call is at it: it may still be on its way there."""
-        with self._transaction() as connection:
-            row = connection.execute(f"SELECT worker FROM entries WHERE {_THIS}", _key(entry)).fetchone()
-            if row is not None and not self._is_anothers(entry, row[0]):
-                connection.execute(f"DELETE FROM entries WHERE {_THIS}", _key(entry))
-        self._leave(entry)
+        """Forget an entry, if this call is at it still: whoever has taken it over may be sending it."""
+        self._leave(entry, f"DELETE FROM entries WHERE {_THIS} AND worker = ?")
 
     def release(self, entry: JournalEntry) -> None:
         """Keep an entry without a worker, if this call was it."""
-        if not self._leave(entry) or not self._open.has_worker:
-            # Without one the files are closed, as at the end of the program: to others the entry has none already.
-            return
-        with self._transaction() as connection:
-            mine = self._open.as_worker()
-            connection.execute(f"UPDATE entries SET worker = NULL WHERE {_THIS} AND worker = ?", (*_key(entry), mine))
+        # Without a worker the files are closed, as at the end of the program: to others the entry has none already.
+        if self._open.has_worker:
+            self._leave(entry, f"UPDATE entries SET worker = NULL WHERE {_THIS} AND worker = ?")
 
     def open_entries(self) -> list[JournalEntry]:
         """Return all entries of all clients, the oldest first."""
@@ -151,13 +144,14 @@ class SqliteJournal:
             return worker is not None and self._open.lives(worker)
         return self._at_work.get(_key(entry), entry) is not entry
 
-    def _leave(self, entry: JournalEntry) -> bool:
-        """Note that a call is at its entry no more; say whether it was."""
+    def _leave(self, entry: JournalEntry, how: str) -> None:
+        """Be at an entry no more, if this call is at it."""
         with self._lock:
             if self._at_work.get(_key(entry)) is not entry:
-                return False
+                return
+            with self._transaction() as connection:
+                connection.execute(how, (*_key(entry), self._open.as_worker()))
             del self._at_work[_key(entry)]
-            return True
 
     def close(self) -> None:
         """Give back the file; its entries stay."""
