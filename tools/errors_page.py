@@ -12,14 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cabinet_sdk._core.operation import Repeat
-from cabinet_sdk._core.retry import LONGEST_WAIT, RetryPolicy, may_repeat, nobody_knows, settles
+from cabinet_sdk._core.retry import LONGEST_WAIT, RetryPolicy, may_repeat, nobody_knows
 from cabinet_sdk._core.schema import read_documentation
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.errors import (
     CallerError,
     ConnectionFailed,
     ConnectionLost,
-    MalformedRequest,
     NetworkError,
     Problem,
     RightsError,
@@ -27,7 +26,6 @@ from cabinet_sdk.errors import (
     StateError,
     StillRunning,
     TimedOut,
-    UnknownOperation,
     catalogue,
 )
 
@@ -37,7 +35,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "guides" / "errors.md"
 
 _BRANCHES = (CallerError, RightsError, StateError, ServiceError)
 _WIDTH = 120
-_STATUSES = range(300, 600)
+_STATUSES = range(400, 600)
 # Any that the rules of repeating do not name.
 _SOME_CODE = "some.code"
 
@@ -50,7 +48,6 @@ def page(text: str) -> str:
     parts = {
         "repeating": _repeating(),
         "delays": _delays(RetryPolicy()),
-        "unsettling": _unsettling(),
         "catalogue": _catalogue(),
     }
     for name, content in parts.items():
@@ -84,6 +81,9 @@ def _repeating() -> str:
         statuses.setdefault(_row((status, _SOME_CODE)), []).append(status)
     # The largest group is that of the statuses nobody names.
     usual = max(statuses, key=lambda row: len(statuses[row]))
+    not_handed_on = _listed([status for status in statuses[usual] if _row((status, None)) == usual])
+    # One of the others.
+    page = 409
     rows = [
         ("`ConnectionFailed`, nothing was sent", *_row(ConnectionFailed(""))),
         ("`ConnectionLost`", *_row(ConnectionLost(""))),
@@ -94,19 +94,15 @@ def _repeating() -> str:
             f"{StillRunning.status} with the code `{StillRunning.code}`",
             *_row((StillRunning.status, StillRunning.code)),
         ),
-        ("any other status from 300 on", *usual),
+        ("a redirect", *_row((303, None))),
+        ("any other page without a problem document", *_row((page, None))),
+        ("any other status", *usual),
     ]
-    return _table(("what came of the attempt", "safe", "keyed", "never"), rows)
-
-
-def _unsettling() -> str:
-    statuses = _listed([status for status in _STATUSES if status >= 400 and not settles(status)])
-    return _wrapped(
-        "Where an earlier attempt may have done it, a refusal settles the call only if it is the service's own word "
-        f"on the change: a problem document whose status is none of {statuses}. Those, redirects, a refused sign-in, "
-        f"`{StillRunning.code}`, `{UnknownOperation.code}`, `{MalformedRequest.code}` and a page without a problem "
-        "document do not tell what became of the attempt before."
+    rest = (
+        f"With {not_handed_on} a page without a problem document is as any other status: servers and gateways say that "
+        "of a request that they do not hand on."
     )
+    return f"{_table(('what came of the attempt', 'safe', 'keyed', 'never'), rows)}\n\n{_wrapped(rest)}"
 
 
 def _listed(statuses: list[int]) -> str:

@@ -10,6 +10,7 @@ from typing import TypeAlias, final
 import attrs
 
 from cabinet_sdk._core.operation import Call, Operation, Permission, Repeat
+from cabinet_sdk.charges import ChargeNotFound, NothingDue
 from cabinet_sdk.errors import TimedOut
 from cabinet_sdk.transports import Headers, Request, Response
 
@@ -56,7 +57,9 @@ class Thing:
 _PERMISSION = Permission("things", "Вещи")
 
 READ = Call("things.read", "GET", "/things", Ask, Thing, permission=_PERMISSION)
-CHANGE = Call("things.change", "POST", "/things", Ask, Thing, permission=_PERMISSION)
+CHANGE = Call(
+    "things.change", "POST", "/things", Ask, Thing, permission=_PERMISSION, errors=(NothingDue, ChargeNotFound)
+)
 CHANGE_ONCE = Call("things.once", "POST", "/things/once", Ask, Thing, permission=_PERMISSION, repeat=Repeat.NEVER)
 
 ROWS: dict[Repeat, Operation[..., Ask, Thing]] = {

@@ -17,6 +17,7 @@ import pytest
 
 from cabinet_sdk import (
     AsyncCabinet,
+    Attempt,
     BearerToken,
     Cabinet,
     CallScope,
@@ -39,7 +40,11 @@ from cabinet_sdk.charges import (
 )
 from cabinet_sdk.charges.operations import PAY_CHARGE
 from cabinet_sdk.errors import (
+    CabinetError,
     ConnectionFailed,
+    DeadlineExceeded,
+    FieldError,
+    InvalidRequest,
     InvalidValue,
     JournalFailed,
     KeyReused,
@@ -52,6 +57,7 @@ from cabinet_sdk.errors import (
 from cabinet_sdk.transports import (
     AsyncInProcessTransport,
     AsyncTransport,
+    Headers,
     InProcessTransport,
     Request,
     Response,
@@ -119,9 +125,11 @@ async def resumed(client: AsyncCabinet) -> list[Resumed]:
 
 @final
 class Hooked:
-    """A transport of either mode that calls a function before each request, and another after its answer."""
+    """A transport of either mode that calls a function before each request, and another that may replace its answer."""
 
-    def __init__(self, inner: Any, before: Callable[[Request], None], after: Callable[[Request], None]) -> None:
+    def __init__(
+        self, inner: Any, before: Callable[[Request], None], after: Callable[[Request], Response | None]
+    ) -> None:
         self._inner, self._before, self._after = inner, before, after  # Any: of either mode
         self.sleep, self.now = inner.sleep, inner.now
         self.close = getattr(inner, "close", None)
@@ -131,17 +139,17 @@ class Hooked:
     def _send(self, request: Request) -> Response:
         self._before(request)
         response: Response = self._inner.send(request)
-        self._after(request)
-        return response
+        return self._after(request) or response
 
     async def _send_async(self, request: Request) -> Response:
         self._before(request)
         response: Response = await self._inner.send(request)
-        self._after(request)
-        return response
+        return self._after(request) or response
 
 
-def hooked(before: Callable[[Request], None], after: Callable[[Request], None] = lambda _: None) -> dict[str, Any]:
+def hooked(
+    before: Callable[[Request], None], after: Callable[[Request], Response | None] = lambda _: None
+) -> dict[str, Any]:
     """Return the arguments that put a hook under either client."""
 
     def wrap(inner: Transport | AsyncTransport) -> Any:
@@ -687,6 +695,129 @@ async def test_a_hook_that_fails_leaves_the_operation_open(
 
     with pytest.raises(ZeroDivisionError):
         await connect(person, journal=journal, around_call=fails).charges.pay(owed(world, person), method=CARD)
+
+    client = connect(person, journal=journal)
+    [one] = await resumed(client)
+    assert await paid(client) == [one.value]
+
+
+@pytest.mark.parametrize("raised", [DeadlineExceeded("late"), NothingDue(), OutcomeUnknown("", operation_id="x")])
+@pytest.mark.parametrize("place", ["call", "attempt", "next attempt", "transport"])
+async def test_what_others_raise_is_no_outcome(
+    connect: Connect, world: World, person: Profile, journal: Journal, *, place: str, raised: CabinetError
+) -> None:
+    """An error that a hook or a transport raises after a payment went out neither settles it nor hides it."""
+
+    @contextmanager
+    def fails(seen: CallScope | Attempt) -> Generator[None]:
+        if place == "next attempt" and isinstance(seen, Attempt) and seen.number > 1:
+            raise raised
+        yield
+        if place != "next attempt" and seen.operation == "charges.pay":
+            raise raised
+
+    def fail(request: Request) -> None:
+        if request.url.endswith("/payments"):
+            raise raised
+
+    if place == "transport":
+        arguments = hooked(lambda _: None, fail)
+    else:
+        arguments = {"around_call" if place == "call" else "around_attempt": fails}
+    charge = owed(world, person)
+    if place == "next attempt":
+        world.faults.lose_answer("charges.pay")
+    client = connect(person, journal=journal, retry=RetryPolicy(first_delay=0), **arguments)
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.charges.pay(charge, method=CARD)
+
+    [entry] = journal.open_entries()
+    assert (caught.value.operation_id, caught.value.__cause__) == (entry.operation_id, raised)
+    if place != "next attempt":
+        [still] = await resumed(client)
+        assert isinstance(still.error, OutcomeUnknown)
+        assert still.operation_id == entry.operation_id
+    clean = connect(person, journal=journal)
+    [one] = await resumed(clean)
+    assert await paid(clean) == [one.value]
+
+
+async def test_a_hook_that_fails_at_once_leaves_nothing_open(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """Where a hook raises before anything went out, that is the error, and nothing is sent later."""
+
+    @contextmanager
+    def fails(_: CallScope) -> Generator[None]:
+        raise ConnectionFailed("of another client")
+        yield
+
+    client = connect(person, journal=journal, around_call=fails)
+
+    with pytest.raises(ConnectionFailed, match="of another client"):
+        await client.charges.pay(owed(world, person), method=CARD)
+
+    assert journal.open_entries() == []
+    assert asked(world) == []
+
+
+async def test_a_hook_that_fails_settles_nothing_that_is_resumed(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """What an earlier call sent stays open where a hook raises before it is sent again."""
+    world.faults.lose_answer("charges.pay")
+    with pytest.raises(OutcomeUnknown):
+        await connect(person, journal=journal, retry=ONCE).charges.pay(owed(world, person), method=CARD)
+
+    @contextmanager
+    def fails(_: CallScope) -> Generator[None]:
+        raise ConnectionFailed("of another client")
+        yield
+
+    [still] = await resumed(connect(person, journal=journal, around_call=fails))
+
+    assert not still.settled
+    assert len(journal.open_entries()) == 1
+
+
+async def test_a_node_of_another_version_settles_nothing(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """A field that another version of the service refuses says nothing of the attempt before, which was carried out."""
+    client = connect(person, journal=journal, retry=RetryPolicy(first_delay=0))
+    world.faults.lose_answer("charges.pay")
+
+    def newer(request: Request) -> None:
+        if asked(world) and request.url.endswith("/payments"):
+            fault = world.faults.refuse("charges.pay")
+            fault.problem = InvalidRequest(errors=(FieldError("method", "unknown_field", "not known"),))
+
+    mixed = connect(person, journal=journal, retry=RetryPolicy(first_delay=0), **hooked(newer))
+    with pytest.raises(OutcomeUnknown) as caught:
+        await mixed.charges.pay(owed(world, person), method=CARD)
+    [still] = await resumed(mixed)
+    [one] = await resumed(client)
+
+    assert isinstance(caught.value.__cause__, InvalidRequest)
+    assert not still.settled
+    assert await paid(client) == [one.value]
+
+
+@pytest.mark.parametrize("status", [302, 303, 307, 418, 430, 460, 499, 509])
+async def test_a_page_after_a_payment_settles_nothing(
+    connect: Connect, world: World, person: Profile, journal: Journal, status: int
+) -> None:
+    """What something between answers in the service's place leaves the payment open, which was made."""
+    page = Response(status=status, headers=Headers((("content-type", "text/html"),)), content=b"<html>")
+
+    def replace(request: Request) -> Response | None:
+        return page if request.url.endswith("/payments") else None
+
+    with pytest.raises(OutcomeUnknown):
+        await connect(person, journal=journal, retry=ONCE, **hooked(lambda _: None, replace)).charges.pay(
+            owed(world, person), method=CARD
+        )
 
     client = connect(person, journal=journal)
     [one] = await resumed(client)

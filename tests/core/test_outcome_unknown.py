@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet, Attempt, Cabinet, CallScope, ClientCredentials, RetryPolicy
+from cabinet_sdk import AsyncCabinet, Attempt, Cabinet, CallScope, ClientCredentials, Drift, RetryPolicy
 from cabinet_sdk._core.operation import Call
 from cabinet_sdk.errors import (
     ConnectionFailed,
@@ -56,6 +56,7 @@ AMBIGUOUS: dict[str, Step] = {
     "504": problem(504),
     "503 HTML": html(503),
     "a gateway's 524": html(524),
+    "509": problem(509),
     "999": problem(999),
 }
 NOT_SETTLING: dict[str, Step] = {
@@ -72,6 +73,11 @@ NOT_SETTLING: dict[str, Step] = {
     "404 HTML": html(404),
     "404 of another version": problem(404, "request.unknown_operation"),
     "400 that was not read": problem(400, "request.malformed"),
+    "400 of another version": problem(400, "request.invalid"),
+    "409 that is none of its own": problem(409, "charges.method_not_linked"),
+    "409 that nobody knows": problem(409, "charges.frozen"),
+    "its own with another status": problem(503, "charges.nothing_due"),
+    "no key came": problem(400, "idempotency.key_missing"),
     **{str(status): problem(status, "request.refused") for status in (405, 406, 413, 415, 421, 507)},
     "200 HTML": html(200),
     "200 cut JSON": answer(200, b'{"name": "a th', "application/json"),
@@ -81,7 +87,6 @@ SETTLING: dict[str, tuple[Step, type[Exception]]] = {
     "409": (problem(409, "charges.nothing_due"), StateError),
     "422": (problem(422, "idempotency.key_reused"), KeyReused),
     "404": (problem(404, "charges.charge_not_found"), Problem),
-    "400": (problem(400, "request.invalid"), Problem),
 }
 
 
@@ -314,6 +319,21 @@ async def test_a_hook_that_fails_does_not_settle_it(play: Play) -> None:
     assert "personal" not in str(caught.value)
     with pytest.raises(OutcomeUnknown):
         await play(Script(ConnectionLost("cut")), around_call=fails_after).answer(CHANGE)
+
+
+async def test_a_hook_for_drift_is_no_outcome(play: Play) -> None:
+    """What `on_drift` raises does not say that a change was not made, and of a read it is itself."""
+
+    def fails(_: Drift) -> None:
+        raise ConnectionFailed("no place to report to")
+
+    strange = ok({"name": "a thing", "new": 1})
+    with pytest.raises(OutcomeUnknown, match="no place to report to") as caught:
+        await play(Script(strange), on_drift=fails).answer(CHANGE)
+    with pytest.raises(ConnectionFailed):
+        await play(Script(strange), on_drift=fails).answer(READ)
+
+    assert isinstance(caught.value.__cause__, ConnectionFailed)
 
 
 def test_rows_encode_their_request() -> None:

@@ -27,6 +27,17 @@ from tests.core.scripted import ROWS, Script, Step, html, problem, thing
 
 STILL_RUNNING = "409 idempotency.still_running"
 GATEWAY = "503 without a problem document"
+REDIRECTS: dict[str, Step] = {
+    **{f"redirect {status}": html(status) for status in (300, 302, 303, 307, 308)},
+    "redirect with a problem document": problem(301),
+}
+PAGES = {f"page {status}": html(status) for status in (402, 406, 409, 410, 418, 422, 428, 430, 451, 460, 499, 507, 510)}
+NOT_HANDED_ON = [
+    int(status)
+    for status in re.findall(
+        r"\b\d{3}\b", (retry.__doc__ or "").partition("or a redirect")[2].partition("with these")[0]
+    )
+]
 OUTCOMES: dict[str, Step] = {
     "ConnectionFailed": ConnectionFailed("refused"),
     "ConnectionLost": ConnectionLost("cut"),
@@ -36,7 +47,6 @@ OUTCOMES: dict[str, Step] = {
     **{
         str(status): problem(status)
         for status in (
-            301,
             400,
             401,
             403,
@@ -57,21 +67,28 @@ OUTCOMES: dict[str, Step] = {
             502,
             503,
             504,
+            509,
             511,
             512,
         )
     },
+    **REDIRECTS,
+    **PAGES,
+    **{f"page {status} of what is not handed on": html(status) for status in NOT_HANDED_ON},
 }
 CLASSES: dict[str, type[Exception]] = {
     "ConnectionFailed": ConnectionFailed,
     "ConnectionLost": ConnectionLost,
     "TimedOut": TimedOut,
     STILL_RUNNING: StillRunning,
-    "301": UnreadableAnswer,
+    **dict.fromkeys(REDIRECTS, UnreadableAnswer),
+    **dict.fromkeys(("page 401 of what is not handed on", "page 403 of what is not handed on"), RightsError),
+    **dict.fromkeys(("page 409", "page 410", "page 428"), StateError),
+    **dict.fromkeys((name for name in OUTCOMES if name.startswith("page 5")), ServiceError),
     "401": RightsError,
     "403": RightsError,
     **dict.fromkeys(("409", "410", "412", "428"), StateError),
-    **dict.fromkeys(("429", "500", "501", "502", "503", "504", "511", "512", GATEWAY), ServiceError),
+    **dict.fromkeys(("429", "500", "501", "502", "503", "504", "509", "511", "512", GATEWAY), ServiceError),
 }
 
 
@@ -95,6 +112,8 @@ def published() -> dict[tuple[str, Repeat], Published]:
         listed = re.findall(r"`(\w+)`|\b(\d{3})\b", first)
         names = [STILL_RUNNING] if "still_running" in first else [name or status for name, status in listed]
         names = [GATEWAY] if "without" in first else names
+        if "page" in first:
+            names = [*REDIRECTS, *PAGES]
         if first == "any other status":
             names = [name for name in OUTCOMES if (name, Repeat.SAFE) not in table]
         changed = "ConnectionLost" in first or "502" in first or "without" in first
@@ -113,6 +132,7 @@ TABLE = published()
 
 def test_table_names_every_outcome() -> None:
     """Each outcome that is tried below stands in the table, for each kind of row."""
+    assert len(NOT_HANDED_ON) == 17
     assert set(TABLE) == {(name, repeat) for name in OUTCOMES for repeat in Repeat}
 
 

@@ -21,20 +21,19 @@ from cabinet_sdk._core.operation import Download, Operation, Repeat
 from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk._core.request_codec import EncodedRequest, encode_request, unsendable
-from cabinet_sdk._core.retry import LONGEST_WAIT, NOTHING_DONE, may_repeat, nobody_knows, retry_after, settles
+from cabinet_sdk._core.retry import LONGEST_WAIT, NOTHING_DONE, may_repeat, nobody_knows, retry_after
 from cabinet_sdk._core.wire import Headers, Request, Response, Timeout
 from cabinet_sdk.errors import (
     CabinetError,
     DeadlineExceeded,
     JournalFailed,
-    MalformedRequest,
+    KeyReused,
     NetworkError,
     OutcomeUnknown,
     Problem,
     RateLimited,
     StillRunning,
     TokenInvalid,
-    UnknownOperation,
     UnreadableAnswer,
     UsageError,
 )
@@ -43,6 +42,7 @@ __all__ = ["Answer", "Conversation", "answer", "call", "resend", "send"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+SeenT = TypeVar("SeenT", CallScope, Attempt)
 
 logger = logging.getLogger("cabinet_sdk")
 
@@ -104,7 +104,7 @@ def answer(
     journal = context.journal
     # Not a generator itself: each would cost every call something.
     if journal is None or not row.durable:
-        return conversation.scoped(_answer(context, row, conversation, request, sent_before))
+        return conversation.scoped(_answer(context, row, conversation, request), sent_before=sent_before)
     entry = JournalEntry(
         base_url=context.base_url,
         client_id=context.sign_in.client_id,
@@ -117,7 +117,8 @@ def answer(
 
     def hold(begun_before: bool) -> Flow[Answer[T]]:  # noqa: FBT001  # what `recorded` tells
         # The hook lies inside: where it fails, the caller does not learn the outcome, and the entry stays open.
-        return conversation.scoped(_answer(context, row, conversation, request, sent_before or begun_before))
+        flow = _answer(context, row, conversation, request)
+        return conversation.scoped(flow, sent_before=sent_before or begun_before)
 
     kept = recorded(journal, entry, hold, own_id=context.options.key is None)
     return conversation.still_unknown(kept) if sent_before else kept
@@ -137,7 +138,7 @@ def resend(
         entry.path, body=entry.body or None, content_type="application/json" if entry.body else None
     )
     request = conversation.request(encoded, ())
-    flow = conversation.scoped(_answer(view, row, conversation, request, True))  # noqa: FBT003  # see there
+    flow = conversation.scoped(_answer(view, row, conversation, request), sent_before=True)
     if journal is None:
         return flow
     # A call of its own, also where the entry serves several.
@@ -154,11 +155,10 @@ def _answer(
     row: Operation[..., Any, T],
     conversation: Conversation,
     request: Request,
-    sent_before: bool,  # noqa: FBT001  # whether it may have been sent already, under this key
 ) -> Flow[Answer[T]]:
     if isinstance(request.content, MultipartBody) and request.content.repeatable:
         request = yield from _with_digest(request, request.content)
-    response = yield from conversation.hold(request, sent_before=sent_before)
+    response = yield from conversation.hold(request)
     try:
         result: T = decode_answer(response, row.response, row.id)
     except UnreadableAnswer as error:
@@ -166,7 +166,11 @@ def _answer(
         raise failure from failure.__cause__
     files = isinstance(row, Download)
     if context.on_drift is not None and not files and (paths := unknown_fields(response.content, row.response)):
-        context.on_drift(Drift(operation=row.id, request_id=conversation.request_id, paths=paths))
+        try:
+            context.on_drift(Drift(operation=row.id, request_id=conversation.request_id, paths=paths))
+        except Exception as error:
+            conversation.disbelieve(error)
+            raise
     return Answer(
         value=result,
         status=response.status,
@@ -194,26 +198,6 @@ def send(
     conversation = Conversation(context, row, request_id=request_id)
     request = conversation.request(encode_request(row, value), (), headers)
     return conversation.scoped(conversation.hold(attrs.evolve(request, stream=True)))
-
-
-def _within(around: AbstractContextManager[object], seen: CallScope | Attempt, flow: Flow[T]) -> Flow[T]:
-    """Hold a flow inside a hook, which is told of an error and can neither swallow nor replace it."""
-    # A hook is anybody's, and what it returns the program's affair.
-    if not isinstance(around, AbstractContextManager):  # pyright: ignore[reportUnnecessaryIsInstance]
-        given = type(around).__name__
-        raise UsageError(f"a hook returns a context manager (@contextmanager makes one), not {given}")
-    failure: BaseException | None = None
-    try:
-        with around:
-            try:
-                return (yield from flow)
-            except BaseException as error:  # noqa: BLE001  # it is raised below, an interrupt and a cancellation too
-                seen.error = failure = error
-    except Exception:
-        if failure is None:
-            raise
-        logger.exception("a hook failed when it was told of an error")
-    raise failure
 
 
 def _spent(request: Request) -> bool:
@@ -251,7 +235,10 @@ class Conversation:
         self.attempts = 0
         self._refused = 0
         self._call_again = again
+        # Whether nobody knows what became of an attempt before; and whether one went out whose outcome was not judged.
         self._unknown = False
+        self._on_its_way = False
+        self._sent_before = False
         options = context.options
         self._ends_at = None if options.deadline is None else context.transport.now() + options.deadline
 
@@ -282,18 +269,51 @@ class Conversation:
             fields.append(("idempotency-key", f'"{self.key}"'))
         return Request(method=row.method, url=url, headers=Headers(fields), content=encoded.body or b"")
 
-    def scoped(self, flow: Flow[T]) -> Flow[T]:
-        """Hold the flow inside the hook around each call, if there is one."""
+    def scoped(self, flow: Flow[T], *, sent_before: bool = False) -> Flow[T]:
+        """Hold the flow inside the hook around each call, if any; `sent_before`: by an earlier call under this key."""
+        self._unknown = self._sent_before = sent_before
         around = self._context.around_call
         return flow if around is None else self._scoped(around, flow)
 
     def _scoped(self, around: AroundCall, flow: Flow[T]) -> Flow[T]:
         scope = CallScope(operation=self._row.id, base_url=self._context.base_url, request_id=self.request_id)
-        return (yield from _within(around(scope), scope, flow))
+        return (yield from self._within(around, scope, flow))
 
-    def hold(self, request: Request, *, sent_before: bool = False) -> Flow[Response]:
-        """Send with a token until the answer is good or final; `sent_before`: by an earlier call under this key."""
-        self._unknown = sent_before
+    def _within(self, hook: Callable[[SeenT], AbstractContextManager[object]], seen: SeenT, flow: Flow[T]) -> Flow[T]:
+        """Hold a flow inside a hook, which is told of an error and can neither swallow nor replace it."""
+        failure: BaseException | None = None
+        try:
+            around = hook(seen)
+            # A hook is anybody's, and what it returns the program's affair.
+            if not isinstance(around, AbstractContextManager):  # pyright: ignore[reportUnnecessaryIsInstance]
+                given = type(around).__name__
+                raise UsageError(f"a hook returns a context manager (@contextmanager makes one), not {given}")
+            with around:
+                try:
+                    return (yield from flow)
+                except BaseException as error:  # noqa: BLE001  # it is raised below, interrupts and cancellations too
+                    seen.error = failure = error
+        except Exception as error:
+            if failure is None:
+                self.disbelieve(error)
+                raise
+            logger.exception("a hook failed when it was told of an error")
+        raise failure
+
+    def disbelieve(self, error: Exception) -> None:
+        """
+        Look at an error that a hook raised: whatever its class, it does not tell what the service did.
+
+        Raises:
+            OutcomeUnknown: It would be taken for an outcome, of a change that was sent.
+        """
+        if isinstance(error, CabinetError | UsageError) and (self._unknown or self._on_its_way):
+            said = error.message if isinstance(error, CabinetError) else str(error)
+            reason = f"a hook raised {type(error).__name__}: {said}"
+            raise self._nobody_knows(reason) from error
+
+    def hold(self, request: Request) -> Flow[Response]:
+        """Send with a token until the answer is good or final."""
         sign_in, now = self._context.sign_in, self._context.transport.now
         renewed = False
         try:
@@ -319,7 +339,7 @@ class Conversation:
             raise
         except Exception as error:
             # The client was closed meanwhile, or a hook failed: that does not undo what an earlier attempt sent.
-            if sent_before or not self._unknown:
+            if self._sent_before or not self._unknown:
                 raise
             reason = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}."
             raise self._nobody_knows(reason) from error
@@ -399,6 +419,7 @@ class Conversation:
     ) -> tuple[CabinetError, float | None, bool]:
         """Return what a failed attempt stands for, how long the service asks to wait, and whether to repeat it."""
         changes = repeat is not Repeat.SAFE
+        self._on_its_way = False
         if isinstance(outcome, NetworkError):
             self._unknown = self._unknown or (changes and outcome.sent)
             remaining = self._remaining()
@@ -428,9 +449,9 @@ class Conversation:
             number=number,
             request_id=self.request_id,
         )
-        flow = self._exchanged(request, attempt)
+        flow = self._exchanged(request, attempt, changes=repeat is not Repeat.SAFE)
         hook = context.around_attempt
-        outcome = yield from (flow if hook is None else _within(hook(attempt), attempt, flow))
+        outcome = yield from (flow if hook is None else self._within(hook, attempt, flow))
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(
                 "%s attempt %d: %s %s -> %s in %.3f s, request id %s",
@@ -447,7 +468,9 @@ class Conversation:
             raise failure from failure.__cause__
         return outcome
 
-    def _exchanged(self, request: Request, attempt: Attempt) -> Flow[Response | NetworkError | UnreadableAnswer]:
+    def _exchanged(
+        self, request: Request, attempt: Attempt, *, changes: bool
+    ) -> Flow[Response | NetworkError | UnreadableAnswer]:
         """Send, and note on the attempt what came of it."""
         context = self._context
         if attempt.added_headers:
@@ -455,6 +478,7 @@ class Conversation:
             kept = (pair for pair in request.headers.pairs() if pair[0] not in added)
             request = attrs.evolve(request, headers=Headers((*kept, *added.items())))
         started = context.transport.now()
+        self._on_its_way = changes
         try:
             response = yield from exchange(request)
             attempt.status = response.status
@@ -467,9 +491,11 @@ class Conversation:
             return error
         except Exception as error:
             # A transport that breaks its rules may have sent the change; one that cannot send says `UsageError`.
-            if self._row.repeat is Repeat.SAFE or isinstance(error, UsageError):
-                raise
-            raise self._nobody_knows(f"the transport raised {type(error).__name__}.") from error
+            if isinstance(error, UsageError):
+                self._on_its_way = False
+            elif self._row.repeat is not Repeat.SAFE:
+                raise self._nobody_knows(f"the transport raised {type(error).__name__}.") from error
+            raise
         else:
             return response
         finally:
@@ -503,13 +529,18 @@ class Conversation:
         )
 
     def _settled(self, error: CabinetError) -> bool:
-        """Say whether the service itself tells by this error what became of the operation."""
-        # Refused before the key is looked up, by another version of the service perhaps than the one that did it.
-        unread = MalformedRequest | UnknownOperation
-        if not isinstance(error, Problem) or isinstance(error, UnreadableAnswer | StillRunning | unread):
-            return False
-        # A page of a gateway has no code, and a refusal of the token is about the token.
-        return settles(error.status) and error.code != Problem.code and error.operation == self._row.id
+        """
+        Say whether the service itself tells by this error what became of the operation.
+
+        That do its own problems and `KeyReused`: they come after the key was looked up. All others come before, of
+        another version of the service perhaps than the one that did it, or from something between.
+        """
+        return (
+            isinstance(error, Problem)
+            and type(error) in {*self._row.errors, KeyReused}
+            and error.status == type(error).status
+            and error.operation == self._row.id
+        )
 
     def unreadable(self, error: UnreadableAnswer) -> CabinetError:
         """Return the error to raise for an answer that cannot be read: whatever was asked may have been done."""

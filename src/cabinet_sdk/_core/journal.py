@@ -185,7 +185,7 @@ def _kept(function: Callable[[], T]) -> Flow[T]:
     try:
         # To its end, also when the task is cancelled: half-known journals are worse than a moment's delay.
         return (yield from run(function, whole=True))
-    except CabinetError:
+    except (JournalFailed, StillRunning):
         raise
     except Exception as error:
         raise JournalFailed(f"The journal failed: {error}.") from error

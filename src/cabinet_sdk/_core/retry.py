@@ -1,19 +1,22 @@
 """
 When to send again, and how long to wait before it: one table, one budget, no I/O.
 
-=====================================  ===========  ===========  =====================================
-What came of the attempt               ``SAFE``     ``KEYED``    ``NEVER``
-=====================================  ===========  ===========  =====================================
-`ConnectionFailed`, nothing was sent   again        again        again
-`ConnectionLost`, `TimedOut`           again        again        `OutcomeUnknown`
-408, 425, 429, 503                     again        again        the error: the service did nothing
-503 without a problem document         again        again        `OutcomeUnknown`
-500, 502, 504, from 512 on             again        again        `OutcomeUnknown`
-409 ``idempotency.still_running``      the error    again        the error
-any other status                       the error    the error    the error
-=====================================  ===========  ===========  =====================================
+=====================================  ===========  ================  =====================================
+What came of the attempt               ``SAFE``     ``KEYED``         ``NEVER``
+=====================================  ===========  ================  =====================================
+`ConnectionFailed`, nothing was sent   again        again             again
+`ConnectionLost`, `TimedOut`           again        again             `OutcomeUnknown`
+408, 425, 429, 503                     again        again             the error: the service did nothing
+503 without a problem document         again        again             `OutcomeUnknown`
+500, 502, 504, 509, from 512 on        again        again             `OutcomeUnknown`
+409 ``idempotency.still_running``      the error    again             the error
+a redirect, any other page             the error    `OutcomeUnknown`  `OutcomeUnknown`
+any other status                       the error    the error         the error
+=====================================  ===========  ================  =====================================
 
-A 503 without a problem document is a gateway's. Some answer so when the service broke off, after it had the request.
+A page is an answer without a problem document: something between answers in the service's place. With 503, 409, 460,
+499 or a redirect it may do so after the service had the request. 400, 401, 403, 404, 405, 407, 411, 413, 414, 415, 417,
+421, 426, 431, 501, 505 and 511 it says before it hands the request on; with these a page is as any other status.
 
 "Again" holds while attempts, budget and deadline last. A `KEYED` call that ends after an attempt whose outcome nobody
 can know, and whose last answer does not settle it, raises `OutcomeUnknown`.
@@ -33,7 +36,6 @@ from cabinet_sdk._core.wire import Headers
 from cabinet_sdk.errors import ConnectionFailed, NetworkError, StillRunning
 
 __all__ = [
-    "BEFORE_THE_KEY",
     "LONGEST_WAIT",
     "NOTHING_DONE",
     "RetryBudget",
@@ -42,15 +44,14 @@ __all__ = [
     "may_repeat",
     "nobody_knows",
     "retry_after",
-    "settles",
 ]
 
 NOTHING_DONE = frozenset({408, 425, 429, 503})
-_NOBODY_KNOWS = frozenset({500, 502, 504})
-# Nobody has registered these; one that a client does not know is a 500 to it (RFC 9110 15). Gateways use them.
+# Nobody has registered 509 and what is from 512 on: to a client that is a 500 (RFC 9110 15). Gateways use them.
+_FAULTS = frozenset({500, 502, 504, 509})
 _UNREGISTERED_FROM = 512
-# Refused before the idempotency key is looked up, so they say nothing about an earlier attempt with it.
-BEFORE_THE_KEY = frozenset({401, 403, 405, 406, 413, 415, 421}) | NOTHING_DONE
+# What HTTP servers, gateways and portals say of a request that they do not hand on.
+_NOT_HANDED_ON = frozenset({400, 401, 403, 404, 405, 407, 411, 413, 414, 415, 417, 421, 426, 431, 501, 505, 511})
 
 # Nobody waits longer than that, whatever the service asks for and even without a deadline: the call fails instead.
 LONGEST_WAIT = 86400.0
@@ -126,17 +127,17 @@ def may_repeat(repeat: Repeat, outcome: NetworkError | int, code: str | None) ->
         return True
     if outcome == StillRunning.status and code == StillRunning.code:
         return repeat is Repeat.KEYED
-    return outcome in NOTHING_DONE or nobody_knows(outcome, code)
+    return outcome in NOTHING_DONE or _is_fault(outcome)
 
 
 def nobody_knows(status: int, code: str | None) -> bool:
     """Say whether an answer, with its problem code if it has one, leaves open what became of a change."""
-    return status in _NOBODY_KNOWS or status >= _UNREGISTERED_FROM or (status == 503 and code is None)
+    page = code is None and status not in _NOT_HANDED_ON and (status == 503 or status not in NOTHING_DONE)
+    return page or status < 400 or _is_fault(status)
 
 
-def settles(status: int) -> bool:
-    """Say whether a problem tells what became of the operation, earlier attempts with the same key included."""
-    return status not in BEFORE_THE_KEY and status < 500
+def _is_fault(status: int) -> bool:
+    return status in _FAULTS or status >= _UNREGISTERED_FROM
 
 
 def retry_after(headers: Headers) -> float | None:
