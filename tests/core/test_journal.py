@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager, nullcontext
 from pathlib import Path
+from types import FrameType
 from typing import Any, final
 
 import attrs
@@ -27,6 +30,7 @@ from cabinet_sdk import (
     RetryPolicy,
     SqliteJournal,
 )
+from cabinet_sdk._core.flow import perform
 from cabinet_sdk._core.operation import Call
 from cabinet_sdk.charges import (
     ChargeId,
@@ -921,6 +925,75 @@ async def test_a_task_may_be_cancelled_at_every_await(
     assert journal.open_entries() == []
 
 
+def claimable(path: Path) -> bool:
+    """Say whether another process could resume the one entry of a journal."""
+    with SqliteJournal(path) as other:
+        [entry] = other.open_entries()
+        return other.claim(entry)
+
+
+def test_an_interrupt_between_two_steps_leaves_nothing_claimed(world: World, person: Profile, tmp_path: Path) -> None:
+    """Ctrl+C when the answer is there and the call has not gone on yet: others may resume at once."""
+    path = tmp_path / "journal.db"
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code is not perform.__code__:
+            return None
+        if event == "line" and asked(world):
+            sys.settrace(before)
+            raise KeyboardInterrupt
+        return trace
+
+    client = connect_to(world, person, journal=SqliteJournal(path))
+    charge = owed(world, person)
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            client.charges.pay(charge, method=CARD)
+    finally:
+        sys.settrace(before)
+
+    assert claimable(path)
+    assert caught.traceback
+
+
+def test_a_task_that_is_left_behind_leaves_nothing_claimed(world: World, person: Profile, tmp_path: Path) -> None:
+    """An event loop that is closed with a call on its way, be it one that resumes: others may resume it at once."""
+    path = tmp_path / "journal.db"
+    journal = SqliteJournal(path)
+    charge = owed(world, person)
+
+    async def leave(resuming: bool) -> None:
+        sent = asyncio.Event()
+        inner = AsyncInProcessTransport(world.respond, sleep=world.clock.sleep, now=world.clock.monotonic)
+
+        async def stall(request: Request) -> Response:
+            response = await inner.send(request)
+            if request.url.endswith("/payments"):
+                sent.set()
+                await asyncio.Event().wait()
+            return response
+
+        transport: Any = Hooked(inner, lambda _: None, lambda _: None)
+        transport.send = stall
+        client = AsyncCabinet(BASE_URL, credentials(world, person), transport=transport, journal=journal)
+        work = resumed(client) if resuming else client.charges.pay(charge, method=CARD)
+        tasks.append(asyncio.ensure_future(work))
+        await sent.wait()
+
+    for resuming in (False, True):
+        tasks: list[asyncio.Future[Any]] = []
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(leave(resuming))
+        loop.close()
+        task: Any = tasks.pop()
+        # As the garbage collector does it, and without the complaint that nobody has awaited the task.
+        task._log_destroy_pending = False
+        task.get_coro().close()
+        assert claimable(path)
+
+
 @final
 @attrs.define
 class Broken:
@@ -934,8 +1007,8 @@ class Broken:
             raise OSError(28, "No space left on device")
         return getattr(self.inner, name)(*args)
 
-    def begin(self, entry: JournalEntry) -> JournalEntry | None:
-        earlier: JournalEntry | None = self._act("begin", entry)
+    def begin(self, entry: JournalEntry, seconds: float | None = None) -> JournalEntry | None:
+        earlier: JournalEntry | None = self._act("begin", entry, seconds)
         return earlier
 
     def settle(self, entry: JournalEntry) -> None:
@@ -1017,6 +1090,35 @@ async def test_a_known_outcome_is_not_lost_by_the_journal(
     one, _ = await resumed(connect(person, journal=SqliteJournal(path)))
     assert one.value.id == payment.id
     assert len(await paid(client)) == 2
+
+
+async def test_a_locked_journal_keeps_no_call_beyond_its_deadline(
+    connect: Connect, world: World, person: Profile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A call waits for another program as long as it may itself, and a second for the entry to be forgotten."""
+    path = tmp_path / "journal.db"
+    patient = SqliteJournal(path, timeout=3600)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    charge = owed(world, person)
+    client = connect(person, journal=patient).with_options(deadline=0.05)
+
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(JournalFailed, match="locked"):
+        await client.charges.pay(charge, method=CARD)
+    other.execute("ROLLBACK")
+    assert asked(world) == []
+    assert patient.open_entries() == []
+
+    def lock(request: Request) -> None:
+        if request.url.endswith("/payments"):
+            other.execute("BEGIN IMMEDIATE")
+
+    payment = await connect(person, journal=patient, **hooked(lock)).charges.pay(charge, method=CARD)
+    other.close()
+
+    assert "may stay in the journal although it is settled" in caplog.text
+    [one] = await resumed(connect(person, journal=patient))
+    assert one.value.id == payment.id
 
 
 async def test_an_interrupt_is_not_hidden_by_the_journal(

@@ -120,7 +120,7 @@ def answer(
         flow = _answer(context, row, conversation, request)
         return conversation.scoped(flow, sent_before=sent_before or begun_before)
 
-    kept = recorded(journal, entry, hold, own_id=context.options.key is None)
+    kept = recorded(journal, entry, hold, conversation.remaining, own_id=context.options.key is None)
     return conversation.still_unknown(kept) if sent_before else kept
 
 
@@ -143,7 +143,7 @@ def resend(
         return flow
     # A call of its own, also where the entry serves several.
     own = attrs.evolve(entry)
-    return conversation.still_unknown(recorded(journal, own, lambda _: flow, own_id=False))
+    return conversation.still_unknown(recorded(journal, own, lambda _: flow, conversation.remaining, own_id=False))
 
 
 def _resent(context: Context, row: Operation[..., Any, T], entry: JournalEntry) -> Flow[T]:
@@ -321,7 +321,7 @@ class Conversation:
                 authorization = sign_in.current(now())
                 if authorization is None:
                     try:
-                        authorization = yield from sign_in.renew(self._send_for_token, now, self._remaining)
+                        authorization = yield from sign_in.renew(self._send_for_token, now, self.remaining)
                     except CabinetError as error:
                         failure = self.unsettled(error)
                         raise failure from failure.__cause__
@@ -380,7 +380,7 @@ class Conversation:
             if not again or number >= context.retry.attempts or _spent(request):
                 raise self.unsettled(error)
             delay = context.retry.jittered_delay(number, context.random()) if wait is None else wait
-            remaining = self._remaining()
+            remaining = self.remaining()
             if delay > LONGEST_WAIT or (remaining is not None and delay >= remaining):
                 raise self.unsettled(self._too_late(error) if isinstance(error, NetworkError) else error)
             if not context.budget.take():
@@ -392,7 +392,7 @@ class Conversation:
         """Wait until the service's allowance has room for an attempt; fail at once where that is too late."""
         allowance, now = self._context.allowance, self._context.transport.now
         while (seconds := allowance.take(now())) > 0:
-            remaining = self._remaining()
+            remaining = self.remaining()
             if remaining is not None and seconds >= remaining:
                 message = f"The service allows the next request in {seconds:.3g} s; this one was not sent."
                 raise self.unsettled(RateLimited(message, retry_after=seconds, operation=self._row.id))
@@ -404,7 +404,7 @@ class Conversation:
 
     def _complete(self, request: Request, fields: tuple[tuple[str, str], ...]) -> Request:
         """Return the request with further headers and with what remains of the deadline."""
-        remaining = self._remaining()
+        remaining = self.remaining()
         if remaining is not None and remaining <= 0:
             raise self.unsettled(self._too_late())
         # A file on its way takes as long as it takes: its idle limit bounds it.
@@ -422,7 +422,7 @@ class Conversation:
         self._on_its_way = False
         if isinstance(outcome, NetworkError):
             self._unknown = self._unknown or (changes and outcome.sent)
-            remaining = self._remaining()
+            remaining = self.remaining()
             if remaining is not None and remaining <= 0:
                 return self._too_late(outcome), None, False
             return outcome, None, may_repeat(repeat, outcome, None)
@@ -554,7 +554,8 @@ class Conversation:
             return None
         return lambda: context.perform(again(context.with_key(key)))
 
-    def _remaining(self) -> float | None:
+    def remaining(self) -> float | None:
+        """Return the seconds that are left until the deadline."""
         return None if self._ends_at is None else self._ends_at - self._context.transport.now()
 
     def _too_late(self, cause: CabinetError | None = None) -> DeadlineExceeded:

@@ -174,6 +174,10 @@ def perform(flow: Flow[T], transport: Transport) -> T:
                 effect = flow.send(result)
     except StopIteration as end:
         return cast("T", end.value)
+    except BaseException:
+        # An interrupt may come between two steps: what the flow holds is given back now, not with its last reference.
+        flow.close()
+        raise
 
 
 async def perform_async(flow: Flow[T], transport: AsyncTransport) -> T:
@@ -189,6 +193,9 @@ async def perform_async(flow: Flow[T], transport: AsyncTransport) -> T:
                 effect = flow.send(result)
     except StopIteration as end:
         return cast("T", end.value)
+    except BaseException:
+        flow.close()
+        raise
 
 
 # The casts below hold since a client makes its locks and takes its streams from a transport of its own mode.

@@ -19,9 +19,12 @@ import attrs
 from cabinet_sdk._core.flow import Flow, run
 from cabinet_sdk.errors import CabinetError, JournalFailed, KeyReused, OutcomeUnknown, StillRunning
 
-__all__ = ["Journal", "JournalEntry", "claimed", "open_entries", "recorded", "release", "settle"]
+__all__ = ["Journal", "JournalEntry", "claimed", "drop", "open_entries", "recorded", "release", "settle"]
 
 T = TypeVar("T")
+
+# Seconds that an interrupted call still takes to have its outcome told later.
+_PATIENCE = 1.0
 
 logger = logging.getLogger("cabinet_sdk")
 
@@ -64,12 +67,12 @@ class Journal(Protocol):
     from `begin` or `claim` to `settle` or `release`, and no other call does: that tells it from those of its process.
     """
 
-    def begin(self, entry: JournalEntry) -> JournalEntry | None:
+    def begin(self, entry: JournalEntry, seconds: float | None = None) -> JournalEntry | None:
         """
         Keep an entry, with the caller as its worker; return once it would survive the end of the machine.
 
         Where the client has an entry of this operation id already, return that one and keep it as it is. The caller
-        becomes its worker if it is equal.
+        becomes its worker if it is equal. To wait for longer than the `seconds` that are left to the call is in vain.
 
         Raises:
             StillRunning: It is equal, and another call is at it.
@@ -93,7 +96,14 @@ class Journal(Protocol):
         ...
 
 
-def recorded(journal: Journal, entry: JournalEntry, hold: Callable[[bool], Flow[T]], *, own_id: bool) -> Flow[T]:
+def recorded(
+    journal: Journal,
+    entry: JournalEntry,
+    hold: Callable[[bool], Flow[T]],
+    remaining: Callable[[], float | None],
+    *,
+    own_id: bool,
+) -> Flow[T]:
     """
     Keep an entry, hold the conversation, and settle the entry by what comes of it.
 
@@ -101,6 +111,7 @@ def recorded(journal: Journal, entry: JournalEntry, hold: Callable[[bool], Flow[
         journal: Where it is kept.
         entry: What is to be sent.
         hold: Told whether the operation may have been sent before, by a call that left its entry open.
+        remaining: Says how many seconds are left to the call.
         own_id: Whether the operation id was made for this call, so that no earlier one can have used it.
 
     Raises:
@@ -110,7 +121,7 @@ def recorded(journal: Journal, entry: JournalEntry, hold: Callable[[bool], Flow[
     """
     begun = False
     try:
-        earlier = yield from _begin(journal, entry)
+        earlier = yield from _begin(journal, entry, remaining())
         if earlier is not None and earlier != entry:
             message = f"The journal has another request under the idempotency key {entry.operation_id}."
             raise KeyReused(message, operation=entry.operation)
@@ -118,7 +129,7 @@ def recorded(journal: Journal, entry: JournalEntry, hold: Callable[[bool], Flow[
         result = yield from hold(earlier is not None)
         yield from settle(journal, entry)
     except GeneratorExit:
-        # Nobody is left who would do what is asked for here.
+        drop(journal, entry)
         raise
     except CabinetError as error:
         if begun:
@@ -145,7 +156,7 @@ def settle(journal: Journal, entry: JournalEntry) -> Flow[None]:
     except BaseException:
         # The caller will not learn the outcome: `resume` shall tell it, if the journal takes the entry back.
         try:
-            yield from _begin(journal, entry)
+            yield from _begin(journal, entry, _PATIENCE)
         except (JournalFailed, StillRunning) as error:
             logger.warning("%s is settled and may not be told again: %s", entry.operation_id, error)
         yield from release(journal, entry)
@@ -160,11 +171,22 @@ def release(journal: Journal, entry: JournalEntry) -> Flow[None]:
         logger.warning("%s can be resumed only after the end of this process: %s", entry.operation_id, error)
 
 
+def drop(journal: Journal, entry: JournalEntry) -> None:
+    """Let others resume an entry whose flow is dropped: nobody is left who would do what a flow asks for."""
+    try:
+        journal.release(entry)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it must not come up where a flow is dropped
+        logger.warning("%s can be resumed only after the end of this process: %s", entry.operation_id, error)
+
+
 def claimed(journal: Journal, entry: JournalEntry) -> Flow[bool]:
     """Take an entry over; say whether that worked."""
     try:
         return (yield from _kept(partial(journal.claim, entry)))
-    except (CabinetError, GeneratorExit):
+    except CabinetError:
+        raise
+    except GeneratorExit:
+        drop(journal, entry)
         raise
     except BaseException:
         # It may be ours by now, and we go.
@@ -177,8 +199,8 @@ def open_entries(journal: Journal) -> Flow[Sequence[JournalEntry]]:
     return (yield from _kept(journal.open_entries))
 
 
-def _begin(journal: Journal, entry: JournalEntry) -> Flow[JournalEntry | None]:
-    return (yield from _kept(partial(journal.begin, entry)))
+def _begin(journal: Journal, entry: JournalEntry, seconds: float | None) -> Flow[JournalEntry | None]:
+    return (yield from _kept(partial(journal.begin, entry, seconds)))
 
 
 def _kept(function: Callable[[], T]) -> Flow[T]:

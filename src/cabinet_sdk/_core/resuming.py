@@ -14,7 +14,7 @@ import attrs
 from cabinet_sdk._core.calls import resend
 from cabinet_sdk._core.context import Context
 from cabinet_sdk._core.flow import Flow
-from cabinet_sdk._core.journal import Journal, JournalEntry, claimed, open_entries, release, settle
+from cabinet_sdk._core.journal import Journal, JournalEntry, claimed, drop, open_entries, release, settle
 from cabinet_sdk._core.operation import Operation
 from cabinet_sdk.errors import CabinetError, OutcomeUnknown
 
@@ -111,7 +111,7 @@ class Resuming:
         try:
             value = (yield from resend(self._context, row, entry)).value
         except GeneratorExit:
-            # Nobody is left who would do what is asked for here.
+            drop(self._journal, entry)
             raise
         except OutcomeUnknown as error:
             yield from release(self._journal, entry)

@@ -49,6 +49,8 @@ CREATE TABLE entries (
     UNIQUE (base_url, client_id, operation_id)
 )
 """
+# Seconds for which a call whose outcome is known waits for another process: that its entry stays does no harm.
+_PATIENCE = 1.0
 _ENTRY = "base_url, client_id, operation_id, operation, path, body, created_at"
 _THIS = "base_url = ? AND client_id = ? AND operation_id = ?"
 
@@ -63,7 +65,7 @@ class SqliteJournal:
 
     Args:
         path: The file; it is made where there is none. Files that begin with the same name appear beside it.
-        timeout: Seconds to wait for another process that is writing.
+        timeout: Seconds to wait for another process that is writing; a call waits no longer than its deadline.
         key: 32 bytes under which the file is encrypted, the same each time; it needs ``cabinet-sdk[encryption]``. In
             clear where it is None.
 
@@ -89,9 +91,9 @@ class SqliteJournal:
             pass
         _JOURNALS.add(self)
 
-    def begin(self, entry: JournalEntry) -> JournalEntry | None:
-        """Keep an entry; return the one that stands under its operation id already."""
-        with self._transaction() as connection:
+    def begin(self, entry: JournalEntry, seconds: float | None = None) -> JournalEntry | None:
+        """Keep an entry, within so many seconds; return the one that stands under its operation id already."""
+        with self._transaction(seconds=seconds) as connection:
             worker = self._open.as_worker()
             row = connection.execute(f"SELECT {_ENTRY}, worker FROM entries WHERE {_THIS}", _key(entry)).fetchone()
             if row is None:
@@ -145,13 +147,15 @@ class SqliteJournal:
         return self._at_work.get(_key(entry), entry) is not entry
 
     def _leave(self, entry: JournalEntry, how: str) -> None:
-        """Be at an entry no more, if this call is at it."""
+        """Be at an entry no more, if this call is at it; where the file fails, this process may take it over again."""
         with self._lock:
             if self._at_work.get(_key(entry)) is not entry:
                 return
-            with self._transaction() as connection:
-                connection.execute(how, (*_key(entry), self._open.as_worker()))
-            del self._at_work[_key(entry)]
+            try:
+                with self._transaction(seconds=_PATIENCE) as connection:
+                    connection.execute(how, (*_key(entry), self._open.as_worker()))
+            finally:
+                del self._at_work[_key(entry)]
 
     def close(self) -> None:
         """Give back the file; its entries stay."""
@@ -174,14 +178,19 @@ class SqliteJournal:
         return f"<SqliteJournal {self._open.path.name}>"
 
     @contextmanager
-    def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Generator[sqlite3.Connection]:
-        with self._lock:
+    def _transaction(
+        self, begin: str = "BEGIN IMMEDIATE", *, seconds: float | None = None
+    ) -> Generator[sqlite3.Connection]:
+        limit = self._open.timeout if seconds is None else max(0.0, min(seconds, self._open.timeout))
+        ends_at = time.monotonic() + limit
+        with self._held(limit):
             try:
                 if self._closed:
                     raise JournalFailed("The journal is closed.")
                 connection = self._open.connection()
                 if connection.in_transaction:
                     raise JournalFailed("The journal is at work in the code that this call has interrupted.")
+                connection.execute(f"PRAGMA busy_timeout = {max(0, round(1000 * (ends_at - time.monotonic())))}")
                 try:
                     # In here, since an interrupt comes once it is done: nothing would end the transaction.
                     connection.execute(begin)
@@ -198,6 +207,18 @@ class SqliteJournal:
         """Say whether this has the file open of which `other` has a key and this has none, or the other way round."""
         mine = self._open
         return not self._closed and mine.path == other.path and mine.encrypted != other.encrypted
+
+    @contextmanager
+    def _held(self, seconds: float) -> Generator[None]:
+        lock = self._lock
+        try:
+            # In here, since an interrupt may come once it is taken; not taken, it cannot be released.
+            if not lock.acquire(timeout=seconds):
+                raise JournalFailed(f"The journal {self._open.path.name} is at work for other calls.")
+            yield
+        finally:
+            with suppress(RuntimeError):
+                lock.release()
 
     def before_fork(self) -> None:
         """
