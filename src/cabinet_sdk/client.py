@@ -7,7 +7,7 @@ import random
 import threading
 import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from functools import cached_property, partial
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast, final
 
@@ -230,7 +230,7 @@ class Cabinet(_Client):
             options=Options(deadline=deadline),
         )
 
-    @cached_property
+    @property
     def charges(self) -> Charges:
         """Charges, and paying them."""
         from cabinet_sdk.charges.client import Charges  # noqa: PLC0415  # each area is loaded on first use
@@ -343,7 +343,7 @@ class AsyncCabinet(_Client):
             options=Options(deadline=deadline),
         )
 
-    @cached_property
+    @property
     def charges(self) -> AsyncCharges:
         """Charges, and paying them."""
         from cabinet_sdk.charges.client import AsyncCharges  # noqa: PLC0415  # each area is loaded on first use

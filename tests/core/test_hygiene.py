@@ -125,6 +125,71 @@ thread.join()
 """
 
 
+FORKED_WHILE_LOCKED = """
+import itertools, signal, time, warnings
+from tests.core.scripted import ok, problem
+
+class Limiting:
+    now, sleep = staticmethod(time.monotonic), staticmethod(time.sleep)
+
+    def send(self, request):
+        # Each is refused now and then, so that its repeats are paid for too.
+        limits = ("ratelimit-policy", '"d";q=100000000;w=10'), ("ratelimit", '"d";r=90000000;t=9')
+        refusal = problem(503, "service.unavailable", ("retry-after", "0"), *limits)
+        return refusal if next(turns) % 2 else ok([], *limits)
+
+    def close(self):
+        pass
+
+turns = itertools.count()
+made = []
+new = threading.Lock
+
+class Told:
+    # A lock that tells when it is taken, and is held until the fork is over.
+    def __init__(self):
+        self._lock = new()
+        made.append(self)
+        self.hold = False
+
+    def __enter__(self):
+        self._lock.acquire()
+        if self.hold and os.getpid() == parent and threading.current_thread() is not threading.main_thread():
+            taken.release()
+            assert go.wait(30)
+
+    def __exit__(self, *_):
+        self._lock.release()
+
+parent = os.getpid()
+threading.Lock = Told
+cabinet = Cabinet("https://cabinet.example/v1", transport=Limiting())
+list(cabinet.charges.list())
+list(cabinet.charges.list())
+threading.Lock = new
+warnings.simplefilter("ignore", DeprecationWarning)
+assert len(made) == 2, made
+for lock in made:
+    taken, go = threading.Semaphore(0), threading.Event()
+    lock.hold = True
+    threads = [threading.Thread(target=lambda: list(cabinet.charges.list())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert taken.acquire(timeout=30)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        list(cabinet.charges.list())
+        list(cabinet.charges.list())
+        os._exit(0)
+    lock.hold = False
+    go.set()
+    assert os.waitpid(child, 0)[1] == 0
+    for thread in threads:
+        thread.join()
+"""
+
+
 def run(program: str, world: World, person: Profile) -> subprocess.CompletedProcess[str]:
     """Run a program in development mode, with warnings as errors, while the world is served."""
     world.charges.add(person, Money("500.00"))
@@ -157,3 +222,11 @@ def test_a_fork_does_not_inherit_a_sign_in_that_is_under_way(world: World, perso
     done = run(FORKED_WHILE_SIGNING_IN, world, person)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_does_not_inherit_a_lock_that_is_held(world: World, person: Profile) -> None:
+    """A child goes on where another thread of its parent was counting what the service allows, or the repeats."""
+    done = run(FORKED_WHILE_LOCKED, world, person)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -6,7 +6,6 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from typing import Any, final
 
 import attrs
@@ -77,7 +76,7 @@ def _short(text: str) -> str:
 
 
 def _methods() -> Iterator[Method]:
-    for area in (name for name, value in vars(Cabinet).items() if isinstance(value, cached_property)):
+    for area in (name for name, value in vars(Cabinet).items() if isinstance(value, property)):
         module = importlib.import_module(f"cabinet_sdk.{area}.client")
         classes: list[type[Area[Any]]] = [getattr(module, name) for name in module.__all__]
         for cls in classes:

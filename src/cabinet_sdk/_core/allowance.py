@@ -7,6 +7,7 @@ from typing import final
 
 import attrs
 
+from cabinet_sdk._core.process_lock import ProcessLock
 from cabinet_sdk._core.retry import LONGEST_WAIT, limits_of, retry_after
 from cabinet_sdk._core.wire import Headers
 
@@ -43,7 +44,7 @@ class Allowance:
 
     def __init__(self) -> None:
         self._windows: dict[str, _Window] = {}
-        self._lock = threading.Lock()
+        self._lock = ProcessLock(threading.Lock)
 
     @property
     def limited(self) -> bool:
@@ -52,7 +53,7 @@ class Allowance:
 
     def take(self, now: float) -> float:
         """Take one request and return 0, or take none and return the seconds until there may be one."""
-        with self._lock:
+        with self._lock.get():
             for name, window in list(self._windows.items()):
                 if now < window.ends_at - _SOON:
                     continue
@@ -71,7 +72,7 @@ class Allowance:
         """Read what an answer tells; `Retry-After` counts more, as the draft wants."""
         limits, policies = limits_of(headers.get("ratelimit") or ""), limits_of(headers.get("ratelimit-policy") or "")
         asked = retry_after(headers)
-        with self._lock:
+        with self._lock.get():
             known, self._windows = self._windows, {}
             for name, limit in limits.items():
                 left, seconds = limit.get("r"), limit.get("t")

@@ -211,17 +211,16 @@ class OneKey:
     """An idempotency key given by the caller: it serves one keyed call."""
 
     def __init__(self, value: str) -> None:
-        self._value: str | None = checked_key(value)
-        self._lock = threading.Lock()
+        self._left = [checked_key(value)]
 
     def take(self) -> str:
         """Return the key, once."""
-        with self._lock:
-            value, self._value = self._value, None
-        if value is None:
+        try:
+            # One step, which two threads cannot both take: no lock that a fork could leave taken.
+            return self._left.pop()
+        except IndexError:
             msg = "the given idempotency key has served its call; make a view with a new one for another call"
-            raise UsageError(msg)
-        return value
+            raise UsageError(msg) from None
 
 
 @final

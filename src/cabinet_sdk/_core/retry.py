@@ -32,6 +32,7 @@ from typing import final
 import attrs
 
 from cabinet_sdk._core.operation import Repeat
+from cabinet_sdk._core.process_lock import ProcessLock
 from cabinet_sdk._core.wire import Headers
 from cabinet_sdk.errors import ConnectionFailed, NetworkError, StillRunning
 
@@ -99,11 +100,11 @@ class RetryBudget:
         # In tenths of a repeat: ten times 0.1 is less than 1.
         self._size = size * 10
         self._left = self._size
-        self._lock = threading.Lock()
+        self._lock = ProcessLock(threading.Lock)
 
     def take(self) -> bool:
         """Pay for a repeat; False when there is nothing left."""
-        with self._lock:
+        with self._lock.get():
             if self._left < 10:
                 return False
             self._left -= 10
@@ -113,7 +114,7 @@ class RetryBudget:
         """Give back for a call that succeeded after that many repeats."""
         # Without the lock where it is full anyway: the common case costs nothing.
         if self._left < self._size:
-            with self._lock:
+            with self._lock.get():
                 self._left = min(self._size, self._left + (10 if repeats else 1))
 
 

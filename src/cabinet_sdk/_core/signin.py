@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast, final
@@ -19,6 +18,7 @@ import attrs
 from cabinet_sdk._core.arguments import check_text
 from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, acquire
 from cabinet_sdk._core.problems import problem_of
+from cabinet_sdk._core.process_lock import ProcessLock
 from cabinet_sdk._core.redaction import printable
 from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import DeadlineExceeded, InvalidValue, SignInRefused, UnreadableAnswer
@@ -98,8 +98,7 @@ class SignIn:
     ) -> None:
         self._credentials = credentials
         self._token_url = token_url
-        self._new_lock = new_lock
-        self._locks: dict[int, Lock | AsyncLock] = {}
+        self._lock = ProcessLock(new_lock)
         self._authorization: str | None = None
         self._expires_at = float("inf")
         if isinstance(credentials, BearerToken):
@@ -138,8 +137,7 @@ class SignIn:
         """
         if not isinstance(self._credentials, ClientCredentials):
             return self._authorization
-        # One a process: a thread that held it when the process was forked is not there to release it.
-        lock = self._locks.setdefault(os.getpid(), self._new_lock())
+        lock = self._lock.get()
         if not (yield from acquire(lock, remaining())):
             raise DeadlineExceeded("Another call is fetching the token and did not get it before this call's deadline.")
         try:
