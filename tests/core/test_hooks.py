@@ -250,9 +250,9 @@ async def test_attempts_are_counted_on_over_a_new_token(play: Play) -> None:
     script = Script(thing(), problem(503), refused, thing(), tokens=[token()])
     client = play(script, ClientCredentials("client", "secret"), around_attempt=watch.around)
 
-    for _ in range(2):
-        await client.answer(READ)
+    answers = [await client.answer(READ) for _ in range(2)]
 
+    assert [answer.attempts for answer in answers] == [1, 3]
     assert [(a.operation, a.number) for a in watch.left] == [
         ("sign_in.token", 1),
         ("things.read", 1),

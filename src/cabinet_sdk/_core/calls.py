@@ -60,7 +60,7 @@ class Answer(Generic[T]):
         content: The body as it came, with the fields that this version of the SDK does not know.
         request_id: Under which the service knows the call.
         operation_id: The idempotency key that was sent, None for a read.
-        attempts: How many it took.
+        attempts: How many it took, without those for a token.
     """
 
     value: T
@@ -367,6 +367,8 @@ class Conversation:
                 yield from self._wait_for_room()
             # A token has attempts of its own.
             before = 0 if accept_refusal else self._refused
+            if not accept_refusal:
+                self.attempts = before + number
             outcome = yield from self._attempt(self._complete(request, fields), operation, before + number, repeat)
             if isinstance(outcome, Response) and (
                 outcome.status < 300 or (accept_refusal and _refuses(outcome.status))
@@ -441,7 +443,6 @@ class Conversation:
         repeat: Repeat,
     ) -> Flow[Response | NetworkError]:
         context = self._context
-        self.attempts += 1
         attempt = Attempt(
             operation=operation,
             method=request.method,

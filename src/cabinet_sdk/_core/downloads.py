@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, BinaryIO, Self, final
 
 from cabinet_sdk._core.context import Context
 from cabinet_sdk._core.flow import Flow, run
@@ -217,35 +217,51 @@ def _save(transfer: Transfer, target: Path, progress: Progress | None) -> Flow[P
         msg = "part of the file was read already; save it first, or write the parts yourself"
         raise UsageError(msg)
     transfer.restartable = True
-    saved = yield from run(partial(_Part, target, transfer.name))
+    saved = _Part(target, transfer.name)
     seen = transfer.restarts
+    # Each step to its end, also when the task is cancelled: nobody else would take away what it makes.
     try:
+        yield from run(saved.open, whole=True)
         while True:
             chunk = yield from transfer.next_chunk()
             if transfer.restarts != seen:
                 seen = transfer.restarts
-                yield from run(saved.empty)
+                yield from run(saved.empty, whole=True)
             if chunk is None:
                 break
-            yield from run(partial(saved.write, chunk))
+            yield from run(partial(saved.write, chunk), whole=True)
             if progress is not None:
                 progress(transfer.position, transfer.length)
-        return (yield from run(saved.finish))
+        return (yield from run(saved.finish, whole=True))
     finally:
         saved.discard()
 
 
 @final
 class _Part:
-    """A file beside its place, until it is whole."""
+    """A file beside its place, from `open` until it is whole."""
+
+    _file: BinaryIO
+    _beside: Path | None = None
 
     def __init__(self, target: Path, name: str) -> None:
+        self._target = target
+        self._name = name
+
+    def open(self) -> None:
+        """
+        Make it.
+
+        Raises:
+            FileExistsError: Its place is taken.
+        """
+        target = self._target
         self._may_replace = not target.is_dir()
-        self._path = target if self._may_replace else target / name
+        self._path = target if self._may_replace else target / self._name
         self._refuse_to_replace()
         # Readable by its owner alone, as `tempfile` makes it: what is downloaded here is somebody's own affair.
         handle, beside = tempfile.mkstemp(prefix=".", suffix=".part", dir=self._path.parent)
-        self._beside: Path | None = Path(beside)
+        self._beside = Path(beside)
         self._file = os.fdopen(handle, "wb")
 
     def write(self, chunk: bytes) -> None:
@@ -275,8 +291,8 @@ class _Part:
 
     def discard(self) -> None:
         """Leave nothing behind of what was not finished."""
-        self._file.close()
         if self._beside is not None:
+            self._file.close()
             self._beside.unlink(missing_ok=True)
 
     def _refuse_to_replace(self) -> None:

@@ -29,8 +29,8 @@ _BINARY = "application/octet-stream"
 _MEDIA_TYPE = re.compile(r"[!#$&^_.+0-9A-Za-z-]{1,127}/[!#$&^_.+0-9A-Za-z-]{1,127}(?:; ?[\x20-\x7e]{1,127})?", re.ASCII)
 
 _FORBIDDEN = re.compile(r'[<>:"|?*%]')
-# Windows gives these to devices, whatever suffix follows.
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:\.|$)", re.IGNORECASE)
+# Windows gives these to devices, whatever blanks and suffix follow.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|$)", re.IGNORECASE)
 # File systems take 255 bytes; something is left for those who add to the name.
 _LONGEST_NAME = 200
 _LONGEST_SUFFIX = 20
@@ -48,12 +48,14 @@ def safe_name(name: str, default: str = "file") -> str:
     name = _FORBIDDEN.sub("_", " ".join(name.split())).rstrip(". ")
     if not name.strip(". _"):
         return default
-    if name.startswith(".") or _DEVICE.match(name):
-        name = f"_{name.lstrip('.')}" if name.startswith(".") else f"_{name}"
+    if name.startswith("."):
+        name = f"_{name.lstrip('.')}"
     suffix = PurePath(name).suffix
     if len(suffix.encode()) > _LONGEST_SUFFIX:
         suffix = ""
-    stem = name.removesuffix(suffix) if suffix else name
+    stem = (name.removesuffix(suffix) if suffix else name).rstrip(". ")
+    if _DEVICE.match(stem + suffix):
+        stem = f"_{stem}"
     kept = stem.encode()[: _LONGEST_NAME - len(suffix.encode())].decode(errors="ignore")
     return kept.rstrip(". ") + suffix
 

@@ -6,7 +6,10 @@ import asyncio
 import base64
 import hashlib
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,5 +102,46 @@ async def test_a_task_that_is_cancelled_lets_go(tmp_path: Path) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert await asyncio.to_thread(gone.wait, 10)
+
+    assert contents_of(tmp_path) == {}
+
+
+async def test_a_save_that_is_cancelled_at_once_leaves_nothing(tmp_path: Path) -> None:
+    """A task that is cancelled while the file is being made ends when it is there, and takes it away."""
+    loop = asyncio.get_running_loop()
+    made, go = asyncio.Event(), threading.Event()
+
+    class Holding(ThreadPoolExecutor):
+        """Keeps what made the file from telling so."""
+
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:  # Any: as it is there
+            def held() -> Any:
+                result = fn(*args, **kwargs)
+                if not made.is_set() and contents_of(tmp_path):
+                    loop.call_soon_threadsafe(made.set)
+                    assert go.wait(60)
+                return result
+
+            return super().submit(held)
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(http("200 OK", CONTENT, WHOLE, *FIELDS))
+
+    loop.set_default_executor(Holding())
+    with RawServer(serve) as server:
+        async with AsyncCabinet(server.url, BearerToken("token-of-tests")) as client:
+
+            async def save() -> None:
+                async with await samples_of(client).download(SampleId("x")) as file:
+                    await file.save(tmp_path)
+
+            task = asyncio.create_task(save())
+            await made.wait()
+            task.cancel()
+            await asyncio.wait([task], timeout=0)
+            go.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
 
     assert contents_of(tmp_path) == {}
