@@ -29,6 +29,7 @@ from cabinet_sdk._core.context import (
 from cabinet_sdk._core.flow import AsyncLock, Lock, perform, perform_async
 from cabinet_sdk._core.journal import Journal
 from cabinet_sdk._core.operation import MAX_LIMIT, Operation
+from cabinet_sdk._core.process_lock import LOADING
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
 from cabinet_sdk._core.signin import BearerToken, Credentials, SignIn
 from cabinet_sdk._core.transport import AsyncTransport, Transport, check_transport
@@ -233,7 +234,8 @@ class Cabinet(_Client):
     @property
     def charges(self) -> Charges:
         """Charges, and paying them."""
-        from cabinet_sdk.charges.client import Charges  # noqa: PLC0415  # each area is loaded on first use
+        with LOADING:
+            from cabinet_sdk.charges.client import Charges  # noqa: PLC0415  # each area is loaded on first use
 
         return Charges(self._context)
 
@@ -346,7 +348,8 @@ class AsyncCabinet(_Client):
     @property
     def charges(self) -> AsyncCharges:
         """Charges, and paying them."""
-        from cabinet_sdk.charges.client import AsyncCharges  # noqa: PLC0415  # each area is loaded on first use
+        with LOADING:
+            from cabinet_sdk.charges.client import AsyncCharges  # noqa: PLC0415  # each area is loaded on first use
 
         return AsyncCharges(self._context)
 

@@ -190,6 +190,36 @@ for lock in made:
 """
 
 
+FORKED_WHILE_LOADING = """
+import signal, warnings
+
+loading, forking = threading.Event(), threading.Event()
+
+class Slow:
+    # Asked where a module is; it says so when somebody forks.
+    def find_spec(self, name, path, target=None):
+        if name == "cabinet_sdk.charges.client":
+            loading.set()
+            assert forking.wait(30)
+
+sys.meta_path.insert(0, Slow())
+cabinet = Cabinet(url, who)
+os.register_at_fork(before=forking.set)
+thread = threading.Thread(target=lambda: cabinet.charges)
+thread.start()
+assert loading.wait(30)
+warnings.simplefilter("ignore", DeprecationWarning)
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    cabinet.charges
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+thread.join()
+cabinet.close()
+"""
+
+
 def run(program: str, world: World, person: Profile) -> subprocess.CompletedProcess[str]:
     """Run a program in development mode, with warnings as errors, while the world is served."""
     world.charges.add(person, Money("500.00"))
@@ -228,5 +258,13 @@ def test_a_fork_does_not_inherit_a_sign_in_that_is_under_way(world: World, perso
 def test_a_fork_does_not_inherit_a_lock_that_is_held(world: World, person: Profile) -> None:
     """A child goes on where another thread of its parent was counting what the service allows, or the repeats."""
     done = run(FORKED_WHILE_LOCKED, world, person)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_waits_for_an_area_that_is_loaded(world: World, person: Profile) -> None:
+    """A child has the areas that another thread of its parent was about to use first."""
+    done = run(FORKED_WHILE_LOADING, world, person)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -219,17 +219,17 @@ def _save(transfer: Transfer, target: Path, progress: Progress | None) -> Flow[P
     transfer.restartable = True
     saved = _Part(target, transfer.name)
     seen = transfer.restarts
-    # Each step to its end, also when the task is cancelled: nobody else would take away what it makes.
+    # Made to its end, also when the task is cancelled: nobody else would take it away.
     try:
         yield from run(saved.open, whole=True)
         while True:
             chunk = yield from transfer.next_chunk()
             if transfer.restarts != seen:
                 seen = transfer.restarts
-                yield from run(saved.empty, whole=True)
+                yield from run(saved.empty)
             if chunk is None:
                 break
-            yield from run(partial(saved.write, chunk), whole=True)
+            yield from run(partial(saved.write, chunk))
             if progress is not None:
                 progress(transfer.position, transfer.length)
         return (yield from run(saved.finish, whole=True))

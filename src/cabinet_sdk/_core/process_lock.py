@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar, final
 
-__all__ = ["ProcessLock"]
+__all__ = ["LOADING", "ProcessLock"]
 
 LockT = TypeVar("LockT")
 
@@ -24,3 +25,13 @@ class ProcessLock(Generic[LockT]):
         process = os.getpid()
         lock = self._locks.get(process)
         return self._locks.setdefault(process, self._new()) if lock is None else lock
+
+
+LOADING = threading.RLock()
+"""
+To hold while an area is loaded. A fork waits for it: of a module that another thread was importing then, the child
+would wait for the end for ever.
+"""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=LOADING.acquire, after_in_parent=LOADING.release, after_in_child=LOADING.release)

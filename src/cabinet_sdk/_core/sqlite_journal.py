@@ -51,6 +51,8 @@ CREATE TABLE entries (
 """
 # Seconds for which a call whose outcome is known waits for another process: that its entry stays does no harm.
 _PATIENCE = 1.0
+# SQLite counts milliseconds in 32 bits.
+_LONGEST = 86400.0
 _ENTRY = "base_url, client_id, operation_id, operation, path, body, created_at"
 _THIS = "base_url = ? AND client_id = ? AND operation_id = ?"
 
@@ -181,7 +183,7 @@ class SqliteJournal:
     def _transaction(
         self, begin: str = "BEGIN IMMEDIATE", *, seconds: float | None = None
     ) -> Generator[sqlite3.Connection]:
-        limit = self._open.timeout if seconds is None else max(0.0, min(seconds, self._open.timeout))
+        limit = max(0.0, min(self._open.timeout, _LONGEST if seconds is None else seconds))
         ends_at = time.monotonic() + limit
         with self._held(limit):
             try:
