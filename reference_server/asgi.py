@@ -66,10 +66,9 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer below the base path by the contract, elsewhere with pages for people."""
         if scope["type"] == "http":
-            headers = Headers.received(scope["headers"])
-            misdirected = self._misdirects(headers)
-            if misdirected or scope["path"].startswith(_BELOW):
-                await self._serve(self._exchange_of(scope, headers, misdirected=misdirected), scope, receive, send)
+            exchange = self._exchange_of(scope)
+            if exchange.misdirected or scope["path"].startswith(_BELOW):
+                await self._serve(exchange, scope, receive, send)
                 return
         await self._pages(scope, receive, send)
 
@@ -83,8 +82,7 @@ class App:
         world = self._world
         if not world.in_memory or not scope["raw_path"].startswith(_BELOW_RAW):
             return None
-        headers = Headers.received(scope["headers"])
-        exchange = self._exchange_of(scope, headers, misdirected=self._misdirects(headers))
+        exchange = self._exchange_of(scope)
         if exchange.slow or not world.lock.acquire(blocking=False):
             return None
         try:
@@ -92,16 +90,15 @@ class App:
         finally:
             world.lock.release()
 
-    def _misdirects(self, headers: Headers) -> bool:
-        """Say whether a name leads here that is not this machine's, though nobody else is served."""
-        return self._sandbox and _OWN_HOST.fullmatch(headers.get("host") or "") is None
-
-    def _exchange_of(self, scope: Scope, headers: Headers, *, misdirected: bool) -> Exchange:
-        client = scope.get("client")
+    def _exchange_of(self, scope: Scope) -> Exchange:
+        headers = Headers.received(scope["headers"])
+        host, client = headers.get("host") or "", scope.get("client")
+        # A name leads here that is not this machine's, though nobody else is served.
+        misdirected = self._sandbox and not _is_own_host(host)
         return Exchange(
             self._world,
             method=scope["method"],
-            origin=_origin(scope, "" if misdirected else headers.get("host") or ""),
+            origin=_origin(scope, "" if misdirected else host),
             path=scope["raw_path"].decode("latin-1"),
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
@@ -172,6 +169,11 @@ def _origin(scope: Scope, host: str) -> str:
         server = scope.get("server") or ("localhost", 80)
         host = f"{server[0]}:{server[1]}"
     return f"{scope['scheme']}://{host}"
+
+
+@lru_cache(maxsize=64)
+def _is_own_host(text: str) -> bool:
+    return _OWN_HOST.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=64)

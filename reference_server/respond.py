@@ -166,6 +166,7 @@ class Exchange:
         self._query = query
         self.headers = headers
         self._sender = sender
+        self.misdirected = misdirected
         self._found = MisdirectedRequest(_MISDIRECTED) if misdirected else self._find()
 
     @classmethod
@@ -241,7 +242,7 @@ class Exchange:
 
     def _judge(self) -> Admitted:
         world, headers = self._world, self.headers
-        if self._path == _TOKEN_PATH and not isinstance(self._found, MisdirectedRequest):
+        if self._path == _TOKEN_PATH and not self.misdirected:
             self._operation = signin.TOKEN
             self._check_coding()
             return _TOKEN_ADMITTED

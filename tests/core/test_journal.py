@@ -224,6 +224,29 @@ async def test_a_refusal_settles(payer: AsyncCabinet, world: World, person: Prof
     assert len(await paid(payer)) == 1
 
 
+async def test_a_mistake_in_the_program_leaves_nothing_open(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """What a closed client refuses was not sent and is not made later; what an earlier call has left stays open."""
+    charge, other = owed(world, person), owed(world, person)
+    unlucky = connect(person, journal=journal, retry=RetryPolicy(attempts=1))
+    world.faults.lose_answer("charges.pay")
+    with pytest.raises(OutcomeUnknown) as caught:
+        await unlucky.charges.pay(charge, method=CARD)
+    await unlucky.close()
+
+    with pytest.raises(UsageError, match="closed"):
+        await unlucky.charges.pay(other, method=CARD)
+    again = unlucky.with_options(idempotency_key=caught.value.operation_id)
+    with pytest.raises(UsageError, match="closed"):
+        await again.charges.pay(charge, method=CARD)
+
+    assert [entry.operation_id for entry in journal.open_entries()] == [caught.value.operation_id]
+    payer = connect(person, journal=journal)
+    assert len(await resumed(payer)) == len(await paid(payer)) == 1
+    assert journal.open_entries() == []
+
+
 async def test_what_was_never_sent_is_settled(play: Play, journal: Journal) -> None:
     """A call that got no connection did not happen and is not made later."""
     client = play(Script(ConnectionFailed("refused")), BearerToken("t", client_id="prf_1"), journal=journal)

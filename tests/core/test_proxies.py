@@ -76,6 +76,22 @@ async def test_what_is_no_proxy_is_not_shown(dial: Dial, monkeypatch: pytest.Mon
     assert "canary" not in "".join(traceback.format_exception(caught.value))
 
 
+async def test_what_goes_in_clear_is_told_once(
+    dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without TLS a secret can be read on its way: for a host beyond this machine that is a warning, and one only."""
+    once = json_answer(b'{"name":"through the proxy"}', "Connection: close")
+    with RawServer.answering(once) as proxy, RawServer.answering(DIRECT) as server:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        far = dial("http://cabinet.example/v1", environment=True)
+        for client in (far, far, dial(server.url, environment=True)):
+            await client.answer(READ)
+
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told == ["cabinet.example is addressed without TLS: secrets and data go there in clear; use https"]
+
+
 async def test_the_environment_can_be_ignored(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `environment=False` its proxies do not count."""
     with RawServer.answering(DIRECT) as server:

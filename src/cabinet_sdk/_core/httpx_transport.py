@@ -8,6 +8,7 @@ Rule: the only module that imports httpx; none of its types or exceptions gets o
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import os
 import re
@@ -39,6 +40,8 @@ __all__ = ["AsyncHttpxTransport", "HttpxTransport"]
 
 ConnectionT = TypeVar("ConnectionT", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 SlotsT = TypeVar("SlotsT", threading.Semaphore, asyncio.Semaphore)
+
+logger = logging.getLogger("cabinet_sdk")
 
 _USER_AGENT = f"cabinet-sdk/{__version__}"
 # httpx sends large bodies in quadratic time unless they come in slices.
@@ -179,6 +182,14 @@ class _Lease(Generic[ConnectionT]):
             self._slots.release()
 
 
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
 @final
 class _Connections(Generic[ConnectionT, SlotsT]):
     """
@@ -206,6 +217,7 @@ class _Connections(Generic[ConnectionT, SlotsT]):
         self._environment = environment
         self._held: dict[int, _Held[ConnectionT, SlotsT]] = {}
         self._proxies: dict[tuple[str, str], str | None] = {}
+        self._in_clear: set[str] = set()
         self.closed = False
 
     def held(self) -> _Held[ConnectionT, SlotsT]:
@@ -224,10 +236,19 @@ class _Connections(Generic[ConnectionT, SlotsT]):
             idle = held.idle.setdefault(way, deque())
             connection: ConnectionT | None = idle.pop()[1] if idle else None
         if connection is None:
+            self._warn_of_clear_text(url)
             connection = self._make(way[0], way[2])
             with held.lock:
                 held.connections.add(connection)
         return _Lease(connection, idle, held.slots)
+
+    def _warn_of_clear_text(self, url: str) -> None:
+        """Say once for each host beyond this machine that what goes there can be read on the way."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme == "http" and host not in self._in_clear and not _is_this_machine(host):
+            self._in_clear.add(host)
+            logger.warning("%s is addressed without TLS: secrets and data go there in clear; use https", host)
 
     def stale(self) -> Iterator[ConnectionT]:
         """Take out those that rested for long, to be closed, each when it is asked for: a cancellation loses none."""

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar, final, runtime_checkable
 import attrs
 
 from cabinet_sdk._core.flow import Flow, run
-from cabinet_sdk.errors import CabinetError, JournalFailed, KeyReused, OutcomeUnknown, StillRunning
+from cabinet_sdk.errors import CabinetError, JournalFailed, KeyReused, OutcomeUnknown, StillRunning, UsageError
 
 __all__ = ["Journal", "JournalEntry", "claimed", "drop", "open_entries", "recorded", "release", "settle"]
 
@@ -119,7 +119,7 @@ def recorded(
         KeyReused: Under this operation id the journal has another request.
         StillRunning: Another call under this operation id is on its way; this one was not sent.
     """
-    begun = False
+    begun, earlier = False, None
     try:
         earlier = yield from _begin(journal, entry, remaining())
         if earlier is not None and earlier != entry:
@@ -131,9 +131,11 @@ def recorded(
     except GeneratorExit:
         drop(journal, entry)
         raise
-    except CabinetError as error:
+    except (CabinetError, UsageError) as error:
         if begun:
-            yield from (release if isinstance(error, OutcomeUnknown) else settle)(journal, entry)
+            # A mistake in the program, such as a closed client, says that nothing was sent, but only by this call.
+            unknown = isinstance(error, OutcomeUnknown) or (isinstance(error, UsageError) and earlier is not None)
+            yield from (release if unknown else settle)(journal, entry)
         elif isinstance(error, JournalFailed):
             # It may have kept the entry before it failed. What the caller believes not sent must not be sent later.
             yield from (settle if own_id else release)(journal, entry)
