@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cabinet_sdk._core.calls import Answer
     from cabinet_sdk._core.context import AroundAttempt, AroundCall, Attempt, CallScope, Drift, OnDrift
     from cabinet_sdk._core.downloads import AsyncFileStream, FileStream
     from cabinet_sdk._core.journal import Journal, JournalEntry
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from cabinet_sdk._core.retry import RetryPolicy
     from cabinet_sdk._core.signin import BearerToken, ClientCredentials, Credentials
     from cabinet_sdk._core.sqlite_journal import SqliteJournal
+    from cabinet_sdk._core.wire import Answer
     from cabinet_sdk.client import AsyncCabinet, Cabinet
     from cabinet_sdk.errors import CabinetError
 
@@ -55,7 +55,7 @@ __version__ = "0.1.0"
 
 # Loaded on first use: `import cabinet_sdk` alone costs next to nothing.
 _HOMES = {
-    "Answer": "_core.calls",
+    "Answer": "_core.wire",
     "AroundAttempt": "_core.context",
     "AroundCall": "_core.context",
     "AsyncCabinet": "client",

@@ -15,7 +15,6 @@ import attrs
 
 from cabinet_sdk._core.allowance import Allowance
 from cabinet_sdk._core.arguments import check_fields, checking, make_request
-from cabinet_sdk._core.calls import Answer, answer
 from cabinet_sdk._core.context import (
     AroundAttempt,
     AroundCall,
@@ -33,7 +32,7 @@ from cabinet_sdk._core.process_lock import LOADING
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
 from cabinet_sdk._core.signin import BearerToken, Credentials, SignIn
 from cabinet_sdk._core.transport import AsyncTransport, Transport, check_transport
-from cabinet_sdk._core.wire import Timeout, parts_of
+from cabinet_sdk._core.wire import Answer, Timeout, parts_of
 from cabinet_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -243,6 +242,9 @@ class Cabinet(_Client):
         self, row: Operation[P, Any, T], *args: P.args, **kwargs: P.kwargs
     ) -> Answer[T]:  # Any: any request class
         """Make a call of any row and return its whole answer; of a listing it is one page, a `list`."""
+        with LOADING:
+            from cabinet_sdk._core.calls import answer  # noqa: PLC0415  # what the first call needs, or the first area
+
         flow = answer(self._context, row, make_request(row, args, kwargs))
         result: Answer[T] = self._context.perform(flow)
         return result
@@ -357,6 +359,9 @@ class AsyncCabinet(_Client):
         self, row: Operation[P, Any, T], *args: P.args, **kwargs: P.kwargs
     ) -> Answer[T]:  # Any: any request class
         """Make a call of any row and return its whole answer; of a listing it is one page, a `list`."""
+        with LOADING:
+            from cabinet_sdk._core.calls import answer  # noqa: PLC0415  # what the first call needs, or the first area
+
         flow = answer(self._context, row, make_request(row, args, kwargs))
         result: Answer[T] = await self._context.perform(flow)
         return result

@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Generic, ParamSpec, TypeVar, final
+from typing import Any, ParamSpec, TypeVar, final
 from urllib.parse import urlencode
 
 import attrs
@@ -22,7 +22,7 @@ from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk._core.request_codec import EncodedRequest, encode_request, unsendable
 from cabinet_sdk._core.retry import LONGEST_WAIT, NOTHING_DONE, may_repeat, nobody_knows, retry_after
-from cabinet_sdk._core.wire import Headers, Request, Response, Timeout
+from cabinet_sdk._core.wire import Answer, Headers, Request, Response, Timeout
 from cabinet_sdk.errors import (
     CabinetError,
     DeadlineExceeded,
@@ -38,41 +38,13 @@ from cabinet_sdk.errors import (
     UsageError,
 )
 
-__all__ = ["Answer", "Conversation", "answer", "call", "resend", "send"]
+__all__ = ["Conversation", "answer", "call", "resend", "send"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 SeenT = TypeVar("SeenT", CallScope, Attempt)
 
 logger = logging.getLogger("cabinet_sdk")
-
-
-@final
-@attrs.frozen(kw_only=True, repr=False)
-class Answer(Generic[T]):
-    """
-    A good answer with all that came with it.
-
-    Attributes:
-        value: The typed result.
-        status: The HTTP status.
-        headers: As they came.
-        content: The body as it came, with the fields that this version of the SDK does not know.
-        request_id: Under which the service knows the call.
-        operation_id: The idempotency key that was sent, None for a read.
-        attempts: How many it took, without those for a token.
-    """
-
-    value: T
-    status: int
-    headers: Headers
-    content: bytes
-    request_id: str
-    operation_id: str | None
-    attempts: int
-
-    def __repr__(self) -> str:
-        return f"<Answer {self.status} after {self.attempts} attempt(s), request id {self.request_id}>"
 
 
 def call(context: Context, row: Operation[..., Any, T], value: object, *, sent_before: bool = False) -> Flow[T]:

@@ -8,12 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
-from cabinet_sdk._core.calls import Answer, answer
+from cabinet_sdk._core.calls import answer
 from cabinet_sdk._core.context import Context
 from cabinet_sdk._core.flow import Flow
 from cabinet_sdk._core.links import linked
 from cabinet_sdk._core.operation import Listing
-from cabinet_sdk._core.wire import origin_of
+from cabinet_sdk._core.wire import Answer, origin_of
 from cabinet_sdk.errors import InvalidRequest, UnreadableAnswer
 
 __all__ = ["AsyncPages", "Page", "Pages"]

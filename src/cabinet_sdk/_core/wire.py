@@ -7,7 +7,7 @@ Rule: nothing of an HTTP library appears here or anywhere above; only the adapte
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, Protocol, Self, cast, final
+from typing import Any, Generic, Protocol, Self, TypeVar, cast, final
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
@@ -15,6 +15,7 @@ import attrs
 from cabinet_sdk._core.redaction import shown_headers, shown_url
 
 __all__ = [
+    "Answer",
     "AsyncByteStream",
     "Body",
     "ByteStream",
@@ -25,6 +26,8 @@ __all__ = [
     "origin_of",
     "parts_of",
 ]
+
+T = TypeVar("T")
 
 
 @final
@@ -209,3 +212,31 @@ def origin_of(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, (parts.hostname or "").lower(), port
+
+
+@final
+@attrs.frozen(kw_only=True, repr=False)
+class Answer(Generic[T]):
+    """
+    A good answer with all that came with it.
+
+    Attributes:
+        value: The typed result.
+        status: The HTTP status.
+        headers: As they came.
+        content: The body as it came, with the fields that this version of the SDK does not know.
+        request_id: Under which the service knows the call.
+        operation_id: The idempotency key that was sent, None for a read.
+        attempts: How many it took, without those for a token.
+    """
+
+    value: T
+    status: int
+    headers: Headers
+    content: bytes
+    request_id: str
+    operation_id: str | None
+    attempts: int
+
+    def __repr__(self) -> str:
+        return f"<Answer {self.status} after {self.attempts} attempt(s), request id {self.request_id}>"
