@@ -168,10 +168,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return {"audit": _audit, "key": _keys}.get(command, _serve)(options)
     except sqlite3.DatabaseError as error:
-        if type(error) is not sqlite3.DatabaseError:
+        file: Path | None = options.file if command else options.db
+        if file is None or type(error) is not sqlite3.DatabaseError:
             # What the disk or the program did, and no word about the file.
             raise
-        file: Path = options.file if command else options.db
         print(f"cabinet-reference-server: {file} is damaged ({error}); restore a copy of it", file=sys.stderr)
         return 1
 

@@ -25,7 +25,7 @@ from cabinet_sdk._core.context import (
     checked_headers,
     checked_seconds,
 )
-from cabinet_sdk._core.flow import AsyncLock, Lock, perform, perform_async
+from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, perform, perform_async
 from cabinet_sdk._core.journal import Journal
 from cabinet_sdk._core.operation import MAX_LIMIT, Operation
 from cabinet_sdk._core.process_lock import LOADING
@@ -102,6 +102,17 @@ class _Client:
         view = object.__new__(type(self))
         view._context = attrs.evolve(self._context, options=options)
         return view
+
+    def _answering(
+        self,
+        row: Operation[..., Any, T],  # Any: any request class
+        args: tuple[Any, ...],  # Any: its arguments
+        kwargs: Mapping[str, Any],
+    ) -> Flow[Answer[T]]:
+        with LOADING:
+            from cabinet_sdk._core.calls import answer  # noqa: PLC0415  # what the first call needs, or the first area
+
+        return answer(self._context, row, make_request(row, args, kwargs))
 
     def _resuming(self) -> Resuming:
         from cabinet_sdk._core.resuming import Resuming  # noqa: PLC0415  # only those need it who have a journal
@@ -195,6 +206,8 @@ class Cabinet(_Client):
         new_id: Makes request ids and idempotency keys; UUIDs unless a test wants others.
     """
 
+    _charges: Charges | None = None
+
     @checking("Cabinet()", bound=True)
     def __init__(
         self,
@@ -233,20 +246,19 @@ class Cabinet(_Client):
     @property
     def charges(self) -> Charges:
         """Charges, and paying them."""
-        with LOADING:
-            from cabinet_sdk.charges.client import Charges  # noqa: PLC0415  # each area is loaded on first use
+        # No `cached_property`: that of Python 3.11 has a lock, which a fork may leave taken.
+        if self._charges is None:
+            with LOADING:
+                from cabinet_sdk.charges.client import Charges  # noqa: PLC0415  # each area is loaded on first use
 
-        return Charges(self._context)
+            self._charges = Charges(self._context)
+        return self._charges
 
     def answer(
         self, row: Operation[P, Any, T], *args: P.args, **kwargs: P.kwargs
     ) -> Answer[T]:  # Any: any request class
         """Make a call of any row and return its whole answer; of a listing it is one page, a `list`."""
-        with LOADING:
-            from cabinet_sdk._core.calls import answer  # noqa: PLC0415  # what the first call needs, or the first area
-
-        flow = answer(self._context, row, make_request(row, args, kwargs))
-        result: Answer[T] = self._context.perform(flow)
+        result: Answer[T] = self._context.perform(self._answering(row, args, kwargs))
         return result
 
     def resume(self) -> Generator[Resumed]:
@@ -312,6 +324,8 @@ class AsyncCabinet(_Client):
         new_id: Makes request ids and idempotency keys; UUIDs unless a test wants others.
     """
 
+    _charges: AsyncCharges | None = None
+
     @checking("AsyncCabinet()", bound=True)
     def __init__(
         self,
@@ -350,20 +364,19 @@ class AsyncCabinet(_Client):
     @property
     def charges(self) -> AsyncCharges:
         """Charges, and paying them."""
-        with LOADING:
-            from cabinet_sdk.charges.client import AsyncCharges  # noqa: PLC0415  # each area is loaded on first use
+        # As there.
+        if self._charges is None:
+            with LOADING:
+                from cabinet_sdk.charges.client import AsyncCharges  # noqa: PLC0415  # each area is loaded on first use
 
-        return AsyncCharges(self._context)
+            self._charges = AsyncCharges(self._context)
+        return self._charges
 
     async def answer(
         self, row: Operation[P, Any, T], *args: P.args, **kwargs: P.kwargs
     ) -> Answer[T]:  # Any: any request class
         """Make a call of any row and return its whole answer; of a listing it is one page, a `list`."""
-        with LOADING:
-            from cabinet_sdk._core.calls import answer  # noqa: PLC0415  # what the first call needs, or the first area
-
-        flow = answer(self._context, row, make_request(row, args, kwargs))
-        result: Answer[T] = await self._context.perform(flow)
+        result: Answer[T] = await self._context.perform(self._answering(row, args, kwargs))
         return result
 
     def resume(self) -> AsyncGenerator[Resumed]:

@@ -344,6 +344,7 @@ async def test_downloads_and_uploads_are_checked_too(client: AsyncCabinet, world
     assert world.requests == ()
 
 
+# Where checkers are told to ignore a line, they refuse it too: it is for callers who have none.
 TRANSPORTS: dict[str, tuple[Mistake, str]] = {
     "a file for Tls": (lambda kind: kind(tls="/ca.pem"), "{kind}(): tls: expected Tls, got str '/…m'"),
     "a truth for Tls": (lambda kind: kind(tls=True), "{kind}(): tls: expected Tls, got bool"),

@@ -7,7 +7,6 @@ import datetime as dt
 import logging
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import groupby
@@ -25,30 +24,13 @@ from tests.server.raw import token_for
 from tests.server.sockets import answer_of, connection_to, head, rest_of
 from tests.server.stopwatch import Stopwatch
 
-
-@pytest.fixture(autouse=True)
-def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
-    """The time by which the server judges who is slow."""
-    return Stopwatch(monkeypatch)
-
-
-@pytest.fixture
-def charge(world: World, person: Profile) -> Charge:
-    """A charge to read."""
-    return world.charges.add(person, Money("1.00"))
+pytestmark = pytest.mark.usefixtures("stopwatch")
 
 
 @pytest.fixture
 def token(world: World, person: Profile) -> str:
     """A token of the person."""
     return token_for(world, person)
-
-
-@pytest.fixture
-def url(world: World) -> Iterator[str]:
-    """The base URL of the world on a socket."""
-    with serve(world) as base:
-        yield base
 
 
 def request_ids(received: bytes) -> list[str]:

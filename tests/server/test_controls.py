@@ -202,6 +202,7 @@ def test_a_slip_in_a_permission_or_a_method_is_refused(world: World) -> None:
 def test_a_clock_says_what_it_takes(world: World) -> None:
     """A number of seconds where a duration belongs is named."""
     with pytest.raises(UsageError, match=r"^world.clock.advance\(\): by: expected timedelta, got int"):
+        # Checkers know of a `Clock` that cannot be moved by a duration; who has none tries a number.
         world.clock.advance(60)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 

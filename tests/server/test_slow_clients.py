@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -22,24 +21,7 @@ from tests.server.raw import token_for
 from tests.server.sockets import answer_of, connection_to, head, rest_of
 from tests.server.stopwatch import Stopwatch
 
-
-@pytest.fixture(autouse=True)
-def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
-    """The time by which the server judges who is slow."""
-    return Stopwatch(monkeypatch)
-
-
-@pytest.fixture
-def charge(world: World, person: Profile) -> Charge:
-    """A charge that somebody would pay."""
-    return world.charges.add(person, Money("1.00"))
-
-
-@pytest.fixture
-def url(world: World) -> Iterator[str]:
-    """The base URL of the world on a socket."""
-    with serve(world) as base:
-        yield base
+pytestmark = pytest.mark.usefixtures("stopwatch")
 
 
 PAYMENT = ("Content-Type: application/json", "Idempotency-Key: k", "Content-Length: 100")
