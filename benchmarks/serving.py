@@ -63,10 +63,8 @@ def _requests(beside: Served, path: str, token: str) -> Callable[[int], float]:
     goal=1.3,
     why=(
         "The bare app finds its route and encodes a dictionary, which takes about as long as uvicorn itself. Ours is"
-        " answered where uvicorn's parser has read its head, without a task: 44 µs where requests follow each other in"
-        " one process, and more where each wakes the server. 7 of them are the parser and the connection. 16 are the"
-        " charge: 4 to look it up, 9 to make it, 3 for its JSON. The other 21 are shared by address, fields, token,"
-        " rate limit, permission, format, parameters, clock, faults, log and the answer's head, none of which takes 3."
+        " answered where uvicorn's parser has read its head, without a task. What of a charge can never change is kept"
+        " as it was decoded, so that reading one again takes a look-up in the database and what the amounts need."
     ),
 )
 def requests_served() -> Figure:

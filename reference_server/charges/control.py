@@ -50,7 +50,7 @@ from reference_server.charges import (
     store_refunds,
     store_steps,
 )
-from reference_server.profiles import Profile, profile_by_inn
+from reference_server.profiles import Profile, profile_by_id, profile_by_inn
 from reference_server.session import Work
 
 __all__ = ["ChargesControl"]
@@ -138,15 +138,22 @@ class ChargesControl:
             documents: What it rests on.
 
         Raises:
-            ValueError: The charge breaks a rule of its kind.
+            ValueError: The charge breaks a rule of its kind, another one has its УИН, or the profile is of another
+                world.
         """
         with self._work() as work:
+            if profile_by_id(work.database, profile.id) is None:
+                msg = f"the world has no profile {profile.id}"
+                raise ValueError(msg)
             accrued_on = accrued_on or min(work.today, due_on or work.today)
             purpose = purpose or kind.label
             if uin is None and requisites is not None:
                 uin = requisites.uin
             if uin is None and kind not in rules.SINGLE_TAX_KINDS:
                 uin = _uin(work.ids.digits(14, taken=lambda each: store.charge_by_uin(work, _uin(each))))
+            elif uin is not None and store.charge_by_uin(work, uin) is not None:
+                msg = f"the world has a charge with the УИН {uin!r} already"
+                raise ValueError(msg)
             if requisites is None:
                 requisites = _requisites(kind, purpose, uin)
             charge = Charge(

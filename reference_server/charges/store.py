@@ -174,11 +174,17 @@ class Details:
 _money = lru_cache(maxsize=1024)(Money.from_kopecks)
 
 
+# Nor can these, and of each charge they are the same for ever, while it is read again and again.
+@lru_cache(maxsize=1024)
+def _details(content: bytes) -> Details:
+    return decode_value(content, Details)
+
+
 def charge_from(row: sqlite3.Row) -> Charge:
     """Return the charge of a row that begins with `CHARGE_COLUMNS`."""
     # Unpacked, since looking up the names of columns would take a fifth of the time that this does.
     charge_id, kind, amount, paid, pending, refunding, status, accrued_on, due_on, late, uin, order_number, *rest = row
-    details = decode_value(rest[0], Details)
+    details = _details(rest[0])
     return Charge(
         id=ChargeId(charge_id),
         kind=ChargeKind.trusted(kind),

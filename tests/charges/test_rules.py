@@ -348,6 +348,20 @@ def test_the_tables_refuse_what_cannot_be(world: World, person: Profile, damage:
         world.database.execute(damage)
 
 
+def test_a_slip_in_a_test_is_told(world: World, person: Profile) -> None:
+    """A number that another charge has, and somebody of another world, are refused by name; nothing is charged."""
+    other = World(seed=2)
+    stranger = other.profiles.add("Чужой Пётр Иванович")
+    charge = world.charges.add(person, Money("10.00"))
+
+    with pytest.raises(ValueError, match="a charge with the УИН"):
+        world.charges.add(person, Money("20.00"), uin=charge.uin)
+    with pytest.raises(ValueError, match=f"no profile {stranger.id}"):
+        world.charges.add(stranger, Money("20.00"))
+
+    assert list(connect(world, person).charges.list()) == [charge]
+
+
 MOST = Money.from_kopecks(2**63 - 1)
 
 

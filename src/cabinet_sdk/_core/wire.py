@@ -51,8 +51,9 @@ class Headers(Mapping[str, str]):
     @classmethod
     def received(cls, fields: Iterable[tuple[bytes, bytes]]) -> Self:
         """Return fields as a server gets them: bytes, names in lower case."""
-        self = cls()
+        self = cls.__new__(cls)
         self._pairs = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields])
+        self._values = None
         return self
 
     def __getitem__(self, name: str) -> str:
