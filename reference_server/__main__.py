@@ -86,12 +86,18 @@ def _parser() -> argparse.ArgumentParser:
         task_parser.add_argument("file", type=Path, metavar="FILE")
         _add_key(task_parser, required=True)
         if task == "change":
-            _add_key(task_parser, "--new-key-file", required=True)
+            later = "encrypt it from now on under the key that is kept in KEY"
+            _add_key(task_parser, "--new-key-file", later, required=True)
     return parser
 
 
-def _add_key(parser: argparse.ArgumentParser, option: str = "--key-file", *, required: bool = False) -> None:
-    told = "the file is encrypted under the key that is kept in KEY: 64 hex digits, which `key new` makes"
+def _add_key(
+    parser: argparse.ArgumentParser,
+    option: str = "--key-file",
+    told: str = "the file is encrypted under the key that is kept in KEY: 64 hex digits, which `key new` makes",
+    *,
+    required: bool = False,
+) -> None:
     parser.add_argument(option, type=_key, metavar="KEY", required=required, help=told)
 
 

@@ -18,7 +18,7 @@ import pytest
 from cabinet_sdk import SqliteJournal
 from cabinet_sdk._core.sqlite_files import connect as connect_file
 from cabinet_sdk.errors import JournalFailed
-from tests.core.test_sqlite_journal import ENTRY
+from tests.core.test_sqlite_journal import ENTRY, FORK
 from tests.leaks import Canaries
 
 pytestmark = pytest.mark.feature("SE-02")
@@ -159,34 +159,6 @@ def test_many_processes_may_make_it_at_once(path: Path, key: bytes) -> None:
 
     assert [process.returncode for process in processes] == [0] * 6
     assert len(SqliteJournal(path, key=key).open_entries()) == 30
-
-
-FORK = """
-import os, sys, datetime as dt
-from cabinet_sdk import JournalEntry, SqliteJournal
-
-def entry(name):
-    return JournalEntry(base_url="https://c.example", client_id="c", operation_id=name, operation="charges.pay",
-        path="/", body=b"{}", created_at=dt.datetime.now(dt.UTC))
-
-journal = SqliteJournal(sys.argv[1], timeout=60, key=bytes.fromhex(sys.argv[2]))
-parent = entry("parent")
-journal.begin(parent)
-reading, writing = os.pipe()
-child = os.fork()
-if child == 0:
-    os.read(reading, 1)  # the parent goes on
-    assert not journal.claim(entry("parent"))
-    journal.begin(entry("child"))
-    sys.exit(0)
-os.write(writing, b"x")
-assert os.waitpid(child, 0)[1] == 0
-assert journal.claim(entry("child"))
-assert not journal.claim(entry("parent"))
-journal.settle(parent)
-assert [each.operation_id for each in journal.open_entries()] == ["child"]
-journal.close()
-"""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")

@@ -536,10 +536,7 @@ def test_a_forked_child_is_a_worker_of_its_own(path: Path) -> None:
     os.close(writing)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-def test_a_fork_makes_two_workers(path: Path) -> None:
-    """Experiment 118: after a fork both processes use the journal, and neither takes what the other is at."""
-    program = """
+FORK = """
 import os, sys, datetime as dt
 from cabinet_sdk import JournalEntry, SqliteJournal
 
@@ -547,7 +544,7 @@ def entry(name):
     return JournalEntry(base_url="https://c.example", client_id="c", operation_id=name, operation="charges.pay",
         path="/", body=b"{}", created_at=dt.datetime.now(dt.UTC))
 
-journal = SqliteJournal(sys.argv[1], timeout=60)
+journal = SqliteJournal(sys.argv[1], timeout=60, key=bytes.fromhex(sys.argv[2]) or None)
 own = entry("parent")
 journal.begin(own)
 reading, writing = os.pipe()
@@ -575,7 +572,12 @@ journal.settle(own)
 assert len(journal.open_entries()) == 2
 journal.close()
 """
-    command = [sys.executable, "-W", "error", "-X", "dev", "-c", program, str(path)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_fork_makes_two_workers(path: Path) -> None:
+    """Experiment 118: after a fork both processes use the journal, and neither takes what the other is at."""
+    command = [sys.executable, "-W", "error", "-X", "dev", "-c", FORK, str(path), ""]
     done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=300)
 
     assert (done.returncode, done.stderr) == (0, "")
