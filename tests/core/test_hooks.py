@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cabinet_sdk import Attempt, CallScope, ClientCredentials, Drift
-from cabinet_sdk.errors import ConnectionLost, ServiceError, TimedOut, UnreadableAnswer, UsageError
+from cabinet_sdk.errors import ConnectionLost, Problem, ServiceError, TimedOut, UnreadableAnswer, UsageError
 from cabinet_sdk.transports import Request, Response
 from tests.core.conftest import Play
 from tests.core.scripted import CHANGE, READ, After, Script, html, ok, problem, thing, token
@@ -118,18 +118,35 @@ async def test_an_error_of_the_hook_is_not_hidden(play: Play) -> None:
     assert script.requests == []
 
 
+async def test_an_error_of_a_hook_hides_no_other(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    """A hook that fails when it is told of an error is logged, and the error of the call is told."""
+
+    @contextmanager
+    def around(_: CallScope) -> Generator[None]:
+        yield
+        raise ZeroDivisionError
+
+    with pytest.raises(Problem):
+        await play(Script(problem(404, "charges.charge_not_found")), around_call=around).answer(READ)
+
+    [said] = [each for each in caplog.records if each.name == "cabinet_sdk" and each.levelname == "ERROR"]
+    assert said.getMessage() == "a hook failed when it was told of an error"
+    assert said.exc_info is not None
+    assert said.exc_info[0] is ZeroDivisionError
+
+
+@pytest.mark.parametrize("given", [None, ["a list"]])
 @pytest.mark.parametrize("name", ["around_call", "around_attempt"])
-async def test_a_hook_that_is_no_context_says_so(play: Play, name: str) -> None:
+async def test_a_hook_that_is_no_context_says_so(play: Play, name: str, given: object) -> None:
     """A plain function, or a generator that nobody decorated, is a mistake of the program, and nothing is sent."""
     script = Script(thing())
 
-    def hook(_: object) -> None:
-        """Look, and forget to yield."""
+    def hook(_: object) -> object:
+        return given
 
     nothing: Any = {name: hook}  # Any: it is none
-    with pytest.raises(
-        UsageError, match=r"^a hook returns a context manager \(@contextmanager makes one\), not NoneType$"
-    ):
+    told = rf"^a hook returns a context manager \(@contextmanager makes one\), not {type(given).__name__}$"
+    with pytest.raises(UsageError, match=told):
         await play(script, **nothing).answer(CHANGE)
 
     assert script.requests == []

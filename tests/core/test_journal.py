@@ -268,7 +268,7 @@ async def test_an_unknown_outcome_is_reconciled(
     with pytest.raises(OutcomeUnknown) as caught:
         await payer.charges.pay(owed(world, person), method=CARD)
     assert [entry.operation_id for entry in journal.open_entries()] == [caught.value.operation_id]
-    assert "stays in the journal: resume() brings it to its outcome too" in str(caught.value)
+    assert ". It stays in the journal: resume() brings it to its outcome too. Operation id " in str(caught.value)
     payment = await settle(caught.value.reconcile())
 
     assert await paid(payer) == [payment]
@@ -981,10 +981,13 @@ def test_an_interrupt_between_two_steps_leaves_nothing_claimed(world: World, per
     assert caught.traceback
 
 
-def test_a_task_that_is_left_behind_leaves_nothing_claimed(world: World, person: Profile, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fails", [set[str](), {"release"}], ids=["a journal that works", "one that fails"])
+def test_a_task_that_is_left_behind_leaves_nothing_claimed(
+    world: World, person: Profile, tmp_path: Path, caplog: pytest.LogCaptureFixture, fails: set[str]
+) -> None:
     """An event loop that is closed with a call on its way, be it one that resumes: others may resume it at once."""
     path = tmp_path / "journal.db"
-    journal = SqliteJournal(path)
+    journal = Broken(SqliteJournal(path), fails)
     charge = owed(world, person)
 
     async def leave(resuming: bool) -> None:
@@ -1005,7 +1008,8 @@ def test_a_task_that_is_left_behind_leaves_nothing_claimed(world: World, person:
         tasks.append(asyncio.ensure_future(work))
         await sent.wait()
 
-    for resuming in (False, True):
+    # What nobody could release has to wait for the end of this process.
+    for resuming in (False,) if fails else (False, True):
         tasks: list[asyncio.Future[Any]] = []
         loop = asyncio.new_event_loop()
         loop.run_until_complete(leave(resuming))
@@ -1014,7 +1018,10 @@ def test_a_task_that_is_left_behind_leaves_nothing_claimed(world: World, person:
         # As the garbage collector does it, and without the complaint that nobody has awaited the task.
         task._log_destroy_pending = False
         task.get_coro().close()
-        assert claimable(path)
+        assert claimable(path) is not bool(fails)
+    key = asked(world)[0].idempotency_key
+    failed = f"{key} can be resumed only after the end of this process: [Errno 28] No space left on device"
+    assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [failed] * bool(fails)
 
 
 @final

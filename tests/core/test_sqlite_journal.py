@@ -22,6 +22,7 @@ import attrs
 import pytest
 
 from cabinet_sdk import JournalEntry, SqliteJournal
+from cabinet_sdk._core.sqlite_files import connect as connect_file
 from cabinet_sdk.errors import JournalFailed, StillRunning
 
 pytestmark = pytest.mark.feature("EX-01", "SE-06")
@@ -316,6 +317,24 @@ def test_what_the_dead_took_over_stays_open(path: Path) -> None:
 
     assert first.open_entries() == [ENTRY]
     assert first.claim(attrs.evolve(ENTRY))
+
+
+@pytest.mark.parametrize("key", [None, bytes(32)], ids=["clear", "keyed"])
+def test_what_a_fork_inherits_is_opened_anew(path: Path, key: bytes | None) -> None:
+    """A child opens the same file under the same key, works at nothing, and waits as long for others."""
+    journal = SqliteJournal(path, timeout=0.0, key=key)
+    journal.begin(ENTRY)
+    before = sorted(path.parent.iterdir())
+    journal.before_fork()
+    journal.after_fork(child=True)
+
+    assert journal.open_entries() == [ENTRY]
+    assert journal.claim(attrs.evolve(ENTRY)), "the worker of before is gone"
+    assert sorted(path.parent.iterdir()) != before, "a lock of its own"
+    with closing(connect_file(path, key, timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalFailed, match="locked"):
+            journal.begin(attrs.evolve(ENTRY, operation_id="later"))
 
 
 def test_a_call_that_is_no_more_works_at_nothing(path: Path) -> None:

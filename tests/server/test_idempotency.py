@@ -123,6 +123,21 @@ def test_a_key_whose_first_request_runs_is_refused_at_once(raw: Raw, world: Worl
     assert payments_in(world) == 2
 
 
+def test_a_key_that_runs_holds_up_nobody_else(raw: Raw, world: World, charge: Charge) -> None:
+    """Two profiles may choose the same key at the same moment: each is the key of its own."""
+    body = {"method": "sbp"}
+    request = raw.request("POST", f"/charges/{charge.id}/payments", body, key="one")
+    other = world.profiles.add("Смирнова Ольга Игоревна")
+    theirs = world.charges.add(other, Money("40.00"))
+    first = Exchange.of(world, request)
+    assert isinstance(first.admit(), Admitted)
+
+    meanwhile = Raw(world, other).send("POST", f"/charges/{theirs.id}/payments", body, key="one")
+
+    assert (meanwhile.status, first.answer(request.content).status) == (201, 201)
+    assert (document(meanwhile)["amount"], payments_in(world)) == ("40.00", 2)
+
+
 async def test_4_a_key_belongs_to_one_request(client: AsyncCabinet, world: World, charge: Charge) -> None:
     """The same key with another body is refused with 422 and the first payment stands untouched."""
     first = await client.with_options(idempotency_key="mine").charges.pay(charge.id, method=PaymentMethod.SBP)

@@ -313,7 +313,7 @@ class Conversation:
             # The client was closed meanwhile, or a hook failed: that does not undo what an earlier attempt sent.
             if self._sent_before or not self._unknown:
                 raise
-            reason = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}."
+            reason = str(error) if isinstance(error, UsageError) else type(error).__name__
             raise self._nobody_knows(reason) from error
 
     def _send_for_token(self, request: Request) -> Flow[Response]:
@@ -467,7 +467,7 @@ class Conversation:
             if isinstance(error, UsageError):
                 self._on_its_way = False
             elif self._row.repeat is not Repeat.SAFE:
-                raise self._nobody_knows(f"the transport raised {type(error).__name__}.") from error
+                raise self._nobody_knows(f"the transport raised {type(error).__name__}") from error
             raise
         else:
             return response
@@ -494,7 +494,8 @@ class Conversation:
         kept = self._context.journal is not None and self._row.durable
         advice = " It stays in the journal: resume() brings it to its outcome too." if kept else ""
         return OutcomeUnknown(
-            f"Nobody can know whether {self._row.id} happened: {reason}{advice}",
+            # A program's own errors end without a full stop.
+            f"Nobody can know whether {self._row.id} happened: {reason.removesuffix('.')}.{advice}",
             operation_id=self.key or self.request_id,
             request_id=self.request_id,
             operation=self._row.id,
