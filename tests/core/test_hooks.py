@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
@@ -52,6 +53,19 @@ async def test_each_attempt_is_entered_and_left_once(play: Play) -> None:
     assert {(a.method, a.url, a.request_id) for a in watch.left} == {
         ("GET", "https://cabinet.example/v1/things", script.requests[0].headers["x-request-id"])
     }
+
+
+async def test_each_attempt_is_a_line_of_the_log(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    """At DEBUG the log tells of each attempt which it was, what came of it and how long it took, without any hook."""
+    script = Script(After(1.0, problem(503)), After(2.0, ConnectionLost("cut")), After(0.5, thing()))
+    with caplog.at_level(logging.DEBUG, "cabinet_sdk"):
+        await play(script).answer(READ)
+
+    request_id = script.requests[0].headers["x-request-id"]
+    assert [each.getMessage() for each in caplog.records if each.name == "cabinet_sdk"] == [
+        f"things.read attempt {number}: GET https://cabinet.example/v1/things -> {ended}, request id {request_id}"
+        for number, ended in enumerate(("503 in 1.000 s", "ConnectionLost in 2.000 s", "200 in 0.500 s"), 1)
+    ]
 
 
 async def test_attempts_for_the_token_are_seen(play: Play) -> None:
@@ -205,6 +219,7 @@ async def test_an_answer_that_cannot_be_read_is_the_error_of_the_call(play: Play
         await play(Script(ok({"name": 1})), around_call=around, around_attempt=around).answer(READ)
 
     assert [each.error for each in seen] == [None, caught.value]
+    assert caught.value.operation == "things.read"
 
 
 async def test_a_hook_may_tell_the_service_of_the_trace(play: Play) -> None:
@@ -287,9 +302,11 @@ async def test_drift_holds_no_values(play: Play) -> None:
     names = ["colour_of_line_2", "sha256"]
     body = {"name": "a", **dict.fromkeys(values, "secret"), **{each: {"7707083893": 1} for each in names}}
 
-    await play(Script(ok(body)), on_drift=seen.append).answer(READ)
+    script = Script(ok(body))
+    await play(script, on_drift=seen.append).answer(READ)
 
     [drift] = seen
+    assert (drift.operation, drift.request_id) == ("things.read", script.requests[0].headers["x-request-id"])
     assert drift.paths == ("$.hidden", "$.colour_of_line_2", "$.sha256")
     assert [value for value in (*values, "secret") if len(value) > 3 and value in repr(drift)] == []
 

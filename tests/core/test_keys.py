@@ -30,6 +30,19 @@ async def test_every_attempt_has_the_same_quoted_key(play: Play) -> None:
     assert f'"{answer.operation_id}"' == script.keys[0]
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["named by the service", "not named"])
+async def test_an_answer_comes_with_all_that_it_was(play: Play, named: bool) -> None:
+    """What a result came with can be kept as evidence; the request id is the service's, or what was sent."""
+    script = Script(problem(503), thing("it", ("X-Mine", "1"), *([("x-request-id", "theirs")] if named else [])))
+
+    answer = await play(script).answer(READ)
+
+    sent = script.requests[0].headers["x-request-id"]
+    assert (answer.status, answer.content, answer.attempts) == (200, b'{"name": "it"}', 2)
+    assert (answer.headers["x-mine"], answer.operation_id) == ("1", None)
+    assert answer.request_id == ("theirs" if named else sent)
+
+
 async def test_every_call_has_its_own_key(play: Play) -> None:
     """Two calls never share a key or a request id; a read has no key."""
     script = Script(thing())

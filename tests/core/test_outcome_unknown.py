@@ -314,12 +314,21 @@ async def test_a_hook_that_fails_does_not_settle_it(play: Play) -> None:
         yield
         raise ZeroDivisionError
 
+    @contextmanager
+    def refuses_again(attempt: Attempt) -> Generator[None]:
+        if attempt.number > 1:
+            raise UsageError("once is enough")
+        yield
+
     client = play(Script(ConnectionLost("cut")), around_attempt=fails_before)
     with pytest.raises(OutcomeUnknown, match=r"happened: ZeroDivisionError\.") as caught:
         await client.answer(CHANGE)
     assert "personal" not in str(caught.value)
     with pytest.raises(OutcomeUnknown):
         await play(Script(ConnectionLost("cut")), around_call=fails_after).answer(CHANGE)
+    with pytest.raises(UsageError, match="once is enough"):
+        # What never went out stays undone.
+        await play(Script(ConnectionFailed("refused")), around_attempt=refuses_again).answer(CHANGE)
 
 
 async def test_a_hook_for_drift_is_no_outcome(play: Play) -> None:
