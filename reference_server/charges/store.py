@@ -174,8 +174,9 @@ class Details:
 _money = lru_cache(maxsize=1024)(Money.from_kopecks)
 
 
-# Nor can these, and of each charge they are the same for ever, while it is read again and again.
-@lru_cache(maxsize=1024)
+# Nor can these, and of each charge they are the same for ever. Few: what is read again is read soon, and whoever reads
+# all charges there are is not to keep them.
+@lru_cache(maxsize=128)
 def _details(content: bytes) -> Details:
     return decode_value(content, Details)
 
