@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import cabinet_sdk.charges.errors
 from cabinet_sdk import errors
+from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.schema import read_documentation
 from cabinet_sdk.charges import AmountExceedsDue, ChargeId
 from cabinet_sdk.errors import (
@@ -34,10 +35,12 @@ from cabinet_sdk.errors import (
     ServiceError,
     StateError,
     TimedOut,
+    TokenInvalid,
     UsageError,
     catalogue,
     mask,
 )
+from cabinet_sdk.transports import Headers, Response
 from cabinet_sdk.types import Money
 
 pytestmark = pytest.mark.feature("SE-06")
@@ -220,3 +223,29 @@ def test_a_mask_hides_half_at_least(value: str) -> None:
     shown = mask(value).replace("…", "") if "…" not in value else ""
 
     assert len(shown) <= min(4, len(value) // 2)
+
+
+@pytest.mark.parametrize(
+    "challenge, kind",
+    [
+        ('Bearer realm="x", error="invalid_token"', TokenInvalid),
+        ("Basic, bearer error=invalid_token", TokenInvalid),
+        ('Basic error="invalid_token"', RightsError),
+        ('error="invalid_token", Bearer', RightsError),
+        # Of many schemes none is looked at twice: it would take hours.
+        ("bearer " * 300_000, RightsError),
+    ],
+)
+def test_a_challenge_says_whether_the_token_was_refused(challenge: str, kind: type[CabinetError]) -> None:
+    """Without a problem document a 401 is what its `WWW-Authenticate` says (RFC 6750 3.1)."""
+    response = Response(status=401, headers=Headers([("www-authenticate", challenge)]))
+
+    assert type(problem_of(response, "things.read", None)) is kind
+
+
+def test_a_large_document_is_a_page() -> None:
+    """An error of more than a megabyte is not taken apart: its values would take many times as much memory."""
+    content = b'{"code": "charges.nothing_due", "members": [' + b"[]," * 350_000 + b"[]]}"
+    response = Response(status=409, headers=Headers([("content-type", "application/problem+json")]), content=content)
+
+    assert type(problem_of(response, "charges.pay", None)) is StateError

@@ -13,7 +13,7 @@ from contextlib import aclosing, closing
 import httpx
 import pytest
 
-from cabinet_sdk import BearerToken, Cabinet, ClientCredentials
+from cabinet_sdk import BearerToken, Cabinet, ClientCredentials, RetryPolicy
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk.charges import ChargeId, PaymentMethod
 from cabinet_sdk.errors import CabinetError, ConnectionLost, InvalidValue, UsageError
@@ -110,6 +110,22 @@ async def test_no_canary_when_signing_in_fails(play: Play, log: io.StringIO) -> 
         assert_no_canary(told(caught.value), "Basic ")
 
     assert_no_canary(log.getvalue(), "Basic ")
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 500])
+async def test_what_headers_say_is_short_and_one_line(play: Play, status: int) -> None:
+    """A request id, a media type and a coding of any content make no long text and no second line."""
+    said = "a\x85root: b\x9b2J"
+    for odd in (said, "x" * 90_000):
+        response = answer(status, b"<html>", f"text/{odd}", [("x-request-id", odd)])
+
+        with pytest.raises(CabinetError) as caught:
+            await play(Script(response), retry=RetryPolicy(attempts=1)).answer(READ)
+
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 500
+        assert caught.value.request_id is not None
+        assert "root" not in caught.value.request_id
 
 
 async def test_a_service_writes_no_lines_into_a_log(play: Play) -> None:

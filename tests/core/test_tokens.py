@@ -189,6 +189,8 @@ REFUSALS: dict[str, tuple[Step, type[CabinetError], int]] = {
     "true lifetime": (token("t", True), UnreadableAnswer, 1),  # noqa: FBT003
     "no number": (token("t", float("nan")), UnreadableAnswer, 1),
     "huge lifetime": (token("t", 10**400), UnreadableAnswer, 1),
+    "lifetime long over": (token("t", -(10**400)), UnreadableAnswer, 1),
+    "large": (answer(200, b'{"access_token":"t"' + b" " * 1024**2 + b"}", "application/json"), UnreadableAnswer, 1),
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, cast, final
 import msgspec
 
 from cabinet_sdk._core.digests import digest_in
-from cabinet_sdk._core.redaction import shown_name
+from cabinet_sdk._core.redaction import shown_name, shown_text
 from cabinet_sdk._core.wire import Response
 from cabinet_sdk.errors import UnreadableAnswer
 from cabinet_sdk.types import Code, Identifier, Money, Period
@@ -130,7 +130,9 @@ def decode_answer(response: Response, kind: Any, operation: str) -> Any:  # Any:
         return response.content
     media_type = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
     if media_type != MEDIA_TYPE:
-        raise _unreadable(response, operation, f"Expected {MEDIA_TYPE}, got {media_type or 'no content type'}.")
+        raise _unreadable(
+            response, operation, f"Expected {MEDIA_TYPE}, got {shown_text(media_type) or 'no content type'}."
+        )
     try:
         return _decoded(response.content, kind)
     except msgspec.ValidationError as error:
@@ -148,7 +150,7 @@ def _unreadable(response: Response, operation: str, message: str, path: str | No
         message,
         members={"path": path} if path else None,
         status=response.status,
-        request_id=response.headers.get("x-request-id"),
+        request_id=response.request_id,
         operation=operation,
     )
 

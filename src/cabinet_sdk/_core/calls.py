@@ -148,7 +148,7 @@ def _answer(
         status=response.status,
         headers=response.headers,
         content=response.content,
-        request_id=response.headers.get("x-request-id") or conversation.request_id,
+        request_id=response.request_id or conversation.request_id,
         operation_id=conversation.key,
         attempts=conversation.attempts,
     )

@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any, cast
 
-from cabinet_sdk._core.redaction import printable
+from cabinet_sdk._core.redaction import printable, shown_text
 from cabinet_sdk._core.wire import Response
 from cabinet_sdk.errors import (
     CallerError,
@@ -25,7 +25,7 @@ from cabinet_sdk.errors import (
     catalogue,
 )
 
-__all__ = ["MEDIA_TYPE", "problem_of", "to_document"]
+__all__ = ["MEDIA_TYPE", "object_in", "problem_of", "to_document"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -34,8 +34,12 @@ _TLS_WANTED = "The service speaks TLS there: try a base URL with https://."
 # How servers and gateways answer http:// where they speak TLS: nginx and Go, Apache.
 _SAYS_TLS = re.compile(rb"(?i)http request (?:was sent )?to (?:an )?https|speaking plain http to an ssl")
 
-# RFC 6750 3.1.
-_TOKEN_REFUSED = re.compile(r'(?i)\bbearer\b.*\berror="?invalid_token\b')
+# RFC 6750 3.1. Two, since one for both would begin anew at each of many schemes.
+_BEARER = re.compile(r"(?i)\bbearer\b")
+_TOKEN_REFUSED = re.compile(r'(?i)\berror="?invalid_token\b')
+
+# Of what says why there is no result. Its values take up to thirty times as much room as their text.
+_LARGEST_DOCUMENT = 1024 * 1024
 
 _KNOWN_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code", "request_id", "errors"})
 
@@ -60,7 +64,7 @@ def to_document(error: Problem, help_url: str) -> dict[str, object]:
 
 def problem_of(response: Response, operation: str, retry_after: float | None) -> Problem:
     """Return the error that an answer with a status of 300 and more stands for; it never raises."""
-    request_id = response.headers.get("x-request-id")
+    request_id = response.request_id
     if 300 <= response.status < 400:
         return UnreadableAnswer(
             f"The service redirects with status {response.status}; redirects are not followed, so that no token "
@@ -69,11 +73,13 @@ def problem_of(response: Response, operation: str, retry_after: float | None) ->
             request_id=request_id,
             operation=operation,
         )
-    document = _document(response)
+    media_type = response.headers.get("content-type") or "no content type"
+    document = object_in(response.content) if "json" in media_type else None
     if document is None:
-        media_type = (response.headers.get("content-type") or "no content type").partition(";")[0]
+        media_type = media_type.partition(";")[0]
         return _class_for(response)(
-            f"Status {response.status} without a problem document ({media_type}, {len(response.content)} bytes). "
+            f"Status {response.status} without a problem document "
+            f"({shown_text(media_type)}, {len(response.content)} bytes). "
             + (_TLS_WANTED if _SAYS_TLS.search(response.content) else _ELSEWHERE),
             status=response.status,
             retry_after=retry_after,
@@ -91,16 +97,17 @@ def problem_of(response: Response, operation: str, retry_after: float | None) ->
         retry_after=retry_after,
         code=code,
         status=response.status,
-        request_id=request_id or _text(document, "request_id"),
+        request_id=request_id or shown_text(_text(document, "request_id") or "") or None,
         operation=operation,
     )
 
 
-def _document(response: Response) -> dict[str, Any] | None:  # Any: members of any type come, each is checked where read
-    if "json" not in (response.headers.get("content-type") or ""):
+def object_in(content: bytes) -> dict[str, Any] | None:  # Any: members of any type come, each is checked where read
+    """Return the JSON object that a short body is, None where it is none."""
+    if len(content) > _LARGEST_DOCUMENT:
         return None
     try:
-        document = json.loads(response.content)
+        document = json.loads(content)
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", document) if isinstance(document, dict) else None
@@ -108,7 +115,7 @@ def _document(response: Response) -> dict[str, Any] | None:  # Any: members of a
 
 def _class_for(response: Response) -> type[Problem]:
     status = response.status
-    if status == 401 and _TOKEN_REFUSED.search(response.headers.get("www-authenticate") or ""):
+    if status == 401 and _refuses_token(response.headers.get("www-authenticate") or ""):
         return TokenInvalid
     if status in {401, 403}:
         return RightsError
@@ -117,6 +124,11 @@ def _class_for(response: Response) -> type[Problem]:
     if status >= 500 or status == 429:
         return ServiceError
     return CallerError
+
+
+def _refuses_token(challenge: str) -> bool:
+    bearer = _BEARER.search(challenge)
+    return bearer is not None and _TOKEN_REFUSED.search(challenge, bearer.end()) is not None
 
 
 def _text(document: dict[str, Any], name: str) -> str | None:

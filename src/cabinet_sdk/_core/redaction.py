@@ -10,7 +10,16 @@ import re
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-__all__ = ["HIDDEN", "SHOWN_HEADERS", "SHOWN_PARAMETERS", "printable", "shown_headers", "shown_name", "shown_url"]
+__all__ = [
+    "HIDDEN",
+    "SHOWN_HEADERS",
+    "SHOWN_PARAMETERS",
+    "printable",
+    "shown_headers",
+    "shown_name",
+    "shown_text",
+    "shown_url",
+]
 
 HIDDEN = "hidden"
 
@@ -35,6 +44,8 @@ SHOWN_HEADERS = frozenset(
 
 SHOWN_PARAMETERS = frozenset({"kind", "limit", "order", "overdue", "period", "status"})
 
+_LONGEST_WORD = 100
+
 # As the contract names fields. Four digits in a row may be part of somebody's number.
 _SHOWN_NAME = re.compile(r"(?!.*[0-9]{4})[a-z][a-z0-9_]{0,63}", re.ASCII)
 
@@ -47,6 +58,11 @@ def shown_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 def printable(text: str) -> str:
     """Return a text of the service's as one line, so that it cannot begin another one in a log or steer a terminal."""
     return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
+
+
+def shown_text(text: str) -> str:
+    """Return what a service put in the place of a short word, as part of one line."""
+    return printable(text[:_LONGEST_WORD])
 
 
 def shown_name(name: str) -> str:

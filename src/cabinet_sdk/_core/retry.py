@@ -60,7 +60,8 @@ LONGEST_WAIT = 86400.0
 # A number of any length is right; from here on the clocks of some machines would overflow.
 _FOREVER = 1e9
 _DELAY_SECONDS = re.compile(r"[0-9]+", re.ASCII)
-_LIMIT = re.compile(r'\s*"([^"\\]{0,64})"((?:\s*;\s*[a-z][a-z0-9_-]{0,16}=[^,;]{1,64})*)\s*', re.ASCII)
+# What it has read it gives back nothing of: of blanks, which fit in two places, it would try every division.
+_LIMIT = re.compile(r'\s*"([^"\\]{0,64})"((?:\s*;\s*[a-z][a-z0-9_-]{0,16}=[^,;]{1,64}+)*+)\s*', re.ASCII)
 _NUMBER = re.compile(r";\s*([a-z]+)=([0-9]{1,15})(?=\s*(?:;|$))", re.ASCII)
 _MOST_LIMITS = 16
 

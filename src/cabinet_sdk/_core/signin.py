@@ -7,7 +7,6 @@ One token is fetched at a time for all threads and tasks of a client and its vie
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast, final
@@ -17,7 +16,7 @@ import attrs
 
 from cabinet_sdk._core.arguments import check_text
 from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, acquire
-from cabinet_sdk._core.problems import problem_of
+from cabinet_sdk._core.problems import object_in, problem_of
 from cabinet_sdk._core.process_lock import ProcessLock
 from cabinet_sdk._core.redaction import printable
 from cabinet_sdk._core.wire import Headers, Request, Response
@@ -174,14 +173,8 @@ class SignIn:
 
 
 def _token_of(response: Response) -> tuple[str, float]:
-    request_id = response.headers.get("x-request-id")
-    document: dict[str, Any] = {}  # Any: members of any type come, each is checked where read
-    try:
-        parsed = json.loads(response.content)
-    except (ValueError, RecursionError):
-        parsed = None
-    if isinstance(parsed, dict):
-        document = cast("dict[str, Any]", parsed)
+    request_id = response.request_id
+    document = object_in(response.content) or {}
     code = document.get("error")
     if response.status >= 400 and isinstance(code, str):
         description = document.get("error_description")
@@ -195,7 +188,7 @@ def _token_of(response: Response) -> tuple[str, float]:
     if response.status >= 400:
         raise problem_of(response, "sign_in.token", None)
     token, lifetime = document.get("access_token"), document.get("expires_in", 3600)
-    if not _is_token(token) or type(lifetime) not in {int, float} or not lifetime < _FOREVER:
+    if not _is_token(token) or type(lifetime) not in {int, float} or not 0 <= lifetime < _FOREVER:
         message = "The token endpoint answered without a usable access_token and expires_in."
         raise UnreadableAnswer(message, status=response.status, request_id=request_id, operation="sign_in.token")
     return cast("str", token), float(lifetime)

@@ -29,6 +29,8 @@ __all__ = [
 
 T = TypeVar("T")
 
+_LONGEST_REQUEST_ID = 128
+
 
 @final
 class Headers(Mapping[str, str]):
@@ -189,6 +191,12 @@ class Response:
     headers: Headers = Headers()
     content: bytes = b""
     stream: ByteStream | AsyncByteStream | None = None
+
+    @property
+    def request_id(self) -> str | None:
+        """Under which the service says that it knows the request; None where it says none that can stand in a log."""
+        told = self.headers.get("x-request-id")
+        return told if told and len(told) <= _LONGEST_REQUEST_ID and told.isprintable() else None
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {shown_headers(self.headers.pairs())} {len(self.content)} B>"
