@@ -58,6 +58,7 @@ class Transfer:
         self._stream: ByteStream | AsyncByteStream | None = None
         self._chunks: Iterator[bytes] | AsyncIterator[bytes] | None = None
         self._failures = 0
+        self._furthest = 0
         self._ended = False
         self._describe(Headers())
 
@@ -93,11 +94,9 @@ class Transfer:
             while not self._ended:
                 chunk = yield from self._read()
                 if chunk:
-                    if self._failures:
-                        self._context.budget.give(1)
-                        self._failures = 0
                     self._digest.update(chunk)
                     self.position += len(chunk)
+                    self._get_on()
                     if self.length is not None and self.position > self.length:
                         self._damaged(f"it is longer than the {self.length} bytes announced")
                     return chunk
@@ -135,6 +134,14 @@ class Transfer:
         skipped = chunk[: self._to_skip]
         self._to_skip -= len(skipped)
         return chunk[len(skipped) :]
+
+    def _get_on(self) -> None:
+        """Forget the failures where the file is further than ever: what comes again after a restart does not count."""
+        if self.position > self._furthest:
+            self._furthest = self.position
+            if self._failures:
+                self._context.budget.give(1)
+                self._failures = 0
 
     def _cut(self) -> NoReturn:
         message = f"The answer ended after {self.position} of {self.length} bytes."

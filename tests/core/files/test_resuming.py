@@ -50,6 +50,33 @@ async def test_a_download_that_never_gets_on_ends(connect: Connect, person: Prof
     assert contents_of(tmp_path) == {}
 
 
+@pytest.mark.parametrize("told", ["no etag", "another etag each time"])
+@pytest.mark.parametrize("cuts,requests", [((1000,) * 20, 4), ((1000, 900, 800, 1100, 1000, 900, 800), 7)])
+async def test_what_came_before_is_not_getting_on(
+    connect: Connect, person: Profile, tmp_path: Path, *, told: str, cuts: tuple[int, ...], requests: int
+) -> None:
+    """Beginning anew uses up the attempts as well, until the file gets further than it had ever been."""
+
+    def change(_: Request, response: Response) -> Response:
+        kept = [pair for pair in response.headers.pairs() if pair[0] != "etag"]
+        etag = [] if told == "no etag" else [("etag", f'"{len(wire.requests)}"')]
+        return attrs.evolve(response, headers=Headers([*kept, *etag]))
+
+    wire = Wire(*cuts, change=change)
+
+    with pytest.raises(ConnectionLost):
+        async with await through(connect, person, wire).download(add_file(CONTENT)) as file:
+            await file.save(tmp_path)
+    assert len(wire.requests) == requests
+    assert contents_of(tmp_path) == {}
+
+    wire.cuts, wire.requests = list(cuts), []
+    async with await through(connect, person, wire).download(add_file(CONTENT)) as file:
+        with pytest.raises(ConnectionLost):
+            await file.read()
+    assert len(wire.requests) == requests
+
+
 async def test_a_file_that_changed_is_not_joined(connect: Connect, person: Profile, tmp_path: Path) -> None:
     """After a cut, parts handed out are not followed by another file's; a file that is saved is begun anew."""
     sample_id = add_file(CONTENT, "file.bin")
