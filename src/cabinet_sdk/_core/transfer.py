@@ -19,7 +19,14 @@ from cabinet_sdk._core.disposition import name_of
 from cabinet_sdk._core.flow import Flow, close, pause, read_chunk
 from cabinet_sdk._core.operation import Download
 from cabinet_sdk._core.wire import AsyncByteStream, ByteStream, Headers, Response
-from cabinet_sdk.errors import ConnectionLost, FileChanged, NetworkError, Problem, UnreadableAnswer, UsageError
+from cabinet_sdk.errors import (
+    ConnectionLost,
+    FileChanged,
+    NetworkError,
+    RangeNotSatisfiable,
+    UnreadableAnswer,
+    UsageError,
+)
 
 __all__ = ["Transfer"]
 
@@ -46,6 +53,9 @@ class Transfer:
         restarts: How often it began anew; what was handed out before that is void.
         restartable: Whether it may, because nothing of what was handed out has got further yet.
     """
+
+    length: int | None
+    _etag: str | None
 
     def __init__(self, context: Context, row: Download[..., Any], value: object, *, asynchronous: bool) -> None:
         self._context = context
@@ -97,8 +107,8 @@ class Transfer:
                     self._digest.update(chunk)
                     self.position += len(chunk)
                     self._get_on()
-                    if self.length is not None and self.position > self.length:
-                        self._damaged(f"it is longer than the {self.length} bytes announced")
+                    if self._until is not None and self.position > self._until:
+                        self._damaged(f"it is longer than the {self._until} bytes announced")
                     return chunk
         except GeneratorExit:
             # Nobody is left who would do what is asked for here.
@@ -122,7 +132,7 @@ class Transfer:
             raise UsageError(msg)
         try:
             chunk = yield from read_chunk(self._chunks)
-            if chunk is None and self.length is not None and self.position < self.length:
+            if chunk is None and not self._whole:
                 self._cut()
         except NetworkError as error:
             error.request_id, error.operation = self.request_id, self._row.id
@@ -143,13 +153,24 @@ class Transfer:
                 self._context.budget.give(1)
                 self._failures = 0
 
+    @property
+    def _whole(self) -> bool:
+        """Whether all is there where an answer ends here: a part may be shorter than what was asked for."""
+        return self._until is None if self.length is None else self.position == self.length
+
     def _cut(self) -> NoReturn:
-        message = f"The answer ended after {self.position} of {self.length} bytes."
+        of_all = "" if self.length is None else f" of {self.length}"
+        message = f"The answer ended after {self.position}{of_all} bytes."
         raise ConnectionLost(message)
+
+    @property
+    def _resumable(self) -> bool:
+        """Whether the rest is asked for and not the file."""
+        return self._etag is not None and self.position > 0
 
     def _resume(self, error: NetworkError) -> Flow[None]:
         context = self._context
-        resumable = self._etag is not None and self.position > 0
+        resumable = self._resumable
         self._failures += 1
         lost = self.position > 0 and not resumable and not self.restartable
         if lost or self._failures >= context.retry.attempts or not context.budget.take():
@@ -164,9 +185,8 @@ class Transfer:
         condition = ("if-range", self._etag or "")
         try:
             yield from self._begin((("range", f"bytes={self.position}-"), condition))
-        except Problem as refusal:
-            # The file is the same, or the range would have been left out of account: so there is nothing after this.
-            if refusal.status != 416 or self.length not in {None, self.position}:
+        except RangeNotSatisfiable as refusal:
+            if refusal.content_range != f"bytes */{self.position}":
                 raise
             yield from self._end()
 
@@ -185,20 +205,23 @@ class Transfer:
 
     def _join(self, response: Response) -> None:
         """Find out how what comes goes with what there is."""
+        if response.status not in {200, 206}:
+            self._damaged(f"status {response.status} came in its place", status=response.status)
         if _is_page(response.headers):
             self._damaged("a page came in its place; check the base URL and what stands between you and the service")
         same = self._etag is not None and response.headers.get("etag") == self._etag
         part = _PART.fullmatch(response.headers.get("content-range") or "")
-        self._to_skip = 0
+        self._to_skip, self._until = 0, self.length
         if response.status == 206:
-            if self.position == 0:
+            if not self._resumable:
                 self._damaged("a part of it came, which nobody asked for")
-            starts_here = part is not None and int(part.group(1)) == self.position
-            whole = part is not None and part.group(3) in {None, str(self.length)}
-            # A service may leave the ETag out of a part; `If-Range` has compared it then.
-            if starts_here and (whole or self.length is None) and (same or "etag" not in response.headers):
-                return
-            raise self._changed()
+            if part is None or int(part.group(1)) != self.position or not same:
+                raise self._changed()
+            length = self.length if part.group(3) is None else int(part.group(3))
+            if self.length not in {None, length}:
+                raise self._changed()
+            self.length, self._until = length, int(part.group(2)) + 1
+            return
         if same:
             # A service without ranges sends all of it again.
             self._to_skip = self.position
@@ -211,7 +234,9 @@ class Transfer:
     def _describe(self, headers: Headers) -> None:
         self.headers = headers
         length = headers.get("content-length") or ""
-        self.length: int | None = int(length) if length.isdecimal() else None
+        self.length = int(length) if length.isdecimal() else None
+        # Where the answer at hand ends; None where only its end tells.
+        self._until = self.length
         etag = headers.get("etag") or ""
         self._etag = etag if _STRONG.fullmatch(etag) else None
         self._announced = digest_in(headers.get("repr-digest"))
@@ -228,6 +253,6 @@ class Transfer:
     def _changed(self) -> FileChanged:
         return FileChanged(request_id=self.request_id, operation=self._row.id)
 
-    def _damaged(self, what: str) -> NoReturn:
+    def _damaged(self, what: str, *, status: int = 200) -> NoReturn:
         message = f"The file is damaged: {what}."
-        raise UnreadableAnswer(message, status=200, request_id=self.request_id, operation=self._row.id)
+        raise UnreadableAnswer(message, status=status, request_id=self.request_id, operation=self._row.id)

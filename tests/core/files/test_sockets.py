@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cabinet_sdk import AsyncCabinet, BearerToken
-from cabinet_sdk.errors import TimedOut
+from cabinet_sdk.errors import CallerError, FileChanged, TimedOut, UnreadableAnswer
 from cabinet_sdk.transports import Timeout
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http
@@ -55,6 +55,117 @@ async def test_a_connection_that_ends_too_early(dial: Dial, tmp_path: Path) -> N
         b"range: bytes=150000-" in server.requests[2].lower(),
     ]
     assert ranges == [True, True]
+
+
+def unmeasured(end: int) -> bytes:
+    """Return an answer that does not tell its length and is cut there."""
+    return http("200 OK", b"%x\r\n" % end + CONTENT[:end] + b"\r\n", "Transfer-Encoding: chunked", *FIELDS)
+
+
+def short(start: int, end: int, length: str) -> bytes:
+    """Return a part that is shorter than what was asked for."""
+    fields = (f"Content-Length: {end - start}", f"Content-Range: bytes {start}-{end - 1}/{length}")
+    return http("206 Partial Content", CONTENT[start:end], *fields, FIELDS[0])
+
+
+def nothing_after(length: int) -> bytes:
+    """Return the answer that says how long the file is, since it has nothing where more was asked for."""
+    body = b'{"code":"request.range_not_satisfiable","status":416,"content_range":"bytes */%d"}' % length
+    fields = (f"Content-Range: bytes */{length}", "Content-Type: application/problem+json")
+    return http("416 Range Not Satisfiable", body, *fields, f"Content-Length: {len(body)}")
+
+
+@pytest.mark.parametrize("length", [str(len(CONTENT)), "*"])
+async def test_a_part_may_be_shorter_than_asked_for(dial: Dial, tmp_path: Path, length: str) -> None:
+    """Without a length in the first answer that of the parts counts; a service that never tells is asked to the end."""
+    answers = [unmeasured(500), short(500, 600, length), short(600, len(CONTENT), length), nothing_after(len(CONTENT))]
+    with RawServer.answering(*answers) as server:
+        async with await samples_of(dial(server.url, attempts=2)).download(SampleId("x")) as file:
+            assert file.length is None
+            saved = await file.save(tmp_path)
+
+    assert saved.read_bytes() == CONTENT
+    assert file.length == (len(CONTENT) if length != "*" else None)
+    assert len(server.requests) == (3 if length != "*" else 4)
+    assert all(b"range: bytes=%d-" % start in server.requests[n].lower() for n, start in ((1, 500), (2, 600)))
+
+
+async def test_a_part_that_is_longer_than_it_says(dial: Dial, tmp_path: Path) -> None:
+    """What comes behind the announced end of a part is nothing to build on."""
+    part = short(500, 1000, "*").replace(b"500-999", b"500-599")
+    with RawServer.answering(unmeasured(500), part, nothing_after(1000)) as server:
+        async with await samples_of(dial(server.url, attempts=2)).download(SampleId("x")) as file:
+            with pytest.raises(UnreadableAnswer, match="longer than the 600 bytes announced"):
+                await file.save(tmp_path)
+
+    assert contents_of(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        nothing_after(300),
+        nothing_after(501),
+        http("416 Range Not Satisfiable", b"<html>", "Content-Type: text/html", "Content-Length: 6"),
+    ],
+    ids=["shorter", "longer", "a page"],
+)
+async def test_not_every_416_is_the_end(dial: Dial, tmp_path: Path, refusal: bytes) -> None:
+    """Where the length is not known, only a refusal that names the very length there is says that all is there."""
+    first = http("200 OK", b"1f4\r\n" + CONTENT[:500] + b"\r\n", "Transfer-Encoding: chunked", 'ETag: "one"')
+    with RawServer.answering(first, refusal) as server:
+        async with await samples_of(dial(server.url, attempts=2)).download(SampleId("x")) as file:
+            with pytest.raises(CallerError) as caught:
+                await file.save(tmp_path)
+
+    assert caught.value.status == 416
+    assert contents_of(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "etag,theirs,error",
+    [
+        ('ETag: "one"', "", FileChanged),
+        ('ETag: "one"', 'ETag: W/"one"', FileChanged),
+        ('ETag: W/"one"', 'ETag: W/"one"', UnreadableAnswer),
+        ("X: y", "", UnreadableAnswer),
+    ],
+    ids=["left out", "weak", "weak from the beginning", "not asked for"],
+)
+async def test_a_part_without_the_same_strong_etag(
+    dial: Dial, tmp_path: Path, etag: str, theirs: str, error: type[Exception]
+) -> None:
+    """It may be of another file: RFC 9110 15.3.7 has the service send the ETag with each part."""
+    first = http("200 OK", b"A" * 500, "Content-Length: 1000", etag)
+    fields = ["Content-Length: 500", "Content-Range: bytes 500-999/1000", *([theirs] if theirs else [])]
+    with RawServer.answering(first, http("206 Partial Content", b"B" * 500, *fields)) as server:
+        async with await samples_of(dial(server.url, attempts=2)).download(SampleId("x")) as file:
+            with pytest.raises(error):
+                await file.save(tmp_path)
+
+    assert contents_of(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "status", ["201 Created", "202 Accepted", "203 Changed", "204 No Content", "205 Reset Content"]
+)
+@pytest.mark.parametrize("when", ["at once", "in the midst"])
+async def test_only_200_and_206_bring_a_file(dial: Dial, tmp_path: Path, status: str, when: str) -> None:
+    """Whatever else comes is not saved over a good file."""
+    body = b"" if status[:3] in {"204", "205"} else b'{"status":"later"}'
+    fields = [f"Content-Length: {len(body)}"] if body else []
+    answers = [http(status, body, *fields)]
+    if when == "in the midst":
+        answers.insert(0, http("200 OK", b"A" * 500, "Content-Length: 1000"))
+    (tmp_path / "paper").write_bytes(b"good")
+    match = f"status {status[:3]}"
+    with RawServer.answering(*answers) as server, pytest.raises(UnreadableAnswer, match=match) as caught:
+        async with await samples_of(dial(server.url, attempts=2)).download(SampleId("x")) as file:
+            await file.save(tmp_path / "paper")
+
+    assert caught.value.status == int(status[:3])
+    assert (tmp_path / "paper").read_bytes() == b"good"
+    assert contents_of(tmp_path) == {"paper": 4}
 
 
 async def test_a_service_that_falls_silent(dial: Dial, tmp_path: Path) -> None:
