@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -85,7 +86,8 @@ class FileStream(_Described):
         """
         Save the file and return where it is; only its owner may read it.
 
-        The file appears whole, checked and on the disk, or not at all.
+        The file appears whole, checked and on the disk, or not at all. A folder that cannot be synced may forget it
+        when the power fails; where there are no hard links, of two saved at once under one name one may be lost.
 
         Args:
             target: A folder, in which it gets its own `name` and replaces nothing, or a path, which it replaces.
@@ -146,7 +148,9 @@ class AsyncFileStream(_Described):
         """
         Save the file and return where it is; only its owner may read it.
 
-        The file appears whole, checked and on the disk, or not at all. Writing does not hold up the event loop.
+        The file appears whole, checked and on the disk, or not at all. A folder that cannot be synced may forget it
+        when the power fails; where there are no hard links, of two saved at once under one name one may be lost.
+        Writing does not hold up the event loop.
 
         Args:
             target: A folder, in which it gets its own `name` and replaces nothing, or a path, which it replaces.
@@ -276,25 +280,46 @@ class _Part:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        self._refuse_to_replace()
         if self._beside is not None:
-            self._beside.replace(self._path)
+            self._place(self._beside)
             self._beside = None
         if hasattr(os, "O_DIRECTORY"):
-            # The name is on the disk only when its folder is.
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            # The name is on the disk only when its folder is. It has taken effect already, though: an error would deny
+            # that, where the folder may not be read or its file system does not sync folders.
+            with suppress(OSError):
+                folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    os.fsync(folder)
+                finally:
+                    os.close(folder)
         return self._path
 
     def discard(self) -> None:
         """Leave nothing behind of what was not finished."""
         if self._beside is not None:
-            self._file.close()
+            # What a full disk has no room for is written once more, and would hide the error that ended the download.
+            with suppress(OSError):
+                self._file.close()
             self._beside.unlink(missing_ok=True)
+
+    def _place(self, beside: Path) -> None:
+        if not self._may_replace:
+            try:
+                # In one step: what came between a look and `replace` would be lost.
+                self._path.hardlink_to(beside)
+            except FileExistsError:
+                raise self._taken() from None
+            except (OSError, NotImplementedError):
+                # A file system without links: there a look has to do.
+                self._refuse_to_replace()
+            else:
+                beside.unlink()
+                return
+        beside.replace(self._path)
 
     def _refuse_to_replace(self) -> None:
         if not self._may_replace and os.path.lexists(self._path):
-            raise FileExistsError(f"{self._path.parent} has a file of that name already")
+            raise self._taken()
+
+    def _taken(self) -> FileExistsError:
+        return FileExistsError(f"{self._path.parent} has a file of that name already")

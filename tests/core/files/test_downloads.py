@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import inspect
+import os
+import stat
+import tempfile
 import tracemalloc
 from pathlib import Path
 from typing import assert_type
@@ -84,6 +88,99 @@ async def test_a_folder_keeps_its_files(samples: AsyncSamples, tmp_path: Path) -
     async with await samples.download(sample_id) as file:
         await file.save(tmp_path / "file.txt")
     assert contents_of(tmp_path) == {"file.txt": 5}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+async def test_a_full_disk_is_left_as_it_was(
+    samples: AsyncSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be written is taken away, also where closing it fails too, and the old file is still there."""
+
+    def full(*, prefix: str, suffix: str, dir: Path) -> tuple[int, str]:  # noqa: A002  # as it is there
+        beside = dir / f"{prefix}x{suffix}"
+        beside.touch()
+        return os.open("/dev/full", os.O_WRONLY), str(beside)
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    (tmp_path / "file").write_bytes(b"old")
+
+    async with await samples.download(add_file(b"newer")) as file:
+        with pytest.raises(OSError) as caught:  # noqa: PT011  # its number is what tells, below
+            await file.save(tmp_path / "file")
+
+    assert caught.value.errno == errno.ENOSPC
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert contents_of(tmp_path) == {"file": 3}
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="the system opens no folders")
+@pytest.mark.parametrize("refused", ["open", "fsync"])
+async def test_a_folder_that_cannot_be_synced(
+    samples: AsyncSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """A folder that may be written and not read, or knows no syncing, gets its file without an error after that."""
+    opened, synced = os.open, os.fsync
+
+    def open_files(path: str, flags: int, mode: int = 0o777) -> int:
+        if refused == "open" and flags & os.O_DIRECTORY:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return opened(path, flags, mode)
+
+    def sync_files(handle: int) -> None:
+        if refused == "fsync" and stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        synced(handle)
+
+    monkeypatch.setattr(os, "open", open_files)
+    monkeypatch.setattr(os, "fsync", sync_files)
+
+    async with await samples.download(add_file(b"newer", "file.txt")) as file:
+        assert await file.save(tmp_path) == tmp_path / "file.txt"
+
+    assert contents_of(tmp_path) == {"file.txt": 5}
+
+
+async def test_two_that_save_at_once(samples: AsyncSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that comes into the folder after this one has looked for it is not replaced either."""
+
+    def nothing_yet(_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(os.path, "lexists", nothing_yet)
+    (tmp_path / "file.txt").write_bytes(b"old")
+
+    async with await samples.download(add_file(b"newer", "file.txt")) as file:
+        with pytest.raises(FileExistsError, match="has a file of that name already"):
+            await file.save(tmp_path)
+
+    assert (tmp_path / "file.txt").read_bytes() == b"old"
+    assert contents_of(tmp_path) == {"file.txt": 3}
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EPERM, "Operation not permitted"), NotImplementedError()])
+async def test_a_file_system_without_links(
+    samples: AsyncSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """There a look into the folder has to do."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    sample_id = add_file(b"newer", "file.txt")
+
+    async with await samples.download(sample_id) as file:
+        saved = await file.save(tmp_path)
+    assert saved.read_bytes() == b"newer"
+    saved.unlink()
+
+    def other(_: int, __: int | None) -> None:
+        saved.write_bytes(b"old")
+
+    async with await samples.download(sample_id) as file:
+        with pytest.raises(FileExistsError):
+            await file.save(tmp_path, progress=other)
+    assert contents_of(tmp_path) == {"file.txt": 3}
 
 
 async def test_reading_has_a_limit(samples: AsyncSamples) -> None:
