@@ -189,6 +189,13 @@ class Transfer:
             if refusal.content_range != f"bytes */{self.position}":
                 raise
             yield from self._end()
+        except FileChanged:
+            if not self.restartable:
+                raise
+            yield from self.close()
+            self.restarts += 1
+            self._describe(self.headers)
+            yield from self._begin(())
 
     def _begin(self, headers: tuple[tuple[str, str], ...]) -> Flow[None]:
         response = yield from send(self._context, self._row, self._value, headers, self.request_id)
