@@ -120,10 +120,12 @@ def decode_answer(response: Response, kind: Any, operation: str) -> Any:  # Any:
     Read a good answer.
 
     Raises:
-        UnreadableAnswer: It is not JSON, is cut, or has a wrong type; its `path` says where. Or it is a file,
-            and not the one that its digest tells of.
+        UnreadableAnswer: It is not JSON, is cut, or has a wrong type; its `path` says where. Or it is to be a file, and
+            is none, a part of one, or not the one that its digest tells of.
     """
     if kind is bytes:
+        if response.status != 200:
+            raise _unreadable(response, operation, f"Status {response.status} brings no file.")
         announced = digest_in(response.headers.get("repr-digest"))
         if announced is not None and announced != hashlib.sha256(response.content).digest():
             raise _unreadable(response, operation, "The file is damaged: its digest is not the one announced.")

@@ -18,7 +18,9 @@ from cabinet_sdk import AsyncCabinet
 from cabinet_sdk._core.downloads import AsyncFileStream, FileStream
 from cabinet_sdk.charges import ChargeNotFound
 from cabinet_sdk.errors import UnreadableAnswer, UsageError
+from tests.core.conftest import Play
 from tests.core.sample_area import GET_CONTENT, AsyncSamples, SampleId, Samples, add_file
+from tests.core.scripted import Script, answer
 from tests.core.wires import contents_of, digest_of, noise, write_blocks
 
 CONTENT = noise(1, 300_000)
@@ -42,6 +44,15 @@ async def test_the_raw_answer_of_a_download_is_its_bytes(client: AsyncCabinet) -
 
     assert got.value == CONTENT
     assert got.headers["accept-ranges"] == "bytes"
+
+
+@pytest.mark.parametrize("status", [202, 204, 206])
+async def test_another_good_answer_is_no_file(play: Play, status: int) -> None:
+    """What is accepted, empty or a part that nobody asked for is not given out as the whole."""
+    with pytest.raises(UnreadableAnswer) as caught:
+        await play(Script(answer(status, b"later", "text/plain"))).answer(GET_CONTENT, sample_id=SampleId("s"))
+
+    assert caught.value.status == status
 
 
 async def test_a_refusal_is_the_rows_error(samples: AsyncSamples) -> None:
