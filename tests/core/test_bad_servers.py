@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import time
 import tracemalloc
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from cabinet_sdk import ClientCredentials
 from cabinet_sdk._core.operation import Operation
+from cabinet_sdk.charges import NothingDue
 from cabinet_sdk.errors import (
     CabinetError,
     CallerError,
@@ -26,6 +28,7 @@ from cabinet_sdk.errors import (
 )
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http, json_answer
+from tests.core.sample_area import SampleId, samples_of
 from tests.core.scripted import CHANGE, CHANGE_ONCE, READ
 
 pytestmark = pytest.mark.feature("EX-01", "SE-06")
@@ -139,6 +142,37 @@ async def test_the_next_call_is_not_spoilt(dial: Dial, said: bytes) -> None:
 
         assert (await client.with_options(deadline=60).answer(READ)).value.name == "right"
         assert len(server.connections) == 2
+
+
+LONGER = {
+    "the length too short": http("200 OK", b"12345", "Content-Length: 5"),
+    "chunks": http("200 OK", b"5\r\n12345\r\n0\r\n\r\n", "Transfer-Encoding: chunked"),
+    "none": http("204 No Content"),
+}
+
+
+@pytest.mark.parametrize("file", LONGER.values(), ids=LONGER.keys())
+async def test_a_change_after_a_file_is_not_spoilt(dial: Dial, file: bytes) -> None:
+    """What a file has beyond its end is never taken for the answer to a change, which the service refuses."""
+    poison = json_answer(b'{"name":"poison"}')
+    document = b'{"code":"charges.nothing_due"}'
+    refused = http(
+        "409 Conflict", document, "Content-Type: application/problem+json", f"Content-Length: {len(document)}"
+    )
+
+    def serve(connection: Connection) -> None:
+        while connection.read():
+            connection.write(refused if connection.number else file + poison)
+
+    with RawServer(serve) as server:
+        client = dial(server.url)
+        with suppress(CabinetError):
+            async with await samples_of(client).download(SampleId("x")) as stream:
+                await stream.read()
+        with pytest.raises(NothingDue):
+            await client.answer(CHANGE)
+
+    assert len(server.connections) == 2
 
 
 CHALLENGE = 'WWW-Authenticate: Bearer error="invalid_token"'

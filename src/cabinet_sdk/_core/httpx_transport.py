@@ -546,6 +546,9 @@ class _Stream:
 
     def close(self) -> None:
         try:
+            # Once it is closed, the connection may be another exchange's.
+            if not self._response.is_closed and _more_came(self._response):
+                self._response.extensions["network_stream"].close()
             self._response.close()
         finally:
             self._give_back()
@@ -572,6 +575,9 @@ class _AsyncStream:
 
     async def aclose(self) -> None:
         try:
+            # Once it is closed, the connection may be another exchange's.
+            if not self._response.is_closed and _more_came(self._response):
+                await self._response.extensions["network_stream"].aclose()
             await self._response.aclose()
         finally:
             self._give_back()
@@ -631,8 +637,6 @@ class HttpxTransport:
                     # The head of a 401 tells what to do: renew the token.
                     if head.status != 401:
                         raise
-                if _more_came(response):
-                    response.extensions["network_stream"].close()
             except BaseException:
                 stream.close()
                 raise
@@ -735,8 +739,6 @@ class AsyncHttpxTransport:
                     # The head of a 401 tells what to do: renew the token.
                     if head.status != 401:
                         raise
-                if _more_came(response):
-                    await response.extensions["network_stream"].aclose()
             except BaseException:
                 await stream.aclose()
                 raise
