@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +18,7 @@ from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, NetworkError, U
 from cabinet_sdk.transports import Tls
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, json_answer
-from tests.core.scripted import CHANGE, READ
+from tests.core.scripted import CHANGE, CHANGE_ONCE, READ
 
 OPENSSL = shutil.which("openssl")
 
@@ -287,3 +289,32 @@ async def test_a_bundle_of_the_environment_that_cannot_be_used_is_named(
 
     with pytest.raises(UsageError, match=r"^SSL_CERT_FILE cannot be used: .*No such file"):
         await dial("https://127.0.0.1:9/v1", tls=Tls(key_password="unused"), environment=True).answer(CHANGE)
+
+
+@pytest.mark.parametrize("rounds", range(6))
+async def test_a_connection_that_the_service_reset_is_not_used(
+    dial: Dial, certificates: Certificates, rounds: int
+) -> None:
+    """However far the event loop has got with the news of it, a change goes by a connection of its own."""
+    go, gone = threading.Event(), threading.Event()
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(json_answer())
+        if connection.number == 0:
+            go.wait(60)
+            connection.reset()
+            gone.set()
+
+    with RawServer(serve, tls=certificates.context("right")) as server:
+        client = dial(server.url, tls=Tls(ca_file=certificates.file("ca.pem")))
+        await client.answer(READ)
+        go.set()
+        # In async mode the loop must see no more of it than it does in its rounds.
+        gone.wait(60)
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+
+        assert (await client.answer(CHANGE_ONCE)).value.name == "a thing"
+
+    assert len(server.connections) == 2

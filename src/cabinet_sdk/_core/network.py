@@ -286,7 +286,9 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:  # Any: of whatever kind the name stands for
         if info != "is_readable":
             return self._transport.get_extra_info(info)
-        return bool(self._received) or self._ended or _readable(self._transport.get_extra_info("socket"))
+        if self._received or self._ended or self._transport.is_closing():
+            return True
+        return _readable(self._transport.get_extra_info("socket"))
 
     async def _something_new(
         self,
@@ -301,8 +303,11 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             raise error from late
 
 
-def _readable(sock: socket.socket) -> bool:
-    """Say whether something came, or the end, that the event loop has not seen yet."""
+def _readable(sock: socket.socket | None) -> bool:
+    """Say whether something came, or the end, that the event loop has not told yet."""
+    # TLS of asyncio lets go of its socket one round of the loop before it tells so.
+    if sock is None or sock.fileno() < 0:
+        return True
     if sys.platform == "win32":
         return bool(select.select([sock], [], [], 0)[0])
     # Unlike select, it takes a process with more than 1024 files.
