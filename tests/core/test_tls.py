@@ -14,10 +14,10 @@ from typing import Any, Literal
 import attrs
 import pytest
 
-from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, NetworkError, UsageError
-from cabinet_sdk.transports import Tls
+from cabinet_sdk.errors import CallerError, ConnectionFailed, ConnectionLost, NetworkError, UsageError
+from cabinet_sdk.transports import Proxy, Tls
 from tests.core.conftest import Dial
-from tests.core.raw_server import Connection, RawServer, json_answer
+from tests.core.raw_server import Connection, RawServer, http, json_answer
 from tests.core.scripted import CHANGE, CHANGE_ONCE, READ
 
 OPENSSL = shutil.which("openssl")
@@ -318,3 +318,29 @@ async def test_a_connection_that_the_service_reset_is_not_used(
         assert (await client.answer(CHANGE_ONCE)).value.name == "a thing"
 
     assert len(server.connections) == 2
+
+
+async def test_a_407_from_behind_a_tunnel_is_an_answer(dial: Dial, certificates: Certificates) -> None:
+    """The service got the request: nobody says that it was not sent, and what must not be repeated is sent once."""
+    requests: list[bytes] = []
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(http("200 Connection established"))
+        connection.socket = certificates.context("right").wrap_socket(connection.socket, server_side=True)
+        while request := connection.read():
+            requests.append(request)
+            connection.write(http("407 Proxy Authentication Required", b"", "Content-Length: 0"))
+
+    with RawServer(serve) as proxy:
+        client = dial(
+            "https://127.0.0.1:1/v1",
+            attempts=3,
+            tls=Tls(ca_file=certificates.file("ca.pem")),
+            proxy=Proxy(url=f"http://127.0.0.1:{proxy.port}"),
+        )
+        with pytest.raises(CallerError) as caught:
+            await client.answer(CHANGE_ONCE)
+
+    assert caught.value.status == 407
+    assert len(requests) == 1

@@ -263,9 +263,10 @@ class _Connections(Generic[ConnectionT, SlotsT]):
                     held.connections.discard(connection)
                 yield connection
 
-    def proxied(self, url: str) -> bool:
-        """Return whether a request goes through a proxy."""
-        return self._way(url)[2] is not None
+    def handed_on(self, url: str) -> bool:
+        """Return whether a proxy reads a request and may answer it itself, rather than only carry what is inside."""
+        scheme, _, proxy_url = self._way(url)
+        return scheme == "http" and proxy_url is not None and urlsplit(proxy_url).scheme in {"http", "https"}
 
     def place(self, url: str) -> str:
         """Return where a request goes, for messages: neither user information nor path and query."""
@@ -436,8 +437,8 @@ def _head(response: httpx.Response) -> Response:
 
 def _check(head: Response, request: Request, connections: _Connections[Any, Any]) -> None:  # Any: of whichever mode
     """Refuse an answer whose body cannot be read, and one of a proxy that passed nothing on."""
-    if head.status == 407 and connections.proxied(request.url):
-        # As httpx says of a tunnel.
+    if head.status == 407 and connections.handed_on(request.url):
+        # As httpx says of a proxy that opens no tunnel. What came through one is the service's.
         raise httpx.ProxyError("407 Proxy Authentication Required")
     coding = (head.headers.get("content-encoding") or "identity").lower()
     if coding != "identity":
