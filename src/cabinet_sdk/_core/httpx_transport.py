@@ -420,13 +420,10 @@ def _foreign(request: Request, *, asynchronous: bool) -> httpx.Request:
 
 
 def _foreign_timeout(timeout: Timeout) -> dict[str, float | None]:
-    def within(limit: float | None) -> float | None:
-        if limit is None or timeout.total is None:
-            return timeout.total if limit is None else limit
-        return min(limit, timeout.total)
-
-    idle, connect = within(timeout.idle), within(timeout.connect)
-    return {"connect": connect, "read": idle, "write": idle, "pool": connect}
+    # The total is kept around these. Only to wait for a connection of one's own ends by nothing else.
+    limits = [limit for limit in (timeout.connect, timeout.total) if limit is not None]
+    pool = min(limits, default=None)
+    return {"connect": timeout.connect, "read": timeout.idle, "write": timeout.idle, "pool": pool}
 
 
 def _head(response: httpx.Response) -> Response:

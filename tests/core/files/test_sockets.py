@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import respx
 
 from cabinet_sdk import AsyncCabinet, BearerToken
 from cabinet_sdk.errors import CallerError, FileChanged, TimedOut, UnreadableAnswer
@@ -19,6 +20,7 @@ from cabinet_sdk.transports import Timeout
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http
 from tests.core.sample_area import SampleId, samples_of
+from tests.core.scripted import BASE_URL
 from tests.core.wires import contents_of, noise
 
 CONTENT = noise(3, 200_000)
@@ -189,6 +191,18 @@ async def test_a_service_that_falls_silent(dial: Dial, tmp_path: Path) -> None:
 
     assert caught.value.operation == "samples.download"
     assert contents_of(tmp_path) == {}
+
+
+@respx.mock(base_url=BASE_URL)
+async def test_the_deadline_bounds_no_file_on_its_way(respx_mock: respx.MockRouter, dial: Dial) -> None:
+    """Between two parts nothing but the idle limit holds, however short the deadline is."""
+    respx_mock.route().respond(200, content=CONTENT)
+    client = dial(BASE_URL).with_options(deadline=5, timeout=Timeout(idle=30))
+    async with await samples_of(client).download(SampleId("x")) as file:
+        assert await file.read() == CONTENT
+
+    calls: Any = respx_mock.calls  # Any: respx leaves it untyped
+    assert calls.last.request.extensions["timeout"]["read"] == 30
 
 
 async def test_a_task_that_is_cancelled_lets_go(tmp_path: Path) -> None:
