@@ -7,13 +7,15 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
+import httpcore
 import pytest
 
 from cabinet_sdk import AsyncCabinet, RetryPolicy
+from cabinet_sdk._core.network import TimedNetwork, must_end_at
 from cabinet_sdk.errors import CabinetError, ConnectionFailed, DeadlineExceeded, OutcomeUnknown, TimedOut
 from cabinet_sdk.transports import AsyncHttpxTransport, Timeout
 from tests.core.conftest import TOKEN, Dial
@@ -171,6 +173,95 @@ async def test_a_connection_that_does_not_come_about_sent_nothing(dial: Dial, de
             await client.answer(CHANGE)
 
     assert isinstance(caught.value, DeadlineExceeded if deadline < 0.3 else ConnectionFailed)
+
+
+class Deaf(httpcore.NetworkBackend):
+    """A network none of whose addresses answers, but the one that does; its clock moves by each waiting."""
+
+    def __init__(self, answers: str = "") -> None:
+        self.answers = answers
+        self.clock = 0.0
+        self.asked: list[tuple[str, float | None]] = []
+
+    def monotonic(self) -> float:
+        return self.clock
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,  # noqa: ARG002  # the interface is httpcore's
+        timeout: float | None = None,
+        local_address: str | None = None,  # noqa: ARG002  # as above
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002  # as above
+    ) -> httpcore.NetworkStream:
+        self.asked.append((host, timeout))
+        if host == self.answers:
+            return httpcore.NetworkStream()
+        self.clock += timeout or 0.0
+        raise httpcore.ConnectTimeout
+
+
+def named(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let every name stand for these addresses."""
+
+    def look_up(_: object, port: int, *__: object, **___: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+
+
+@pytest.mark.parametrize("connect, deadline", [(6.0, None), (None, 6.0), (6.0, 60.0), (60.0, 6.0)])
+def test_all_addresses_of_a_name_share_the_limits(
+    connect: float | None, deadline: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service with three addresses none of which answers is waited for no longer than one with a single one."""
+    network = Deaf()
+    monkeypatch.setattr("cabinet_sdk._core.network.time", network)
+    named(monkeypatch, "192.0.2.1", "192.0.2.2", "192.0.2.3")
+    token = must_end_at.set(deadline)
+    try:
+        with pytest.raises(httpcore.ConnectTimeout):
+            TimedNetwork(network).connect_tcp("many.example", 443, connect)
+    finally:
+        must_end_at.reset(token)
+
+    assert network.asked == [("192.0.2.1", 2.0), ("192.0.2.2", 2.0), ("192.0.2.3", 2.0)]
+    assert network.clock == 6.0
+
+
+def test_what_one_address_does_not_need_is_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that does not answer leaves the next one its share, and without limits each has all its time."""
+    network = Deaf("192.0.2.2")
+    monkeypatch.setattr("cabinet_sdk._core.network.time", network)
+    named(monkeypatch, "192.0.2.1", "192.0.2.2")
+    for limit in (6.0, None):
+        TimedNetwork(network).connect_tcp("many.example", 443, limit)
+
+    assert network.asked == [("192.0.2.1", 3.0), ("192.0.2.2", 3.0), ("192.0.2.1", None), ("192.0.2.2", None)]
+
+
+def test_a_name_whose_lookup_took_all_the_time_is_not_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking up a name cannot be broken off; it counts, and no address is tried when the limit is over."""
+    network = Deaf()
+
+    def slow(*_: object, **__: object) -> list[object]:
+        network.clock += 7.0
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 443))]
+
+    monkeypatch.setattr("cabinet_sdk._core.network.time", network)
+    monkeypatch.setattr("socket.getaddrinfo", slow)
+    with pytest.raises(httpcore.ConnectTimeout):
+        TimedNetwork(network).connect_tcp("slow.example", 443, 6.0)
+
+    assert network.asked == []
+
+
+async def test_the_next_address_of_a_name_is_tried(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first address refuses, the second one serves."""
+    with RawServer.answering(json_answer()) as server:
+        named(monkeypatch, "127.0.0.2", "127.0.0.1")
+
+        assert (await dial(f"http://many.example:{server.port}/v1").answer(CHANGE)).value.name == "a thing"
 
 
 @pytest.mark.parametrize(

@@ -129,10 +129,34 @@ class TimedNetwork(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect."""
-        timeout = _what_remains(timeout, httpcore.ConnectTimeout)
+        """
+        Connect to the first address of the host that answers.
+
+        All addresses together keep the limits; looking up the name, for which the system has no timeout, keeps none.
+        """
+        limit = _what_remains(timeout, httpcore.ConnectTimeout)
+        ends_at = None if limit is None else time.monotonic() + limit
+        error: Exception = httpcore.ConnectTimeout()
         with _nowhere(host, port):
-            return _TimedStream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+            addresses = _addresses(host, port)
+            for number, address in enumerate(addresses):
+                # One that does not answer leaves as much to each of the others.
+                share = None if ends_at is None else (ends_at - time.monotonic()) / (len(addresses) - number)
+                if share is not None and share <= 0:
+                    break
+                try:
+                    return _TimedStream(self._inner.connect_tcp(address, port, share, local_address, socket_options))
+                except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
+                    error = failed
+        raise error
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return [str(address[0]) for *_, address in found]
 
 
 @final
