@@ -15,7 +15,7 @@ import httpcore
 import pytest
 
 from cabinet_sdk import AsyncCabinet, RetryPolicy
-from cabinet_sdk._core.network import TimedNetwork, must_end_at
+from cabinet_sdk._core.network import Lifetime, TimedNetwork, must_end_at
 from cabinet_sdk.errors import CabinetError, ConnectionFailed, DeadlineExceeded, OutcomeUnknown, TimedOut
 from cabinet_sdk.transports import AsyncHttpxTransport, Timeout
 from tests.core.conftest import TOKEN, Dial
@@ -221,7 +221,7 @@ def test_all_addresses_of_a_name_share_the_limits(
     token = must_end_at.set(deadline)
     try:
         with pytest.raises(httpcore.ConnectTimeout):
-            TimedNetwork(network).connect_tcp("many.example", 443, connect)
+            TimedNetwork(network, Lifetime()).connect_tcp("many.example", 443, connect)
     finally:
         must_end_at.reset(token)
 
@@ -235,7 +235,7 @@ def test_what_one_address_does_not_need_is_the_others(monkeypatch: pytest.Monkey
     monkeypatch.setattr("cabinet_sdk._core.network.time", network)
     named(monkeypatch, "192.0.2.1", "192.0.2.2")
     for limit in (6.0, None):
-        TimedNetwork(network).connect_tcp("many.example", 443, limit)
+        TimedNetwork(network, Lifetime()).connect_tcp("many.example", 443, limit)
 
     assert network.asked == [("192.0.2.1", 3.0), ("192.0.2.2", 3.0), ("192.0.2.1", None), ("192.0.2.2", None)]
 
@@ -251,7 +251,7 @@ def test_a_name_whose_lookup_took_all_the_time_is_not_connected_to(monkeypatch: 
     monkeypatch.setattr("cabinet_sdk._core.network.time", network)
     monkeypatch.setattr("socket.getaddrinfo", slow)
     with pytest.raises(httpcore.ConnectTimeout):
-        TimedNetwork(network).connect_tcp("slow.example", 443, 6.0)
+        TimedNetwork(network, Lifetime()).connect_tcp("slow.example", 443, 6.0)
 
     assert network.asked == []
 

@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -344,3 +345,38 @@ async def test_a_407_from_behind_a_tunnel_is_an_answer(dial: Dial, certificates:
 
     assert caught.value.status == 407
     assert len(requests) == 1
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["direct", "tunnel"])
+async def test_a_call_that_connects_while_its_client_is_closed_sends_nothing(
+    mode: str, dial: Dial, certificates: Certificates, proxied: bool
+) -> None:
+    """Once the client is closed, a connection that comes about only then is given nothing and closed."""
+    loop = asyncio.get_running_loop()
+    requests: list[bytes] = []
+    ended = threading.Event()
+
+    def serve(connection: Connection) -> None:
+        if proxied:
+            connection.read()
+            connection.write(http("200 Connection established"))
+        # What TLS begins with: the client has got that far, and waits.
+        connection.socket.recv(1, socket.MSG_PEEK)
+        closing = client.close()
+        if mode == "async":
+            asyncio.run_coroutine_threadsafe(closing, loop).result(60)
+        connection.socket.settimeout(60)
+        with suppress(OSError):
+            connection.socket = certificates.context("right").wrap_socket(connection.socket, server_side=True)
+            requests.append(connection.read())
+        ended.set()
+
+    with RawServer(serve) as server:
+        proxy = Proxy(url=f"http://127.0.0.1:{server.port}") if proxied else None
+        tls = Tls(ca_file=certificates.file("ca.pem"))
+        client = dial(f"https://127.0.0.1:{server.port}/v1", tls=tls, proxy=proxy)
+        with pytest.raises(UsageError, match="closed"):
+            await client.answer(CHANGE_ONCE)
+
+        assert await asyncio.to_thread(ended.wait, 60)
+    assert not any(requests)

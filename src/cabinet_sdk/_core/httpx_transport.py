@@ -30,7 +30,15 @@ import httpx
 
 from cabinet_sdk import __version__
 from cabinet_sdk._core.arguments import checking
-from cabinet_sdk._core.network import AsyncioNetwork, OneAsyncConnection, OneConnection, TimedNetwork, must_end_at, sent
+from cabinet_sdk._core.network import (
+    AsyncioNetwork,
+    Lifetime,
+    OneAsyncConnection,
+    OneConnection,
+    TimedNetwork,
+    must_end_at,
+    sent,
+)
 from cabinet_sdk._core.tls import Proxy, Tls, is_proxy
 from cabinet_sdk._core.transport import CLOSED
 from cabinet_sdk._core.wire import Body, Headers, Request, Response, Timeout
@@ -218,7 +226,7 @@ class _Connections(Generic[ConnectionT, SlotsT]):
         self._held: dict[int, _Held[ConnectionT, SlotsT]] = {}
         self._proxies: dict[tuple[str, str], str | None] = {}
         self._in_clear: set[str] = set()
-        self.closed = False
+        self.lifetime = Lifetime()
 
     def held(self) -> _Held[ConnectionT, SlotsT]:
         """Return what this process holds."""
@@ -229,7 +237,7 @@ class _Connections(Generic[ConnectionT, SlotsT]):
 
     def take(self, url: str, held: _Held[ConnectionT, SlotsT]) -> _Lease[ConnectionT]:
         """Return a connection for an exchange that has taken one of the slots."""
-        if self.closed:
+        if self.lifetime.over:
             raise UsageError(CLOSED)
         way = self._way(url)
         with held.lock:
@@ -239,6 +247,9 @@ class _Connections(Generic[ConnectionT, SlotsT]):
             self._warn_of_clear_text(url)
             connection = self._make(way[0], way[2])
             with held.lock:
+                # Otherwise a thread could add one that is closed by nobody.
+                if self.lifetime.over:
+                    raise UsageError(CLOSED)
                 held.connections.add(connection)
         return _Lease(connection, idle, held.slots)
 
@@ -280,7 +291,7 @@ class _Connections(Generic[ConnectionT, SlotsT]):
         return parts.scheme, parts.netloc, self._proxy_of(parts.scheme, parts.hostname or "", parts.netloc)
 
     def close(self) -> list[ConnectionT]:
-        self.closed = True
+        self.lifetime.over = True
         # Those of the parent are not this process' to close.
         held = self._held.pop(os.getpid(), None)
         if held is None:
@@ -332,10 +343,10 @@ class _Connections(Generic[ConnectionT, SlotsT]):
         private: Any = connection  # Any: as it says
         pool: Any = private._pool  # Any: whichever pool of httpcore's  # noqa: SLF001
         if isinstance(connection, httpx.HTTPTransport):
-            pool._network_backend = TimedNetwork(pool._network_backend)  # noqa: SLF001
+            pool._network_backend = TimedNetwork(pool._network_backend, self.lifetime)  # noqa: SLF001
             private._pool = OneConnection(pool)  # noqa: SLF001
         else:
-            pool._network_backend = AsyncioNetwork()  # noqa: SLF001
+            pool._network_backend = AsyncioNetwork(self.lifetime)  # noqa: SLF001
             private._pool = OneAsyncConnection(pool)  # noqa: SLF001
         return connection
 
@@ -482,6 +493,8 @@ def _exchange(
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+        if connections.lifetime.over:
+            raise UsageError(CLOSED) from error
         raise ConnectionFailed(
             f"No connection to {connections.place(url)}: {_reason(error)}.{_advice(connections.tls, url, error)}"
         ) from error
@@ -766,7 +779,7 @@ class AsyncHttpxTransport:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if not self._connections.closed:
+        if not self._connections.lifetime.over:
             self._stay_in_the_loop()
         for connection in self._connections.close():
             await connection.aclose()

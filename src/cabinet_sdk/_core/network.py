@@ -11,17 +11,32 @@ import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, cast, final
 
 import httpcore
 
-__all__ = ["AsyncioNetwork", "OneAsyncConnection", "OneConnection", "TimedNetwork", "must_end_at", "sent"]
+__all__ = ["AsyncioNetwork", "Lifetime", "OneAsyncConnection", "OneConnection", "TimedNetwork", "must_end_at", "sent"]
 
 _PIECE = 64 * 1024
 # With more than that at hand the event loop reads no further; a read of its own brings up to four times as much.
 _READ_AHEAD = 64 * 1024
 # As long as RFC 8305 has one wait before the next address of a host is tried beside the first.
 _NEXT_ADDRESS = 0.25
+_TOO_LATE = "closed while it was made"
+
+
+@final
+class Lifetime:
+    """
+    The time for which a transport may be used.
+
+    Attributes:
+        over: It was closed. What is connected by then is closed with it; what is connected later sends nothing.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
 
 
 @final
@@ -118,8 +133,9 @@ class TimedNetwork(httpcore.NetworkBackend):
     httpx starts its timeouts anew with each read and write, so that a server which drips bytes is never too slow.
     """
 
-    def __init__(self, inner: httpcore.NetworkBackend) -> None:
+    def __init__(self, inner: httpcore.NetworkBackend, lifetime: Lifetime) -> None:
         self._inner = inner
+        self._lifetime = lifetime
 
     def connect_tcp(
         self,
@@ -145,7 +161,8 @@ class TimedNetwork(httpcore.NetworkBackend):
                 if share is not None and share <= 0:
                     break
                 try:
-                    return _TimedStream(self._inner.connect_tcp(address, port, share, local_address, socket_options))
+                    stream = self._inner.connect_tcp(address, port, share, local_address, socket_options)
+                    return _TimedStream(stream, self._lifetime)
                 except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
                     error = failed
         raise error
@@ -161,13 +178,19 @@ def _addresses(host: str, port: int) -> list[str]:
 
 @final
 class _TimedStream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, lifetime: Lifetime) -> None:
         self._inner = inner
+        self._lifetime = lifetime
+        self._written = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, _what_remains(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._lifetime.over and not self._written:
+            self.close()
+            raise httpcore.ConnectError(_TOO_LATE)
+        self._written = True
         for start in range(0, len(buffer), _PIECE):
             self._inner.write(buffer[start : start + _PIECE], _what_remains(timeout, httpcore.WriteTimeout))
 
@@ -175,7 +198,7 @@ class _TimedStream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         timeout = _what_remains(timeout, httpcore.ConnectTimeout)
-        return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+        return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, timeout), self._lifetime)
 
     def close(self) -> None:
         self._inner.close()
@@ -187,6 +210,9 @@ class _TimedStream(httpcore.NetworkStream):
 @final
 class AsyncioNetwork(httpcore.AsyncNetworkBackend):
     """The network of an async connection: asyncio's own, which costs a small call a fifth less than anyio's."""
+
+    def __init__(self, lifetime: Lifetime) -> None:
+        self._lifetime = lifetime
 
     async def connect_tcp(
         self,
@@ -200,11 +226,12 @@ class AsyncioNetwork(httpcore.AsyncNetworkBackend):
         loop = asyncio.get_running_loop()
         # Other loops know no such delay, and before Python 3.12.8 and 3.13.1 it fails where tasks are made otherwise.
         usual = isinstance(loop, asyncio.BaseEventLoop) and loop.get_task_factory() is None
+        stream = partial(_AsyncioStream, self._lifetime)
         delay: Any = {"happy_eyeballs_delay": _NEXT_ADDRESS} if usual else {}  # Any: keywords
         with _nowhere(host, port):
             try:
                 async with asyncio.timeout(timeout):
-                    return (await loop.create_connection(_AsyncioStream, host, port, **delay))[1]
+                    return (await loop.create_connection(stream, host, port, **delay))[1]
             except TimeoutError as error:
                 raise httpcore.ConnectTimeout from error
             except OSError as error:
@@ -215,7 +242,9 @@ class AsyncioNetwork(httpcore.AsyncNetworkBackend):
 class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     """One connection: told by the event loop what comes, asked by httpcore for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, lifetime: Lifetime) -> None:
+        self._lifetime = lifetime
+        self._written = False
         self._received = bytearray()
         self._writable = True
         self._ended = False
@@ -263,6 +292,10 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return content
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # see above
+        if self._lifetime.over and not self._written:
+            await self.aclose()
+            raise httpcore.ConnectError(_TOO_LATE)
+        self._written = True
         if not self._transport.is_closing():
             sent.set(True)
             self._transport.write(buffer)
@@ -281,7 +314,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         # come before the stream is told of its own transport.
         # What was sent so far was for a proxy.
         sent.set(False)
-        secure = _AsyncioStream()
+        secure = _AsyncioStream(self._lifetime)
         secure.connection_made(self._transport)
         loop = asyncio.get_running_loop()
         try:
@@ -298,7 +331,10 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             raise httpcore.ConnectTimeout from error
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
-        secure.connection_made(cast("asyncio.BaseTransport", transport))
+        if transport is None:
+            # So asyncio says that the connection was closed on this side meanwhile.
+            raise httpcore.ConnectError(_TOO_LATE)
+        secure.connection_made(transport)
         return secure
 
     async def aclose(self) -> None:
