@@ -128,6 +128,17 @@ async def test_what_headers_say_is_short_and_one_line(play: Play, status: int) -
         assert "root" not in caught.value.request_id
 
 
+async def test_a_coding_of_any_name_is_short_and_one_line(dial: Dial) -> None:
+    """So is what a transport says of an answer that it cannot read."""
+    for odd in ("gz\x85ip", "x" * 20_000):
+        coded = http("200 OK", b"", f"Content-Encoding: {odd}", f"X-Request-Id: {odd}")
+        with RawServer.answering(coded) as server, pytest.raises(CabinetError) as caught:
+            await dial(server.url).answer(READ)
+
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 500
+
+
 async def test_a_service_writes_no_lines_into_a_log(play: Play) -> None:
     """What a service says of a problem or a sign-in is one line of text that can be printed."""
     said = "a\nroot: b\x1b[2J\u202e\ud800"

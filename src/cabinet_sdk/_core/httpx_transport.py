@@ -39,6 +39,7 @@ from cabinet_sdk._core.network import (
     must_end_at,
     sent,
 )
+from cabinet_sdk._core.redaction import shown_text
 from cabinet_sdk._core.tls import Proxy, Tls, is_proxy
 from cabinet_sdk._core.transport import CLOSED
 from cabinet_sdk._core.wire import Body, Headers, Request, Response, Timeout
@@ -450,14 +451,14 @@ def _check(head: Response, request: Request, connections: _Connections[Any, Any]
         raise httpx.ProxyError("407 Proxy Authentication Required")
     coding = (head.headers.get("content-encoding") or "identity").lower()
     if coding != "identity":
-        raise _unreadable(head, f"The answer is coded as {coding}, which was not asked for.")
+        raise _unreadable(head, f"The answer is coded as {shown_text(coding)}, which was not asked for.")
     length = head.headers.get("content-length") or ""
     if not request.stream and length.isdecimal() and int(length) > request.answer_limit:
         raise _too_large(head, request)
 
 
 def _unreadable(head: Response, message: str) -> UnreadableAnswer:
-    return UnreadableAnswer(message, status=head.status, request_id=head.headers.get("x-request-id"))
+    return UnreadableAnswer(message, status=head.status, request_id=head.request_id)
 
 
 def _joined(content: bytes | bytearray, chunk: bytes) -> bytes | bytearray:
