@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, TypeAlias, TypeVar, cast, final
@@ -30,6 +31,8 @@ __all__ = ["App", "Receive", "Scope", "Send"]
 # How long and how much a client may send after its request has been refused.
 _LINGER_SECONDS = 5
 _LINGER_BYTES = 64 * 1024 * 1024
+
+_SLOW_AT_ONCE = 2
 
 # Any: ASGI's own types are open mappings.
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -62,6 +65,8 @@ class App:
         self._world = world
         self._sandbox = sandbox
         self._pages = pages(world, sandbox=sandbox)
+        # Threads of their own for what takes long: with those of all others, a few exports would hold up everybody.
+        self._slow = ThreadPoolExecutor(_SLOW_AT_ONCE, thread_name_prefix="slow")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer below the base path by the contract, elsewhere with pages for people."""
@@ -150,7 +155,9 @@ class App:
         It does for the disk, with a world in a file, and while another thread has the world.
         """
         lock = self._world.lock
-        if slow or not self._world.in_memory or not lock.acquire(blocking=False):
+        if slow:
+            return await asyncio.get_running_loop().run_in_executor(self._slow, step)
+        if not self._world.in_memory or not lock.acquire(blocking=False):
             return await asyncio.to_thread(step)
         try:
             return step()

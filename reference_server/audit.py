@@ -190,6 +190,7 @@ class Journal:
         self._identity = identity
         self._anchors: _AnchorFile | None = None
         self._as_one = False
+        self._anchored_in = 0
         if database.file is not None:
             _expect(database, identity, database.file)
             self._anchors = _AnchorFile(database.file)
@@ -211,9 +212,10 @@ class Journal:
         if self._as_one:
             return
         last = latest(self._database, self._identity)
-        if self._anchors is not None:
-            # The one before, which is committed: an anchor must not name an entry that is rolled back after all.
+        if self._anchors is not None and self._anchored_in != self._database.transactions:
+            # The one before all of this transaction: an anchor must not name an entry that is rolled back after all.
             self._anchors.write(last)
+            self._anchored_in = self._database.transactions
         number, at = last.number + 1, to_micros(work.now)
         personal = None if sender is None else self._encrypt(actor or _NOBODY, number, sender)
         told = (number, at, action, outcome, actor, profile_id, subject, request_id)

@@ -112,6 +112,8 @@ class Connection(HttpToolsProtocol):
         if bodiless and self._answer_at_once(parser):
             return
         self._due = self.loop.time() + PATIENCE_SECONDS
+        # An answer that was given at once to the request before, in the same packet, has set it.
+        self._unset_keepalive_if_required()
         super().on_headers_complete()
 
     def _answer_at_once(self, parser: httptools.HttpRequestParser) -> bool:
@@ -198,6 +200,13 @@ class Connection(HttpToolsProtocol):
         self._forget_request()
         self._forget_answer()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; while an answer is on its way the refusal would stand in its place, or within it."""
+        if self._is_answering() or self.pipeline:
+            self.transport.abort()
+        else:
+            super().send_400_response(msg)
 
     def _refuse_head(self) -> None:
         """End a connection whose head has no end; say so, unless an answer is on its way already."""

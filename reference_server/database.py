@@ -116,6 +116,7 @@ class Database:
 
     def _take(self, connection: sqlite3.Connection, file: Path | None) -> None:
         self.file = file
+        self.transactions = 0
         self._connection = connection
         # From Python 3.13 on a connection that nobody closed is a warning, and tests leave worlds to the collector.
         self._closing = weakref.finalize(self, connection.close)
@@ -152,6 +153,7 @@ class Database:
         if self._connection.in_transaction:
             yield
             return
+        self.transactions += 1
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -29,7 +29,7 @@ from reference_server.session import Reply
 
 __all__ = ["Spool", "StoredFile", "answer_file"]
 
-_RANGES = re.compile(r"bytes=\s*([0-9,\s-]+)", re.ASCII | re.IGNORECASE)
+_RANGES = re.compile(r"bytes=([0-9,\s-]+)", re.ASCII | re.IGNORECASE)
 _RANGE = re.compile(r"([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18})", re.ASCII)
 _MANY = 8
 # Files up to this size are made in memory, larger ones on the disk.

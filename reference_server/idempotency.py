@@ -134,7 +134,8 @@ def look_up(work: Work, profile_id: str, key: str, fingerprint: bytes) -> Kept |
     digest, kept_at, location, status, headers, content = row
     if digest != hashlib.sha256(fingerprint).digest():
         raise KeyReused
-    if location is not None and kept_at <= to_micros(work.now - ANSWER_KEPT):
+    # Let go of already, whatever a clock says that was set back.
+    if location is not None and (content is None or kept_at <= to_micros(work.now - ANSWER_KEPT)):
         return Kept(None, location)
     return Kept(Reply(status, [(name, value) for name, value in json.loads(headers)], content), location)
 

@@ -157,7 +157,7 @@ def _depth(text: str) -> int:
             if deepest > MAX_DEPTH:
                 break
         elif character in "]}":
-            depth -= 1
+            depth = max(0, depth - 1)
     return deepest
 
 

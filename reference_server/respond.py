@@ -78,6 +78,7 @@ _FORM = "multipart/form-data"
 # Seconds, where the disk is full or the file locked.
 _COME_BACK_IN = 1
 _LONGEST_SUBJECT = 200
+_LONGEST_LOGGED = 1000
 _MISDIRECTED = (
     "A server for this machine alone answers to localhost, names below it and loopback addresses: use one of these, or "
     "serve others with --host."
@@ -536,9 +537,10 @@ class Exchange:
             self._world.running.release(self._claim)
         problem = self._problem
         code = None if problem is None else problem.code
-        url = f"{self._origin}{self._path}"
+        # Short, for a thousand are kept, and those of strangers too.
+        url = f"{self._origin}{self._path[:_LONGEST_LOGGED]}"
         if self._query or "@" in url:
-            url = shown_url(f"{url}?{self._query}")
+            url = shown_url(f"{url}?{self._query[:_LONGEST_LOGGED]}")
         logger.info("%s %s -> %s %s, request id %s", self._method, url, status, code or "", self._request_id)
         self._world.log(
             # Made when somebody looks.

@@ -130,11 +130,11 @@ STANDINGS: Mapping[str, tuple[ChargeStatus, bool, bool]] = {
 
 _KINDS = """
 WITH RECURSIVE found (kind) AS (
-    SELECT min(kind) FROM charges INDEXED BY charges_by_kind_and_accrual WHERE profile_id = ?1
+    SELECT min(kind) FROM charges INDEXED BY charges_by_kind_and_accrual WHERE profile_id = ?
     UNION ALL
     SELECT (
         SELECT min(kind) FROM charges INDEXED BY charges_by_kind_and_accrual
-        WHERE profile_id = ?1 AND kind > found.kind
+        WHERE profile_id = ? AND kind > found.kind
     ) FROM found WHERE kind IS NOT NULL
 ) SELECT kind FROM found WHERE kind IS NOT NULL
 """
@@ -254,7 +254,7 @@ def first_late(database: Database) -> dt.datetime | None:
 
 def kinds_of(database: Database, profile_id: str) -> list[str]:
     """Return the kinds of charges that the profile has: a look-up for each, however many charges there are."""
-    return [row["kind"] for row in database.all(_KINDS, (profile_id,))]
+    return [row["kind"] for row in database.all(_KINDS, (profile_id, profile_id))]
 
 
 def charge_by_id(work: Work, profile_id: str, charge_id: str) -> Charge | None:

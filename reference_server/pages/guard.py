@@ -10,7 +10,6 @@ a form or a script that posts across sites. Both are refused.
 from __future__ import annotations
 
 from typing import final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
@@ -50,5 +49,5 @@ def is_own_form(headers: Headers) -> bool:
     """Say whether a form came from a page of ours, or from a program, which sends neither header."""
     if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         return False
-    origin = headers.get("origin")
-    return origin is None or (origin != "null" and urlsplit(origin).netloc == headers.get("host"))
+    origin, host = headers.get("origin"), headers.get("host")
+    return origin is None or (host is not None and origin in {f"http://{host}", f"https://{host}"})

@@ -356,6 +356,31 @@ def test_a_journal_that_was_cut_is_not_written_on(file: Path) -> None:
     World(file=file).close()
 
 
+def test_an_anchor_names_nothing_that_is_undone(tmp_path: Path) -> None:
+    """Of a transaction with several entries that never ends the anchor knows nothing: the file opens as it was."""
+    file, copy = tmp_path / "world.db", tmp_path / "copy.db"
+    world = World(file=file)
+    world.profiles.add("Иванова Мария Петровна")
+    entries = world.audit.entries()
+
+    def undone() -> None:
+        with world.work() as work:
+            for _ in range(3):
+                work.journal.record(work, "sandbox.nothing")
+            for suffix in ("", "-wal", "-anchor"):
+                # As a process leaves it that is killed here.
+                copy.with_name(f"copy.db{suffix}").write_bytes(file.with_name(f"world.db{suffix}").read_bytes())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        undone()
+    world.close()
+
+    for each in (copy, file):
+        with closing(World(file=each)) as again:
+            assert again.audit.entries() == entries
+
+
 def test_a_new_file_in_the_place_of_a_removed_one(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A world that was thrown away leaves no anchor that the next one would have to keep."""
     file.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from cabinet_sdk.charges import (
 from cabinet_sdk.errors import InternalError, KeyReused, OutcomeUnknown, Problem
 from cabinet_sdk.types import Money
 from reference_server import ManualClock, Profile, World
+from reference_server.idempotency import ANSWER_KEPT
 from reference_server.respond import Exchange
 from reference_server.routing import Admitted
 from reference_server.testing import connect, credentials, serve
@@ -136,6 +138,23 @@ def test_a_key_that_runs_holds_up_nobody_else(raw: Raw, world: World, charge: Ch
 
     assert (meanwhile.status, first.answer(request.content).status) == (201, 201)
     assert (document(meanwhile)["amount"], payments_in(world)) == ("40.00", 2)
+
+
+def test_an_answer_that_was_let_go_is_found_anew(raw: Raw, world: World, person: Profile, charge: Charge) -> None:
+    """Also where the system's clock was set back since: the payment as it is now takes the place of its old answer."""
+    path, body = f"/charges/{charge.id}/payments", {"method": "sbp", "amount": "10.00"}
+    first = raw.send("POST", path, body, key="one")
+    clock = world.clock
+    assert isinstance(clock, ManualClock)
+    begun = clock.now()
+    clock.advance(ANSWER_KEPT + dt.timedelta(days=1))
+    Raw(world, person).send("POST", path, body, key="two")
+    clock.restore(begun)
+
+    again = Raw(world, person).send("POST", path, body, key="one")
+
+    assert (again.status, again.headers["idempotency-replayed"]) == (200, "true")
+    assert document(again)["id"] == document(first)["id"]
 
 
 async def test_4_a_key_belongs_to_one_request(client: AsyncCabinet, world: World, charge: Charge) -> None:

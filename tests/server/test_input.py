@@ -359,6 +359,14 @@ def test_head_is_get_without_a_body(raw: Raw, world: World, person: Profile) -> 
     assert {*head.headers} == {*got.headers}
 
 
+def test_84_the_log_keeps_little_of_a_long_address(raw: Raw, world: World) -> None:
+    """A thousand requests are kept, those of strangers too, so that none may take much room."""
+    for path in ("/charges?" + "a&" * 30_000, "/charges/" + "a" * 60_000):
+        raw.send("GET", path, headers={"authorization": None})
+
+    assert [len(request.url) < 10_000 for request in world.requests[-2:]] == [True, True]
+
+
 def test_the_request_id_is_echoed_and_never_trusted(raw: Raw) -> None:
     """A good request id comes back; one that could spoil a log is replaced."""
     good = raw.send("GET", "/charges", headers={"x-request-id": "abc-1"})

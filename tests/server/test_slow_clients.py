@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from contextlib import ExitStack, suppress
+import threading
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from cabinet_sdk import Cabinet
 from cabinet_sdk.charges import Charge, ExportFormat, PaymentMethod
 from cabinet_sdk.types import Money
 from reference_server import Profile, World
+from reference_server.charges import handlers
 from reference_server.connections import MAX_HEAD
+from reference_server.files import StoredFile
 from reference_server.signin import TOKEN_LIFETIME
 from reference_server.testing import credentials, serve
 from tests.core.sample_area import MAX_BYTES, UPLOADED, add_file, sample_world
@@ -436,6 +439,63 @@ def test_a_body_is_never_the_next_request(
 
     assert received.startswith(b"HTTP/1.1 400 ")
     assert "charges.payments" not in [each.operation for each in world.requests]
+
+
+def test_no_refusal_stands_in_the_place_of_an_answer(url: str, world: World, person: Profile, charge: Charge) -> None:
+    """What is no HTTP behind a payment ends the connection: a 400 would be taken for the payment's answer."""
+    body = b'{"method": "sbp"}'
+    fields = (*PAYMENT[:2], f"Content-Length: {len(body)}")
+    with connection_to(url) as connection:
+        connection.sendall(
+            head("POST", f"/charges/{charge.id}/payments", token_for(world, person), *fields)
+            + body
+            + b"GARBAGE\r\n\r\n"
+        )
+        received = b""
+        with suppress(ConnectionError):
+            received = rest_of(connection)
+
+    assert b" 400 " not in received
+
+
+def test_a_slow_request_behind_a_quick_one_keeps_its_connection(
+    url: str, stopwatch: Stopwatch, world: World, person: Profile, charge: Charge
+) -> None:
+    """The rest between two requests begins with the last answer, not with one that had been given before."""
+    token, body = token_for(world, person), b'{"method": "sbp"}'
+    fields = (*PAYMENT[:2], f"Content-Length: {len(body)}")
+    sent = head("GET", f"/charges/{charge.id}", token) + head("POST", f"/charges/{charge.id}/payments", token, *fields)
+    with connection_to(url) as connection:
+        connection.sendall(sent)
+        assert answer_of(connection).startswith(b"HTTP/1.1 200")
+        stopwatch.wait_until_received(len(sent))
+        stopwatch.sleep(10)
+        connection.sendall(body)
+
+        assert answer_of(connection).startswith(b"HTTP/1.1 201")
+
+
+def test_82_exports_hold_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are being made, what is asked beside them of a world in a file is answered."""
+    done = threading.Event()
+
+    def made(*_: object) -> StoredFile:
+        return StoredFile(content=lambda: b"" if done.wait(60) else b"late", name="charges.csv")
+
+    monkeypatch.setattr(handlers, "_EXPORTS", {ExportFormat.CSV: made})
+    world = World(file=tmp_path / "world.db")
+    token = token_for(world, world.profiles.add("Иванова Мария Петровна"))
+    with closing(world), serve(world) as url, ExitStack() as stack:
+        stack.callback(done.set)
+        exports = [stack.enter_context(connection_to(url)) for _ in range(20)]
+        for connection in exports:
+            connection.sendall(head("GET", "/exports/charges?format=csv", token))
+        with connection_to(url) as other:
+            other.sendall(head("GET", "/charges", token))
+            assert answer_of(other).startswith(b"HTTP/1.1 200")
+        assert not done.is_set()
+        done.set()
+        assert [answer_of(each)[:12] for each in exports] == [b"HTTP/1.1 200"] * 20
 
 
 def test_an_offer_of_another_protocol_is_ignored(url: str, world: World, person: Profile) -> None:

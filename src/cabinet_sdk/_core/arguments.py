@@ -225,10 +225,10 @@ def _kind(kind: Any) -> _Kind:
     if isinstance(kind, NewType):
         # They are text too, and none is anybody's id.
         return _instance(kind, (cast("type", kind.__supertype__),), but=(Identifier, Code))
-    if isinstance(kind, type) and getattr(kind, "_is_runtime_protocol", not getattr(kind, "_is_protocol", False)):
+    if isinstance(kind, type) and not getattr(kind, "_is_protocol", False):
         cls = cast("type[Any]", kind)
         return _described(cls) if attrs.has(cls) and cls is not File else _instance(cls, (cls,))
-    return _ANYTHING
+    return _protocol(kind) if getattr(kind, "_is_runtime_protocol", False) else _ANYTHING
 
 
 def _generic(kind: Any, origin: Any) -> _Kind:
@@ -248,14 +248,25 @@ def _generic(kind: Any, origin: Any) -> _Kind:
     return _ANYTHING
 
 
-# What else an annotation may be, such as a protocol that `isinstance` does not take: whoever needs it finds out.
+# What else an annotation may be, such as a protocol that nothing can be asked of: whoever needs it finds out.
 _ANYTHING = _Kind(frozenset(), lambda _, __: None)
+
+
+def _protocol(kind: Any) -> _Kind:
+    names = [name for name, _ in inspect.getmembers(kind, inspect.isfunction) if not name.startswith("_")]
+
+    def look(given: Any, path: str) -> None:
+        # Not by `isinstance`, which from Python 3.12 on sees nothing of what a wrapper hands on by `__getattr__`. A
+        # class has the methods too.
+        if isinstance(given, type) or not all(callable(getattr(given, name, None)) for name in names):
+            raise _WrongKindError(path, kind, given)
+
+    return _Kind(frozenset(), look)
 
 
 def _instance(kind: Any, classes: tuple[type, ...], but: tuple[type, ...] = ()) -> _Kind:
     def look(given: Any, path: str) -> None:
-        # A class has the methods of a protocol too.
-        if not isinstance(given, classes) or isinstance(given, (*but, type)):
+        if not isinstance(given, classes) or isinstance(given, but):
             raise _WrongKindError(path, kind, given)
 
     return _Kind(frozenset(classes), look)
