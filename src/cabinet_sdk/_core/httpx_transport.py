@@ -84,7 +84,7 @@ _HINTS = [
         ),
         (
             "https:",
-            "CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|without sending a response",
+            "CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|without sending a response|reset by peer|forcibly closed",
             "A service that asks for a certificate of the client may do this: Tls(certificate=…) shows one.",
         ),
     )
