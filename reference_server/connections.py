@@ -203,7 +203,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP; while an answer is on its way the refusal would stand in its place, or within it."""
-        if self._is_answering() or self.pipeline:
+        if self._is_answering():
             self.transport.abort()
         else:
             super().send_400_response(msg)

@@ -256,6 +256,24 @@ def test_a_name_whose_lookup_took_all_the_time_is_not_connected_to(monkeypatch: 
     assert network.asked == []
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="the system has no IPv6")
+def test_an_address_of_one_link_keeps_its_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it nobody could say which link is meant."""
+    network = Deaf()
+    number, name = socket.if_nameindex()[0]
+    found = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 443, 0, number))]
+
+    def look_up(*_: object, **__: object) -> object:
+        return found
+
+    monkeypatch.setattr("cabinet_sdk._core.network.time", network)
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+    with pytest.raises(httpcore.ConnectTimeout):
+        TimedNetwork(network, Lifetime()).connect_tcp("link.example", 443, 6.0)
+
+    assert network.asked == [(f"fe80::1%{name}", 6.0)]
+
+
 async def test_the_next_address_of_a_name_is_tried(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the first address refuses, the second one serves."""
     with RawServer.answering(json_answer()) as server:

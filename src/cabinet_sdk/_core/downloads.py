@@ -310,7 +310,8 @@ class _Part:
             except FileExistsError:
                 raise self._taken() from None
             except (OSError, NotImplementedError):
-                # A file system without links: there a look has to do.
+                # A file system without links says so by many numbers. There a look has to do; what else is wrong,
+                # `replace` tells.
                 self._refuse_to_replace()
             else:
                 beside.unlink()
