@@ -128,7 +128,7 @@ async def _concurrent(count: int, *, beside_bare_httpx: bool = False) -> Figure:
             costs: list[float] = []
             at_one: list[float] = []
             base, base_count = (theirs, count) if beside_bare_httpx else (ours, 1)
-            for _ in range(max(5, settings.rounds // 4)):
+            for _ in range(settings.rounds):
                 cost = await _at_once(count, calls, ours)
                 beside = await _at_once(base_count, calls, base)
                 ratios.append(cost / beside)

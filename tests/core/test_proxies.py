@@ -209,6 +209,6 @@ async def test_a_407_without_a_proxy_is_an_answer(dial: Dial) -> None:
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1:1", "127.0.0.1:1", "http://[::1", "socks5://127.0.0.1:1", ""])
 async def test_a_proxy_that_cannot_be_used_is_a_mistake_of_the_program(dial: Dial, url: str) -> None:
-    """A proxy of another kind is refused with words of ours; SOCKS needs a package that is not installed here."""
+    """A proxy of another kind is refused with words of ours."""
     with pytest.raises(UsageError, match="proxy"):
         await dial("http://cabinet.example/v1", proxy=Proxy(url=url)).answer(READ)

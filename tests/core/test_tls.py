@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import socket
 import ssl
 import subprocess
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import attrs
 import pytest
 
-from cabinet_sdk.errors import CallerError, ConnectionFailed, ConnectionLost, NetworkError, UsageError
+from cabinet_sdk import AsyncCabinet
+from cabinet_sdk.errors import (
+    CabinetError,
+    CallerError,
+    ConnectionFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    NetworkError,
+    UsageError,
+)
 from cabinet_sdk.transports import Proxy, Tls
 from tests.core.conftest import Dial
-from tests.core.raw_server import Connection, RawServer, http, json_answer
+from tests.core.raw_server import Connection, RawServer, http, json_answer, out_of_time
 from tests.core.scripted import CHANGE, CHANGE_ONCE, READ
 
 OPENSSL = shutil.which("openssl")
+
+ResultT = TypeVar("ResultT")
 
 pytestmark = [
     pytest.mark.feature("SE-01"),
@@ -380,3 +393,145 @@ async def test_a_call_that_connects_while_its_client_is_closed_sends_nothing(
 
         assert await asyncio.to_thread(ended.wait, 60)
     assert not any(requests)
+
+
+class TlsWithinTls:
+    """The service's end of TLS that goes through a TLS connection: in place of a socket."""
+
+    def __init__(self, outer: socket.socket, context: ssl.SSLContext) -> None:
+        self._outer = outer
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._do(self._tls.do_handshake)
+
+    def _do(self, step: Callable[[], ResultT]) -> ResultT:
+        while True:
+            with suppress(ssl.SSLWantReadError):
+                result = step()
+                self._outer.sendall(self._outgoing.read())
+                return result
+            self._outer.sendall(self._outgoing.read())
+            received = self._outer.recv(65536)
+            self._incoming.write(received) if received else self._incoming.write_eof()
+
+    def recv(self, size: int) -> bytes:
+        """Return what comes, and nothing at the end."""
+        with suppress(ssl.SSLEOFError):
+            return self._do(lambda: self._tls.read(size))
+        return b""
+
+    def sendall(self, *contents: bytes) -> None:
+        """Send each content as a record of its own, all of them at once."""
+        for content in contents:
+            self._tls.write(content)
+        self._outer.sendall(self._outgoing.read())
+
+    def shutdown(self, how: int) -> None:
+        """End both."""
+        self._outer.shutdown(how)
+
+    def close(self) -> None:
+        """Close both."""
+        self._outer.close()
+
+
+@pytest.fixture
+def through_tls(certificates: Certificates) -> Callable[[Callable[[Connection], None]], RawServer]:
+    """Return what serves behind a proxy that is spoken to over TLS."""
+
+    def make(serve: Callable[[Connection], None]) -> RawServer:
+        def tunnel(connection: Connection) -> None:
+            connection.read()
+            connection.write(http("200 Connection established"))
+            inner: Any = TlsWithinTls(connection.socket, certificates.context("right"))  # Any: no whole socket
+            connection.socket = inner
+            connection.asked = False
+            serve(connection)
+
+        return RawServer(tunnel, tls=certificates.context("right"))
+
+    return make
+
+
+ThroughTls = Callable[[Callable[[Connection], None]], RawServer]
+
+
+@pytest.fixture
+def far(dial: Dial, certificates: Certificates) -> Callable[[RawServer], AsyncCabinet]:
+    """Make clients that reach a service through such a proxy."""
+
+    def make(server: RawServer) -> AsyncCabinet:
+        tls = Tls(ca_file=certificates.file("ca.pem"))
+        proxy = Proxy(url=f"https://127.0.0.1:{server.port}")
+        return dial("https://127.0.0.1:1/v1", tls=tls, proxy=proxy, attempts=3)
+
+    return make
+
+
+Far = Callable[[RawServer], AsyncCabinet]
+
+
+async def test_tls_through_a_proxy_over_tls(through_tls: ThroughTls, far: Far) -> None:
+    """Calls go through both, one after another on one connection, however large what is sent and answered."""
+    name = "я" * 200_000
+
+    def serve(connection: Connection) -> None:
+        while request := connection.read():
+            server.requests.append(request)
+            connection.write(json_answer(json.dumps({"name": name}).encode()))
+
+    with through_tls(serve) as server:
+        client = far(server)
+        for row in (READ, CHANGE, READ):
+            assert (await client.answer(row)).value.name == name
+
+    assert len(server.connections) == 1
+    assert len(server.requests) == 3
+
+
+async def test_a_surplus_answer_through_a_proxy_over_tls_is_nobodys(through_tls: ThroughTls, far: Far) -> None:
+    """What came with an answer, in a record of its own, is never taken for the answer to the next call."""
+
+    def serve(connection: Connection) -> None:
+        while connection.read():
+            within: Any = connection.socket  # Any: it takes several records
+            within.sendall(json_answer(b'{"name":"right"}'), json_answer(b'{"name":"surplus"}'))
+
+    with through_tls(serve) as server:
+        client = far(server)
+        assert [(await client.answer(CHANGE)).value.name for _ in range(3)] == ["right"] * 3
+
+
+@pytest.mark.parametrize("place", ["handshake", "answer"])
+async def test_a_drip_through_a_proxy_over_tls_ends_with_the_deadline(
+    certificates: Certificates, through_tls: ThroughTls, far: Far, place: str
+) -> None:
+    """A byte every 50 ms, of the handshake within or of an answer: the deadline of the call holds."""
+    dripped: list[int] = []
+
+    def drip_answer(connection: Connection) -> None:
+        connection.read()
+        connection.drip([b"x"] * 1200, 0.05)
+        dripped.append(connection.number)
+
+    def drip_handshake(connection: Connection) -> None:
+        connection.read()
+        connection.write(http("200 Connection established"))
+        connection.socket.recv(65536)
+        connection.asked = True
+        # A record that is to be long, and so is never whole.
+        connection.drip([b"\x16\x03\x03\x40\x00", *[b"x"] * 1200], 0.05)
+        dripped.append(connection.number)
+
+    if place == "answer":
+        dripping = through_tls(drip_answer)
+    else:
+        dripping = RawServer(drip_handshake, tls=certificates.context("right"))
+    with dripping as server:
+        client = far(server)
+        error, _ = await out_of_time(
+            lambda seconds: client.with_options(deadline=seconds).answer(READ), CabinetError, server
+        )
+        assert not dripped
+
+    assert isinstance(error, (DeadlineExceeded, NetworkError))

@@ -112,7 +112,7 @@ def _place(url: str) -> str:
     """Return host and port of an address, and nothing else of it."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    port = parts.port or {"https": 443, "socks5": 1080, "socks5h": 1080}.get(parts.scheme, 80)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -278,7 +278,7 @@ class _Connections(Generic[ConnectionT, SlotsT]):
     def handed_on(self, url: str) -> bool:
         """Return whether a proxy reads a request and may answer it itself, rather than only carry what is inside."""
         scheme, _, proxy_url = self._way(url)
-        return scheme == "http" and proxy_url is not None and urlsplit(proxy_url).scheme in {"http", "https"}
+        return scheme == "http" and proxy_url is not None
 
     def place(self, url: str) -> str:
         """Return where a request goes, for messages: neither user information nor path and query."""
@@ -312,8 +312,8 @@ class _Connections(Generic[ConnectionT, SlotsT]):
                 url = url if "://" in url else f"http://{url}"
                 if not is_proxy(url):
                     raise UsageError(
-                        "the proxy of the environment cannot be used: expected http://user:password@host:port, "
-                        "percent-encoded what is neither letter nor digit in user and password"
+                        "the proxy of the environment cannot be used: expected http://user:password@host:port, of a "
+                        "proxy that speaks HTTP, percent-encoded what is neither letter nor digit in user and password"
                     )
             self._proxies[scheme, place] = url
         return self._proxies[scheme, place]
@@ -329,15 +329,11 @@ class _Connections(Generic[ConnectionT, SlotsT]):
         own = self._proxy
         auth = (own.username, own.password or "") if own is not None and own.username is not None else None
         connection: ConnectionT | None = None
-        try:
-            context_there = context if secret_proxy else None
-            # What httpx says may show a piece of a password, and is neither told nor kept in the chain.
-            with suppress(ValueError, httpx.InvalidURL):
-                proxy = None if proxy_url is None else httpx.Proxy(proxy_url, auth=auth, ssl_context=context_there)
-                connection = self._kind(verify=context, proxy=proxy, limits=limits, trust_env=False)
-        except ImportError as error:
-            # A SOCKS proxy without the package that httpx needs for it.
-            raise UsageError(f"the proxy cannot be used: {error}") from error
+        context_there = context if secret_proxy else None
+        # What httpx says may show a piece of a password, and is neither told nor kept in the chain.
+        with suppress(ValueError, httpx.InvalidURL):
+            proxy = None if proxy_url is None else httpx.Proxy(proxy_url, auth=auth, ssl_context=context_there)
+            connection = self._kind(verify=context, proxy=proxy, limits=limits, trust_env=False)
         if connection is None:
             raise UsageError("the proxy cannot be used: its host is none")
         # httpx has no public way to set what is below it.
@@ -368,7 +364,7 @@ def _hushed(record: logging.LogRecord) -> bool:
 
 
 # A filter of a logger is not asked about what its children log.
-for _name in ("connection", "http11", "http2", "proxy", "socks"):
+for _name in ("connection", "http11", "http2", "proxy"):
     logging.getLogger(f"httpcore.{_name}").addFilter(_hushed)
 
 

@@ -8,11 +8,11 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, cast, final
+from typing import Any, TypeVar, cast, final
 
 import httpcore
 
@@ -24,6 +24,8 @@ _READ_AHEAD = 64 * 1024
 # As long as RFC 8305 has one wait before the next address of a host is tried beside the first.
 _NEXT_ADDRESS = 0.25
 _TOO_LATE = "closed while it was made"
+
+ResultT = TypeVar("ResultT")
 
 
 @final
@@ -199,6 +201,8 @@ class _TimedStream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         timeout = _what_remains(timeout, httpcore.ConnectTimeout)
+        if isinstance(self.get_extra_info("socket"), ssl.SSLSocket):
+            return _TimedStream(_InnerTls(self, ssl_context, server_hostname, timeout), self._lifetime)
         return _TimedStream(self._inner.start_tls(ssl_context, server_hostname, timeout), self._lifetime)
 
     def close(self) -> None:
@@ -206,6 +210,68 @@ class _TimedStream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:  # Any: of whatever kind the name stands for
         return self._inner.get_extra_info(info)
+
+
+@final
+class _InnerTls(httpcore.NetworkStream):
+    """
+    TLS through a proxy that is itself spoken to over TLS.
+
+    That of httpcore starts its timeout anew with each record, and does not see what came and was not read yet.
+    """
+
+    def __init__(
+        self, outer: _TimedStream, context: ssl.SSLContext, server_hostname: str | None, timeout: float | None
+    ) -> None:
+        self._outer = outer
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+        try:
+            self._done(self._tls.do_handshake, timeout)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, httpcore.TimeoutException):
+                raise httpcore.ConnectTimeout from error
+            if isinstance(error, (httpcore.NetworkError, OSError)):
+                raise httpcore.ConnectError(str(error)) from error
+            raise
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        try:
+            return self._done(partial(self._tls.read, max_bytes), timeout)
+        except ssl.SSLError as error:
+            raise httpcore.ReadError(str(error)) from error
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        try:
+            for start in range(0, len(buffer), _PIECE):
+                self._done(partial(self._tls.write, buffer[start : start + _PIECE]), timeout)
+        except ssl.SSLError as error:
+            raise httpcore.WriteError(str(error)) from error
+
+    def close(self) -> None:
+        self._outer.close()
+
+    def get_extra_info(self, info: str) -> Any:  # Any: of whatever kind the name stands for
+        if info == "ssl_object":
+            return self._tls
+        if info == "is_readable" and (self._incoming.pending or self._tls.pending()):
+            return True
+        return self._outer.get_extra_info(info)
+
+    def _done(self, step: Callable[[], ResultT], timeout: float | None) -> ResultT:
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                self._outer.write(self._outgoing.read(), timeout)
+                if received := self._outer.read(_PIECE, timeout):
+                    self._incoming.write(received)
+                else:
+                    self._incoming.write_eof()
+            else:
+                self._outer.write(self._outgoing.read(), timeout)
+                return result
 
 
 @final

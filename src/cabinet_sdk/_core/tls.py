@@ -13,7 +13,8 @@ from cabinet_sdk.errors import UsageError
 
 __all__ = ["Proxy", "Tls", "is_proxy"]
 
-_PROXY_SCHEMES = {"http", "https", "socks5", "socks5h"}
+# No SOCKS: the library below keeps no limit of time in its handshake, and tells of its errors by another library's.
+_PROXY_SCHEMES = {"http", "https"}
 
 
 @final
@@ -56,7 +57,7 @@ class Proxy:
     A proxy to go through.
 
     Attributes:
-        url: Such as ``http://proxy.example:3128``.
+        url: Such as ``http://proxy.example:3128``; ``https`` where the proxy itself speaks TLS. SOCKS is not spoken.
         username: Where the proxy asks for one.
         password: Hidden in every repr.
     """
@@ -73,5 +74,5 @@ class Proxy:
             msg = "Proxy.url is shown in logs: give the user and the password as `username` and `password`"
             raise UsageError(msg)
         if not is_proxy(self.url):
-            msg = "Proxy.url is no address of a proxy such as http://proxy.example:3128"
+            msg = "Proxy.url is no address of an HTTP proxy such as http://proxy.example:3128"
             raise UsageError(msg)
