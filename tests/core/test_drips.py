@@ -256,6 +256,44 @@ def test_a_name_whose_lookup_took_all_the_time_is_not_connected_to(monkeypatch: 
     assert network.asked == []
 
 
+async def test_a_name_that_nobody_looks_up_ends_with_the_deadline(dial: Dial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver that is silent for longer than the deadline: the call ends with it, and nothing was sent."""
+    asked, go = threading.Event(), threading.Event()
+
+    def silent(*_: object, **__: object) -> list[object]:
+        asked.set()
+        go.wait(60)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr("socket.getaddrinfo", silent)
+    try:
+        with pytest.raises((ConnectionFailed, DeadlineExceeded)):
+            await dial("http://silent.example/v1", deadline=0.2).answer(CHANGE)
+        assert asked.is_set()
+    finally:
+        go.set()
+
+
+@pytest.mark.parametrize("threads", [True, False])
+async def test_a_name_that_is_none_is_told(dial: Dial, monkeypatch: pytest.MonkeyPatch, threads: bool) -> None:
+    """What the resolver says is told; where no thread can be started, as at the end of a program, nothing is sent."""
+
+    def none(*_: object, **__: object) -> list[object]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    def refused(_: object) -> None:
+        message = "can't create new thread at interpreter shutdown"
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("socket.getaddrinfo", none)
+    client = dial("http://missing.example/v1")
+    with monkeypatch.context() as patches:
+        if not threads:
+            patches.setattr("threading.Thread.start", refused)
+        with pytest.raises(ConnectionFailed, match=r"missing\.example:80: .*(not known|new thread)"):
+            await client.answer(CHANGE)
+
+
 @pytest.mark.skipif(not socket.has_ipv6, reason="the system has no IPv6")
 def test_an_address_of_one_link_keeps_its_interface(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it nobody could say which link is meant."""

@@ -7,11 +7,14 @@ import select
 import socket
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
+from ipaddress import ip_address
 from typing import Any, TypeVar, cast, final
 
 import httpcore
@@ -150,13 +153,13 @@ class TimedNetwork(httpcore.NetworkBackend):
         """
         Connect to the first address of the host that answers.
 
-        All addresses together keep the limits; looking up the name, for which the system has no timeout, keeps none.
+        Looking up its name, for which the system has no timeout, and all its addresses together keep the limits.
         """
         limit = _what_remains(timeout, httpcore.ConnectTimeout)
         ends_at = None if limit is None else time.monotonic() + limit
         error: Exception = httpcore.ConnectTimeout()
         with _nowhere(host, port):
-            addresses = _addresses(host, port)
+            addresses = _addresses(host, port, limit)
             for number, address in enumerate(addresses):
                 # One that does not answer leaves as much to each of the others.
                 share = None if ends_at is None else (ends_at - time.monotonic()) / (len(addresses) - number)
@@ -170,13 +173,40 @@ class TimedNetwork(httpcore.NetworkBackend):
         raise error
 
 
-def _addresses(host: str, port: int) -> list[str]:
+def _addresses(host: str, port: int, limit: float | None) -> list[str]:
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = look_up() if limit is None or _is_number(host) else _in_time(look_up, limit)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout from error
     except OSError as error:
         raise httpcore.ConnectError(str(error)) from error
     # By their names in digits, which alone tell the interface of an address that holds on one link only.
     return [socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0] for *_, address in found]
+
+
+def _is_number(host: str) -> bool:
+    with suppress(ValueError):
+        return bool(ip_address(host))
+    return False
+
+
+def _in_time(step: Callable[[], ResultT], limit: float) -> ResultT:
+    """Return what a step gives that nothing can break off: when it takes too long, a thread is left to its end."""
+    outcome: Future[ResultT] = Future()
+
+    def work() -> None:
+        try:
+            outcome.set_result(step())
+        except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
+            outcome.set_exception(error)
+
+    try:
+        threading.Thread(target=work, name="cabinet_sdk: look up a name", daemon=True).start()
+    except RuntimeError:
+        # The system has no more threads, or Python is about to end.
+        return step()
+    return outcome.result(limit)
 
 
 @final
@@ -301,7 +331,8 @@ class AsyncioNetwork(httpcore.AsyncNetworkBackend):
                     return (await loop.create_connection(stream, host, port, **delay))[1]
             except TimeoutError as error:
                 raise httpcore.ConnectTimeout from error
-            except OSError as error:
+            except (OSError, RuntimeError) as error:
+                # asyncio looks up names in a thread, which it may be unable to start.
                 raise httpcore.ConnectError(str(error)) from error
 
 
