@@ -185,13 +185,23 @@ class AuditControl:
             return audit.check(self._world.database, anchor or self.anchor())
 
     def erase(self, profile_id: str) -> None:
-        """Erase what is personal in a profile's entries; that it was done is an entry too, and the chain holds."""
+        """
+        Erase what is personal in a profile's entries; that it was done is an entry too, and the chain holds.
+
+        Raises:
+            RuntimeError: Another process reads the file, such as a check of the journal, and keeps the erased key in
+                the file's log. What is personal can be read by nobody who opens the world; erase again to empty the
+                log.
+        """
         with self._world.work() as work:
             work.journal.erase(profile_id)
             work.journal.record(work, "audit.erase", profile_id=profile_id)
         with self._world.lock:
             # The pages with the key are still in the log of a file until it is emptied.
-            self._world.database.all("PRAGMA wal_checkpoint(TRUNCATE)")
+            busy, *_ = self._world.database.all("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        if busy:
+            msg = "erased, but another process that reads the file keeps the key in its log: end that one, erase again"
+            raise RuntimeError(msg)
 
 
 @final

@@ -441,6 +441,31 @@ def test_an_erased_person_is_gone_and_the_chain_holds(tmp_path: Path, capsys: py
     assert "5 entries" in capsys.readouterr().out
 
 
+def test_who_reads_keeps_the_key_of_an_erased_person(tmp_path: Path) -> None:
+    """While another reads the file the log keeps the key: that is said, and erasing again after it leaves nothing."""
+    file = tmp_path / "world.db"
+    with closing(World(file=file)) as world:
+        gone = world.profiles.add("Иванова")
+        with world.work() as work:
+            work.journal.record(work, "charges.pay", actor=gone.id, profile_id=gone.id, sender="192.0.2.7")
+        kept = world.database.one("SELECT key FROM audit_keys WHERE person = ?", (gone.id,))
+        assert kept is not None
+
+        def has_key() -> bool:
+            return any(kept["key"] in path.read_bytes() for path in tmp_path.iterdir() if path.name != "world.db-shm")
+
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM audit_keys").fetchall()
+            with pytest.raises(RuntimeError, match="erase again"):
+                world.audit.erase(gone.id)
+            assert has_key()
+        world.audit.erase(gone.id)
+
+        assert not has_key()
+        assert world.audit.check() is None
+
+
 CONTROLS: dict[str, Callable[[World, Profile, Charge, Payment], object]] = {
     "profiles.add": lambda world, _, __, ___: world.profiles.add("Петров"),
     "charges.add": lambda world, person, _, __: world.charges.add(person, Money("1.00")),
