@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
@@ -65,8 +66,10 @@ class App:
         self._world = world
         self._sandbox = sandbox
         self._pages = pages(world, sandbox=sandbox)
-        # Threads of their own for what takes long: with those of all others, a few exports would hold up everybody.
-        self._slow = ThreadPoolExecutor(_SLOW_AT_ONCE, thread_name_prefix="slow")
+        # Threads for each operation that takes long: with those of all others, a few exports would hold up everybody.
+        self._slow = defaultdict[str, ThreadPoolExecutor](
+            partial(ThreadPoolExecutor, _SLOW_AT_ONCE, thread_name_prefix="slow")
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer below the base path by the contract, elsewhere with pages for people."""
@@ -129,7 +132,7 @@ class App:
             await _send(receive, send, begun, unread=not bodiless and _has_large_body(headers))
             return
         if bodiless:
-            await _send(receive, send, await self._run(partial(exchange.answer, b""), slow=True))
+            await self._answer_slowly(exchange, b"", receive, send)
             return
         with SpooledTemporaryFile(max_size=MAX_BODY) as spool:
             try:
@@ -145,18 +148,33 @@ class App:
             if content is None:
                 exchange.abandon()
                 return
-            slow = exchange.slow or not isinstance(content, bytes)
-            await _send(receive, send, await self._run(partial(exchange.answer, content), slow=slow))
+            if exchange.slow or not isinstance(content, bytes):
+                await self._answer_slowly(exchange, content, receive, send)
+            else:
+                await _send(receive, send, await self._run(partial(exchange.answer, content)))
 
-    async def _run(self, step: Callable[[], T], *, slow: bool = False) -> T:
+    async def _answer_slowly(self, exchange: Exchange, content: bytes | File, receive: Receive, send: Send) -> None:
+        """Answer in a thread of the operation, unless the client is gone before it is its turn."""
+        job = self._slow[exchange.operation].submit(exchange.answer, content)
+        done = asyncio.wrap_future(job)
+        gone = asyncio.ensure_future(_disconnected(receive))
+        waited: set[asyncio.Future[Any]] = {done, gone}  # Any: of two kinds
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+        if not done.done() and job.cancel():
+            exchange.abandon()
+            return
+        await _send(receive, send, await done)
+
+    async def _run(self, step: Callable[[], T]) -> T:
         """
         Take a step where it holds up nobody: here, or in a thread where it may wait.
 
         It does for the disk, with a world in a file, and while another thread has the world.
         """
         lock = self._world.lock
-        if slow:
-            return await asyncio.get_running_loop().run_in_executor(self._slow, step)
         if not self._world.in_memory or not lock.acquire(blocking=False):
             return await asyncio.to_thread(step)
         try:

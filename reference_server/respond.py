@@ -180,6 +180,11 @@ class Exchange:
         )
 
     @property
+    def operation(self) -> str:
+        """The id of the operation that was found, empty where there is none."""
+        return "" if isinstance(self._found, Problem) else self._found[0].row.id
+
+    @property
     def slow(self) -> bool:
         """Whether answering may take a while."""
         return not isinstance(self._found, Problem) and self._found[0].download

@@ -240,6 +240,17 @@ def test_what_one_address_does_not_need_is_the_others(monkeypatch: pytest.Monkey
     assert network.asked == [("192.0.2.1", 3.0), ("192.0.2.2", 3.0), ("192.0.2.1", None), ("192.0.2.2", None)]
 
 
+def test_however_many_addresses_a_slow_service_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal shares of many addresses would be too short for any: each is given two seconds as long as there are."""
+    network = Deaf()
+    monkeypatch.setattr("cabinet_sdk._core.network.time", network)
+    named(monkeypatch, *(f"192.0.2.{number}" for number in range(40)))
+    with pytest.raises(httpcore.ConnectTimeout):
+        TimedNetwork(network, Lifetime()).connect_tcp("many.example", 443, 5.0)
+
+    assert [limit for _, limit in network.asked] == [2.0, 2.0, 1.0]
+
+
 def test_a_name_whose_lookup_took_all_the_time_is_not_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking up a name cannot be broken off; it counts, and no address is tried when the limit is over."""
     network = Deaf()

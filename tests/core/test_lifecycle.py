@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import httpx
@@ -9,11 +11,12 @@ import pytest
 import respx
 
 from cabinet_sdk import AsyncCabinet, Cabinet, __version__
+from cabinet_sdk._core.operation import Operation
 from cabinet_sdk.charges import ChargeId, NothingDue, PaymentMethod
 from cabinet_sdk.errors import ConnectionFailed, TimedOut, UsageError
 from tests.core.conftest import Dial, Play
-from tests.core.raw_server import RawServer, json_answer
-from tests.core.scripted import BASE_URL, CHANGE, READ, AsyncScripted, Script, Scripted, thing
+from tests.core.raw_server import Connection, RawServer, json_answer
+from tests.core.scripted import BASE_URL, CHANGE, CHANGE_ONCE, READ, Ask, AsyncScripted, Script, Scripted, Thing, thing
 
 
 async def test_a_closed_client_says_so(dial: Dial) -> None:
@@ -30,6 +33,31 @@ async def test_a_closed_client_says_so(dial: Dial) -> None:
                 await closed.answer(CHANGE)
 
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("row", [READ, CHANGE_ONCE], ids=["read", "change"])
+async def test_a_call_under_way_comes_to_its_end(mode: str, dial: Dial, row: Operation[..., Ask, Thing]) -> None:
+    """Closing a client breaks no call of another thread or task: its answer counts, and then its connection goes."""
+    loop = asyncio.get_running_loop()
+    gone = threading.Event()
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        closing = client.close()
+        if mode == "async":
+            asyncio.run_coroutine_threadsafe(closing, loop).result(60)
+        connection.write(json_answer())
+        if not connection.read():
+            gone.set()
+
+    with RawServer(serve) as server:
+        client = dial(server.url)
+        assert (await client.answer(row)).value.name == "a thing"
+        assert await asyncio.to_thread(gone.wait, 60)
+        with pytest.raises(UsageError, match="closed"):
+            await client.answer(READ)
+
+    assert len(server.connections) == 1
 
 
 async def test_a_closed_client_in_process_says_so_too(client: AsyncCabinet) -> None:

@@ -8,10 +8,10 @@ import traceback
 import pytest
 
 from cabinet_sdk.errors import CallerError, ConnectionFailed, NetworkError, UsageError
-from cabinet_sdk.transports import Proxy
+from cabinet_sdk.transports import Proxy, Timeout
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http, json_answer
-from tests.core.scripted import CHANGE, READ
+from tests.core.scripted import CHANGE, CHANGE_ONCE, READ
 
 pytestmark = pytest.mark.feature("EX-01")
 
@@ -156,6 +156,29 @@ async def test_a_refused_tunnel_sent_nothing(dial: Dial, status: str) -> None:
         client = dial("https://cabinet.example/v1", proxy=Proxy(url=f"http://127.0.0.1:{proxy.port}"))
         with pytest.raises(ConnectionFailed, match=status[:3]):
             await client.answer(READ)
+
+
+@pytest.mark.parametrize("how", ["silent", "closes", "resets", "no HTTP"])
+async def test_a_proxy_that_opens_no_tunnel_sent_nothing(dial: Dial, how: str) -> None:
+    """What breaks or is silent before there is a tunnel had nothing of a change, so it may be sent again."""
+
+    def serve(connection: Connection) -> None:
+        server_got.append(connection.read())
+        if how == "silent":
+            connection.read()
+        elif how == "resets":
+            connection.reset()
+        elif how == "no HTTP":
+            connection.write(b"what is this?\r\n\r\n")
+
+    server_got: list[bytes] = []
+    with RawServer(serve) as proxy:
+        client = dial("https://cabinet.example/v1", attempts=2, proxy=Proxy(url=f"http://127.0.0.1:{proxy.port}"))
+        client = client.with_options(timeout=Timeout(idle=0.3))
+        with pytest.raises(ConnectionFailed):
+            await client.answer(CHANGE_ONCE)
+
+    assert [request.split()[0] for request in server_got] == [b"CONNECT"] * 2
 
 
 async def test_a_tunnel_that_leads_nowhere_is_not_used_again(dial: Dial) -> None:

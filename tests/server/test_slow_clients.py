@@ -18,7 +18,7 @@ from reference_server.charges import handlers
 from reference_server.connections import MAX_HEAD
 from reference_server.files import StoredFile
 from reference_server.signin import TOKEN_LIFETIME
-from reference_server.testing import credentials, serve
+from reference_server.testing import connect, credentials, serve
 from tests.core.sample_area import MAX_BYTES, UPLOADED, add_file, sample_world
 from tests.server.raw import token_for
 from tests.server.sockets import answer_of, connection_to, head, rest_of
@@ -476,26 +476,40 @@ def test_a_slow_request_behind_a_quick_one_keeps_its_connection(
 
 
 def test_82_exports_hold_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many are being made, what is asked beside them of a world in a file is answered."""
+    """Whatever else is asked of a world in a file is answered, other papers too; who is gone has none made."""
     done = threading.Event()
+    begun: list[object] = []
+
+    def content() -> bytes:
+        begun.append(None)
+        return b"" if done.wait(60) else b"late"
 
     def made(*_: object) -> StoredFile:
-        return StoredFile(content=lambda: b"" if done.wait(60) else b"late", name="charges.csv")
+        return StoredFile(content=content, name="charges.csv")
 
     monkeypatch.setattr(handlers, "_EXPORTS", {ExportFormat.CSV: made})
     world = World(file=tmp_path / "world.db")
-    token = token_for(world, world.profiles.add("Иванова Мария Петровна"))
+    person = world.profiles.add("Иванова Мария Петровна")
+    token, charge = token_for(world, person), world.charges.add(person, Money("1.00"))
+    payment = connect(world, person).charges.pay(charge.id, method=PaymentMethod.BANK_CARD)
     with closing(world), serve(world) as url, ExitStack() as stack:
         stack.callback(done.set)
         exports = [stack.enter_context(connection_to(url)) for _ in range(20)]
         for connection in exports:
             connection.sendall(head("GET", "/exports/charges?format=csv", token))
         with connection_to(url) as other:
-            other.sendall(head("GET", "/charges", token))
-            assert answer_of(other).startswith(b"HTTP/1.1 200")
+            for path in ("/charges", f"/payments/{payment.id}/document"):
+                other.sendall(head("GET", path, token))
+                assert answer_of(other).startswith(b"HTTP/1.1 200")
+            for connection in exports[5:]:
+                connection.close()
+            while sum(each.status is None for each in world.requests) < 15:
+                other.sendall(head("GET", "/charges", token))
+                answer_of(other)
         assert not done.is_set()
         done.set()
-        assert [answer_of(each)[:12] for each in exports] == [b"HTTP/1.1 200"] * 20
+        assert [answer_of(each)[:12] for each in exports[:5]] == [b"HTTP/1.1 200"] * 5
+    assert len(begun) == 5
 
 
 def test_an_offer_of_another_protocol_is_ignored(url: str, world: World, person: Profile) -> None:

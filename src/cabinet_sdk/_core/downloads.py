@@ -300,7 +300,8 @@ class _Part:
             # What a full disk has no room for is written once more, and would hide the error that ended the download.
             with suppress(OSError):
                 self._file.close()
-            self._beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._beside.unlink(missing_ok=True)
 
     def _place(self, beside: Path) -> None:
         if not self._may_replace:
@@ -314,7 +315,9 @@ class _Part:
                 # `replace` tells.
                 self._refuse_to_replace()
             else:
-                beside.unlink()
+                # The file is there: an error now would deny that.
+                with suppress(OSError):
+                    beside.unlink()
                 return
         beside.replace(self._path)
 

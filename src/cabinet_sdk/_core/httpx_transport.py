@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import math
 import os
 import re
 import ssl
@@ -17,7 +18,7 @@ import threading
 import time
 import urllib.request
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache, partial
@@ -158,15 +159,15 @@ class _Held(Generic[ConnectionT, SlotsT]):
     Attributes:
         slots: How many exchanges there may still be at once.
         lock: For the rest.
-        connections: All of them.
-        idle: Those that nobody uses and since when, the latest last, by where they lead.
+        idle: The connections that nobody uses and since when, the latest last, by where they lead.
+        streams: The bodies that were handed out.
     """
 
     def __init__(self, slots: SlotsT) -> None:
         self.slots: SlotsT = slots
         self.lock = threading.Lock()
-        self.connections: set[ConnectionT] = set()
         self.idle: dict[_Way, deque[tuple[float, ConnectionT]]] = {}
+        self.streams: set[_OpenStream] = set()
 
 
 @final
@@ -247,11 +248,6 @@ class _Connections(Generic[ConnectionT, SlotsT]):
         if connection is None:
             self._warn_of_clear_text(url)
             connection = self._make(way[0], way[2])
-            with held.lock:
-                # Otherwise a thread could add one that is closed by nobody.
-                if self.lifetime.over:
-                    raise UsageError(CLOSED)
-                held.connections.add(connection)
         return _Lease(connection, idle, held.slots)
 
     def _warn_of_clear_text(self, url: str) -> None:
@@ -262,18 +258,39 @@ class _Connections(Generic[ConnectionT, SlotsT]):
             self._in_clear.add(host)
             logger.warning("%s is addressed without TLS: secrets and data go there in clear; use https", host)
 
-    def stale(self) -> Iterator[ConnectionT]:
-        """Take out those that rested for long, to be closed, each when it is asked for: a cancellation loses none."""
+    def unused(self) -> Iterator[ConnectionT]:
+        """
+        Take out those that rested for long, to be closed, each when it is asked for: a cancellation loses none.
+
+        Once the transport was closed, that is each that is not in use. Those in use are closed by whoever gives them
+        back: below another thread, TLS would go on with the number of a file that is somebody else's by then.
+        """
         held = self.held()
-        longest_ago = time.monotonic() - _KEPT
+        longest_ago = math.inf if self.lifetime.over else time.monotonic() - _KEPT
         for idle in list(held.idle.values()):
             while True:
                 with held.lock:
                     if not idle or idle[0][0] >= longest_ago:
                         break
                     connection = idle.popleft()[1]
-                    held.connections.discard(connection)
                 yield connection
+
+    def hand_out(self, stream: _OpenStream) -> None:
+        """Keep a body that is read from outside, to be closed with the transport where nobody has closed it."""
+        self.held().streams.add(stream)
+
+    def take_back(self, stream: _OpenStream) -> None:
+        """Let go of a body that was closed."""
+        self.held().streams.discard(stream)
+
+    def left(self) -> Iterator[_OpenStream]:
+        """Return the bodies that nobody reads just now, each held while it is closed."""
+        for stream in list(self.held().streams):
+            if stream.reading.acquire(blocking=False):
+                try:
+                    yield stream
+                finally:
+                    stream.reading.release()
 
     def handed_on(self, url: str) -> bool:
         """Return whether a proxy reads a request and may answer it itself, rather than only carry what is inside."""
@@ -290,15 +307,6 @@ class _Connections(Generic[ConnectionT, SlotsT]):
         if self._proxy is not None:
             return parts.scheme, parts.netloc, self._proxy.url
         return parts.scheme, parts.netloc, self._proxy_of(parts.scheme, parts.hostname or "", parts.netloc)
-
-    def close(self) -> list[ConnectionT]:
-        self.lifetime.over = True
-        # Those of the parent are not this process' to close.
-        held = self._held.pop(os.getpid(), None)
-        if held is None:
-            return []
-        with held.lock:
-            return list(held.connections)
 
     def _proxy_of(self, scheme: str, host: str, place: str) -> str | None:
         if not self._environment:
@@ -395,6 +403,10 @@ async def _pieces_in_thread(body: Body) -> AsyncIterator[bytes]:
 _foreign_url = lru_cache(maxsize=256)(httpx.URL)
 
 
+# What httpx raises where nothing of a request was sent, or a proxy passed nothing of it on.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
 def _foreign(request: Request, *, asynchronous: bool) -> httpx.Request:
     content: bytes | Iterator[bytes] | AsyncIterator[bytes]
     url = _foreign_url(request.url)
@@ -483,38 +495,36 @@ def _too_late(place: str) -> NetworkError:
 
 @contextmanager
 def _exchange(
-    connections: _Connections[Any, Any], url: str, ends_at: float | None = None
-) -> Generator[None]:  # Any: of whichever mode
+    connections: _Connections[Any, Any],  # Any: of whichever mode
+    url: str,
+    ends_at: float | None = None,
+    *,
+    under_way: bool = False,
+) -> Generator[None]:
     """Mark what happens inside as an exchange of ours, translate its errors, and let it end in time."""
     ours, token = _ours.set(True), must_end_at.set(ends_at)
+    sent.set(under_way or None)
     try:
         yield
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-        if connections.lifetime.over:
-            raise UsageError(CLOSED) from error
-        raise ConnectionFailed(
-            f"No connection to {connections.place(url)}: {_reason(error)}.{_advice(connections.tls, url, error)}"
-        ) from error
-    except httpx.TimeoutException as error:
-        raise TimedOut(
-            f"The answer of {connections.place(url)} did not come within the timeout of one attempt."
-        ) from error
-    except httpx.RemoteProtocolError as error:
-        # After a colon stands what came, a header perhaps, which neither a text nor a traceback may show.
-        said, colon, _ = str(error).partition(": ")
-        reason = said.rstrip(".") or type(error).__name__
-        message = f"The connection to {connections.place(url)} broke: {reason}.{_advice(connections.tls, url, error)}"
-        raise ConnectionLost(message) from None if colon else error
-    except (httpx.NetworkError, OSError) as error:
-        # An OSError of its own comes from what is sent: a file that cannot be read.
-        message = (
-            f"The connection to {connections.place(url)} broke: {_reason(error)}.{_advice(connections.tls, url, error)}"
-        )
-        raise ConnectionLost(message) from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError, httpx.LocalProtocolError) as error:
         # What they say shows what they are of: a part of the address, or the value of a header.
         what = "a header of it is none of HTTP" if isinstance(error, httpx.LocalProtocolError) else "it has no address"
         raise UsageError(f"the request cannot be sent: {what}, or it is not ASCII") from None
+    except (httpx.TransportError, OSError) as error:
+        # An OSError of its own comes from what is sent: a file that cannot be read.
+        place, advice = connections.place(url), _advice(connections.tls, url, error)
+        reason, cause = _reason(error), cast("Exception | None", error)
+        if isinstance(error, httpx.RemoteProtocolError):
+            # After a colon stands what came, a header perhaps, which neither a text nor a traceback may show.
+            said, colon, _ = str(error).partition(": ")
+            reason, cause = said.rstrip(".") or type(error).__name__, None if colon else error
+        if sent.get() is False or isinstance(error, _NOT_SENT):
+            if connections.lifetime.over:
+                raise UsageError(CLOSED) from cause
+            raise ConnectionFailed(f"No connection to {place}: {reason}.{advice}") from cause
+        if isinstance(error, httpx.TimeoutException):
+            raise TimedOut(f"The answer of {place} did not come within the timeout of one attempt.") from cause
+        raise ConnectionLost(f"The connection to {place} broke: {reason}.{advice}") from cause
     finally:
         must_end_at.reset(token)
         _ours.reset(ours)
@@ -532,30 +542,63 @@ def _more_came(response: httpx.Response) -> bool:
     return inner is not None and bool(inner.trailing_data[0])
 
 
-@final
-class _Stream:
-    def __init__(
-        self, response: httpx.Response, give_back: Callable[[], None], connections: _Connections[Any, Any], url: str
-    ) -> None:  # Any: of whichever mode
+class _OpenStream:
+    """
+    What both kinds of streams are made of.
+
+    Attributes:
+        reading: Held by whoever reads or closes, who is one at a time.
+    """
+
+    def __init__(self, response: httpx.Response, connections: _Connections[Any, Any], url: str) -> None:
+        # Any: of whichever mode
         self._response = response
-        self._give_back = give_back
         self._connections = connections
         self._url = url
+        self.reading = threading.Lock()
+        self._closed = False
+
+    @contextmanager
+    def _step(self) -> Generator[None]:
+        if self._closed:
+            raise UsageError(CLOSED if self._connections.lifetime.over else "the stream is closed")
+        if not self.reading.acquire(blocking=False):
+            raise UsageError("a stream is read by one at a time")
+        try:
+            with _exchange(self._connections, self._url, under_way=True):
+                yield
+        finally:
+            self.reading.release()
+
+    @property
+    def _surplus(self) -> bool:
+        # Once it is closed, the connection may be another exchange's.
+        return not self._response.is_closed and _more_came(self._response)
+
+
+@final
+class _Stream(_OpenStream):
+    def __init__(
+        self, response: httpx.Response, connections: _Connections[Any, Any], url: str, give_back: Callable[[], None]
+    ) -> None:  # Any: of whichever mode
+        super().__init__(response, connections, url)
+        self._give_back = give_back
 
     def __iter__(self) -> Iterator[bytes]:
         chunks = iter(cast("Iterable[bytes]", self._response.stream))
         while True:
             # Not around the loop: what the caller does between two chunks is not ours.
-            with _exchange(self._connections, self._url):
+            with self._step():
                 chunk = next(chunks, None)
             if chunk is None:
                 return
             yield chunk
 
     def close(self) -> None:
+        self._closed = True
+        self._connections.take_back(self)
         try:
-            # Once it is closed, the connection may be another exchange's.
-            if not self._response.is_closed and _more_came(self._response):
+            if self._surplus:
                 self._response.extensions["network_stream"].close()
             self._response.close()
         finally:
@@ -563,32 +606,35 @@ class _Stream:
 
 
 @final
-class _AsyncStream:
+class _AsyncStream(_OpenStream):
     def __init__(
-        self, response: httpx.Response, give_back: Callable[[], None], connections: _Connections[Any, Any], url: str
-    ) -> None:  # Any: of whichever mode
-        self._response = response
+        self,
+        response: httpx.Response,
+        connections: _Connections[Any, Any],  # Any: of whichever mode
+        url: str,
+        give_back: Callable[[], Awaitable[None]],
+    ) -> None:
+        super().__init__(response, connections, url)
         self._give_back = give_back
-        self._connections = connections
-        self._url = url
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         chunks = aiter(cast("AsyncIterable[bytes]", self._response.stream))
         while True:
-            with _exchange(self._connections, self._url):
+            with self._step():
                 chunk = await anext(chunks, None)
             if chunk is None:
                 return
             yield chunk
 
     async def aclose(self) -> None:
+        self._closed = True
+        self._connections.take_back(self)
         try:
-            # Once it is closed, the connection may be another exchange's.
-            if not self._response.is_closed and _more_came(self._response):
+            if self._surplus:
                 await self._response.extensions["network_stream"].aclose()
             await self._response.aclose()
         finally:
-            self._give_back()
+            await self._give_back()
 
 
 @final
@@ -623,19 +669,19 @@ class HttpxTransport:
             foreign = _foreign(request, asynchronous=False)
             lease = self._lease(request.url, foreign)
             try:
-                for unused in self._connections.stale():
-                    unused.close()
+                self._close_unused()
                 response = lease.connection.handle_request(foreign)
             except BaseException:
-                lease.give_back()
+                self._give_back(lease)
                 raise
-            stream = _Stream(response, lease.give_back, self._connections, request.url)
+            stream = _Stream(response, self._connections, request.url, partial(self._give_back, lease))
             try:
                 head = _head(response)
                 content: bytes | bytearray = b""
                 try:
                     _check(head, request, self._connections)
                     if request.stream and head.status < 300:
+                        self._connections.hand_out(stream)
                         return attrs.evolve(head, stream=stream)
                     for chunk in cast("Iterable[bytes]", response.stream):
                         content = _joined(content, chunk)
@@ -661,6 +707,15 @@ class HttpxTransport:
             held.slots.release()
             raise
 
+    def _give_back(self, lease: _Lease[httpx.HTTPTransport]) -> None:
+        lease.give_back()
+        if self._connections.lifetime.over:
+            self._close_unused()
+
+    def _close_unused(self) -> None:
+        for unused in self._connections.unused():
+            unused.close()
+
     def sleep(self, seconds: float) -> None:
         """Wait in this thread."""
         time.sleep(seconds)
@@ -670,9 +725,11 @@ class HttpxTransport:
         return time.monotonic()
 
     def close(self) -> None:
-        """Close the connections."""
-        for connection in self._connections.close():
-            connection.close()
+        """Send nothing more; what is on its way comes to its end, and a file that nobody reads just now is closed."""
+        self._connections.lifetime.over = True
+        for stream in self._connections.left():
+            cast("_Stream", stream).close()
+        self._close_unused()
 
 
 @final
@@ -704,7 +761,6 @@ class AsyncHttpxTransport:
     async def send(self, request: Request) -> Response:
         """Send one request; see `AsyncTransport.send`."""
         self._stay_in_the_loop()
-        sent.set(False)
         try:
             async with asyncio.timeout(request.timeout.total):
                 return await self._send(request)
@@ -725,19 +781,19 @@ class AsyncHttpxTransport:
             foreign = _foreign(request, asynchronous=True)
             lease = await self._lease(request.url, foreign)
             try:
-                for unused in self._connections.stale():
-                    await unused.aclose()
+                await self._close_unused()
                 response = await lease.connection.handle_async_request(foreign)
             except BaseException:
-                lease.give_back()
+                await self._give_back(lease)
                 raise
-            stream = _AsyncStream(response, lease.give_back, self._connections, request.url)
+            stream = _AsyncStream(response, self._connections, request.url, partial(self._give_back, lease))
             try:
                 head = _head(response)
                 content: bytes | bytearray = b""
                 try:
                     _check(head, request, self._connections)
                     if request.stream and head.status < 300:
+                        self._connections.hand_out(stream)
                         return attrs.evolve(head, stream=stream)
                     async for chunk in cast("AsyncIterable[bytes]", response.stream):
                         content = _joined(content, chunk)
@@ -766,6 +822,15 @@ class AsyncHttpxTransport:
             held.slots.release()
             raise
 
+    async def _give_back(self, lease: _Lease[httpx.AsyncHTTPTransport]) -> None:
+        lease.give_back()
+        if self._connections.lifetime.over:
+            await self._close_unused()
+
+    async def _close_unused(self) -> None:
+        for unused in self._connections.unused():
+            await unused.aclose()
+
     async def sleep(self, seconds: float) -> None:
         """Wait in this task."""
         await asyncio.sleep(seconds)
@@ -775,8 +840,10 @@ class AsyncHttpxTransport:
         return time.monotonic()
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Send nothing more; what is on its way comes to its end, and a file that nobody reads just now is closed."""
         if not self._connections.lifetime.over:
             self._stay_in_the_loop()
-        for connection in self._connections.close():
-            await connection.aclose()
+        self._connections.lifetime.over = True
+        for stream in self._connections.left():
+            await cast("_AsyncStream", stream).aclose()
+        await self._close_unused()

@@ -26,6 +26,8 @@ _PIECE = 64 * 1024
 _READ_AHEAD = 64 * 1024
 # As long as RFC 8305 has one wait before the next address of a host is tried beside the first.
 _NEXT_ADDRESS = 0.25
+# How long at least the blocking network waits for each address, where there is as much left.
+_LEAST_PATIENCE = 2.0
 _TOO_LATE = "closed while it was made"
 
 ResultT = TypeVar("ResultT")
@@ -37,7 +39,7 @@ class Lifetime:
     The time for which a transport may be used.
 
     Attributes:
-        over: It was closed. What is connected by then is closed with it; what is connected later sends nothing.
+        over: It was closed. What is on its way comes to its end; what was not sent by then is not sent.
     """
 
     def __init__(self) -> None:
@@ -106,8 +108,21 @@ must_end_at: ContextVar[float | None] = ContextVar("must_end_at", default=None)
 """When the exchange of this thread has to be over, by the monotonic clock."""
 
 
-sent: ContextVar[bool] = ContextVar("sent", default=False)
-"""Whether the exchange of this task has given the system anything to send since its connection stands."""
+sent: ContextVar[bool | None] = ContextVar("sent", default=None)
+"""
+Whether the exchange of this thread or task has given the system anything of its request to send.
+
+False while a connection is made for it; None before, and where a mock stands in the place of this network.
+"""
+
+
+def _about_to_send(buffer: bytes, lifetime: Lifetime) -> None:
+    """Note that something of the request goes out, and let nothing be the first where the transport was closed."""
+    if buffer and not sent.get():
+        if lifetime.over:
+            raise httpcore.ConnectError(_TOO_LATE)
+        # What opens a tunnel is for the proxy.
+        sent.set(not buffer.startswith(b"CONNECT "))
 
 
 def _what_remains(timeout: float | None, error: type[httpcore.TimeoutException]) -> float | None:
@@ -155,6 +170,7 @@ class TimedNetwork(httpcore.NetworkBackend):
 
         Looking up its name, for which the system has no timeout, and all its addresses together keep the limits.
         """
+        sent.set(False)
         limit = _what_remains(timeout, httpcore.ConnectTimeout)
         ends_at = None if limit is None else time.monotonic() + limit
         error: Exception = httpcore.ConnectTimeout()
@@ -162,9 +178,13 @@ class TimedNetwork(httpcore.NetworkBackend):
             addresses = _addresses(host, port, limit)
             for number, address in enumerate(addresses):
                 # One that does not answer leaves as much to each of the others.
-                share = None if ends_at is None else (ends_at - time.monotonic()) / (len(addresses) - number)
-                if share is not None and share <= 0:
-                    break
+                share = None
+                if ends_at is not None:
+                    left = ends_at - time.monotonic()
+                    if left <= 0:
+                        break
+                    # However many there are, a service may be slow.
+                    share = max(left / (len(addresses) - number), min(left, _LEAST_PATIENCE))
                 try:
                     stream = self._inner.connect_tcp(address, port, share, local_address, socket_options)
                     return _TimedStream(stream, self._lifetime)
@@ -214,16 +234,12 @@ class _TimedStream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream, lifetime: Lifetime) -> None:
         self._inner = inner
         self._lifetime = lifetime
-        self._written = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, _what_remains(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if self._lifetime.over and not self._written:
-            self.close()
-            raise httpcore.ConnectError(_TOO_LATE)
-        self._written = True
+        _about_to_send(buffer, self._lifetime)
         for start in range(0, len(buffer), _PIECE):
             self._inner.write(buffer[start : start + _PIECE], _what_remains(timeout, httpcore.WriteTimeout))
 
@@ -265,6 +281,9 @@ class _InnerTls(httpcore.NetworkStream):
             if isinstance(error, (httpcore.NetworkError, OSError)):
                 raise httpcore.ConnectError(str(error)) from error
             raise
+        finally:
+            # Nothing of the request yet.
+            sent.set(False)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
@@ -320,6 +339,7 @@ class AsyncioNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002  # as above
     ) -> httpcore.AsyncNetworkStream:
         """Connect."""
+        sent.set(False)
         loop = asyncio.get_running_loop()
         # Other loops know no such delay, and before Python 3.12.8 and 3.13.1 it fails where tasks are made otherwise.
         usual = isinstance(loop, asyncio.BaseEventLoop) and loop.get_task_factory() is None
@@ -342,7 +362,6 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def __init__(self, lifetime: Lifetime) -> None:
         self._lifetime = lifetime
-        self._written = False
         self._received = bytearray()
         self._writable = True
         self._ended = False
@@ -366,7 +385,7 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = self._writable = True
-        self._error = exc
+        self._error = exc or self._error
         self._news.set()
 
     def pause_writing(self) -> None:
@@ -390,12 +409,8 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return content
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  # see above
-        if self._lifetime.over and not self._written:
-            await self.aclose()
-            raise httpcore.ConnectError(_TOO_LATE)
-        self._written = True
         if not self._transport.is_closing():
-            sent.set(True)
+            _about_to_send(buffer, self._lifetime)
             self._transport.write(buffer)
             while not self._writable:
                 await self._something_new(timeout, httpcore.WriteTimeout)
@@ -410,8 +425,6 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         # Another stream, so that nothing that came in the clear is taken for something that came by TLS. Something may
         # come before the stream is told of its own transport.
-        # What was sent so far was for a proxy.
-        sent.set(False)
         secure = _AsyncioStream(self._lifetime)
         secure.connection_made(self._transport)
         loop = asyncio.get_running_loop()
@@ -436,6 +449,8 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return secure
 
     async def aclose(self) -> None:
+        # Who still reads is not to take it for the end of what he reads.
+        self._error = ConnectionAbortedError("closed on this side")
         # At once, and without a farewell by TLS, for whose answer asyncio would wait.
         self._transport.abort()
         # The loop closes the socket in its next round.

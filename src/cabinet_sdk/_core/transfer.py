@@ -156,7 +156,9 @@ class Transfer:
     @property
     def _whole(self) -> bool:
         """Whether all is there where an answer ends here: a part may be shorter than what was asked for."""
-        return self._until is None if self.length is None else self.position == self.length
+        if self.length is None:
+            return self._until is None and self._to_skip == 0
+        return self.position == self.length
 
     def _cut(self) -> NoReturn:
         of_all = "" if self.length is None else f" of {self.length}"

@@ -194,6 +194,20 @@ async def test_a_file_system_without_links(
     assert contents_of(tmp_path) == {"file.txt": 3}
 
 
+async def test_a_second_name_that_stays(samples: AsyncSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the file is in its place saving has taken effect, whatever else is left to be done."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(Path, "unlink", refuse)
+        async with await samples.download(add_file(b"newer", "file.txt")) as file:
+            saved = await file.save(tmp_path)
+
+    assert saved.read_bytes() == b"newer"
+
+
 async def test_reading_has_a_limit(samples: AsyncSamples) -> None:
     """A file longer than the limit is given up instead of filling the memory."""
     async with await samples.download(add_file(CONTENT)) as file:

@@ -15,7 +15,7 @@ import pytest
 import respx
 
 from cabinet_sdk import AsyncCabinet, BearerToken
-from cabinet_sdk.errors import CallerError, FileChanged, TimedOut, UnreadableAnswer
+from cabinet_sdk.errors import CallerError, ConnectionLost, FileChanged, TimedOut, UnreadableAnswer, UsageError
 from cabinet_sdk.transports import Timeout
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http
@@ -90,6 +90,20 @@ async def test_a_part_may_be_shorter_than_asked_for(dial: Dial, tmp_path: Path, 
     assert file.length == (len(CONTENT) if length != "*" else None)
     assert len(server.requests) == (3 if length != "*" else 4)
     assert all(b"range: bytes=%d-" % start in server.requests[n].lower() for n, start in ((1, 500), (2, 600)))
+
+
+@pytest.mark.parametrize("fields", [(), ("Transfer-Encoding: chunked",)], ids=["until the end", "chunked"])
+async def test_a_second_answer_that_ends_before_the_first_one(
+    dial: Dial, tmp_path: Path, fields: tuple[str, ...]
+) -> None:
+    """Of the same file there was more before: what ends sooner is cut, also where nothing tells how long it is."""
+    body = b"12c\r\n" + CONTENT[:300] + b"\r\n0\r\n\r\n" if fields else CONTENT[:300]
+    with RawServer.answering(unmeasured(1000), http("200 OK", body, *fields, FIELDS[0])) as server:
+        async with await samples_of(dial(server.url, attempts=2)).download(SampleId("x")) as file:
+            with pytest.raises(ConnectionLost):
+                await file.save(tmp_path)
+
+    assert contents_of(tmp_path) == {}
 
 
 async def test_a_part_that_is_longer_than_it_says(dial: Dial, tmp_path: Path) -> None:
@@ -191,6 +205,53 @@ async def test_a_service_that_falls_silent(dial: Dial, tmp_path: Path) -> None:
 
     assert caught.value.operation == "samples.download"
     assert contents_of(tmp_path) == {}
+
+
+@pytest.mark.parametrize("by_length", [True, False], ids=["length", "until the end"])
+async def test_a_client_that_is_closed_lets_a_file_come_that_is_read(
+    mode: str, dial: Dial, tmp_path: Path, *, by_length: bool
+) -> None:
+    """Who reads in another thread or task gets the whole file, and never a part of it for the whole."""
+    loop = asyncio.get_running_loop()
+    fields = [WHOLE, *FIELDS] if by_length else ["Content-Disposition: attachment; filename=it.bin"]
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(http("200 OK", CONTENT[:1000], *fields))
+        # By then the reader has the beginning, and waits for more.
+        assert begun.wait(60)
+        closing = client.close()
+        if mode == "async":
+            asyncio.run_coroutine_threadsafe(closing, loop).result(60)
+        connection.write(CONTENT[1000:])
+
+    begun = threading.Event()
+    with RawServer(serve) as server:
+        client = dial(server.url, attempts=1)
+        async with await samples_of(client).download(SampleId("x")) as file:
+            saved = await file.save(tmp_path, progress=lambda _, __: begun.set())
+
+    assert saved.read_bytes() == CONTENT
+
+
+async def test_a_client_that_is_closed_closes_files_that_nobody_reads(dial: Dial) -> None:
+    """What was opened and left is closed with the client, and says so to who reads on."""
+    gone = threading.Event()
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(http("200 OK", CONTENT[:1000], WHOLE, *FIELDS))
+        if not connection.read():
+            gone.set()
+
+    with RawServer(serve) as server:
+        client = dial(server.url, attempts=1)
+        file = await samples_of(client).download(SampleId("x"))
+        await client.close()
+        assert await asyncio.to_thread(gone.wait, 60)
+        with pytest.raises(UsageError, match="the client is closed"):
+            await file.read()
+        await file.close()
 
 
 @respx.mock(base_url=BASE_URL)
