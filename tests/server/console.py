@@ -9,7 +9,7 @@ import httpx
 
 from reference_server import Profile, World
 
-__all__ = ["HOSTILE", "bearer", "own", "sent", "shown"]
+__all__ = ["HOSTILE", "bearer", "own", "sent", "shown", "snippets"]
 
 
 HOSTILE = "<script>alert('1')</script> \"О'Нил\" & «Ко»"
@@ -36,3 +36,9 @@ def bearer(console: httpx.Client, world: World, person: Profile) -> dict[str, st
 def shown(page: httpx.Response) -> str:
     """Return the text of a page without its tags."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", page.text)))
+
+
+def snippets(page: httpx.Response) -> list[str]:
+    """Return what of a page is to be pasted into Python."""
+    found = re.findall(r'<(?:pre tabindex="0"|code) class="whole">(.*?)</', page.text, re.DOTALL)
+    return [unescape(each) for each in found if re.match(r"from |world\.|cabinet\.", each)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import re
 from html import escape, unescape
 
@@ -12,9 +13,9 @@ import pytest
 from cabinet_sdk.charges import ChargeKind, PaymentMethod
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.types import Money
-from reference_server import Profile, World
-from reference_server.testing import connect
-from tests.server.console import sent, shown
+from reference_server import Profile, SystemClock, World
+from reference_server.testing import connect, serve
+from tests.server.console import sent, shown, snippets
 
 
 def test_the_overview_shows_what_there_is(console: httpx.Client, world: World, person: Profile) -> None:
@@ -180,3 +181,25 @@ def test_a_wrong_charge_is_refused(
     for name, text in typed.items():
         assert name == "kind" or f'value="{text}"' in page.text
     assert list(connect(world, person).charges.list()) == []
+
+
+def test_what_the_pages_show_in_python_runs(
+    console: httpx.Client, world: World, person: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands on a page to be pasted into Python runs as it stands, with the names that a test has."""
+    # A proxy of the environment could not reach this machine.
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    charge = world.charges.add(person, Money("10.00"))
+    paths = ["/", f"/profiles/{person.id}", f"/profiles/{person.id}/charges/{charge.id}", "/clock", "/faults"]
+    paths += ["/requests", "/problems/request.invalid", "/problems/charges.nothing_due"]
+    found = [each for path in paths for each in snippets(console.get(path))]
+    with serve(World(clock=SystemClock())) as url, httpx.Client(trust_env=False, timeout=60) as other:
+        found += snippets(other.get(f"{url.removesuffix('/v1')}/clock"))
+    cabinet = connect(world, person)
+    for snippet in found:
+        exec(snippet, {"world": World(), "cabinet": cabinet})  # noqa: S102  # the pages are our own
+
+    assert len(found) == 7
+    (payment,) = cabinet.charges.payments()
+    assert payment.items[0].charge_id == charge.id
