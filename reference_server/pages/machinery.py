@@ -38,7 +38,7 @@ _PRESETS = (
     ("1 day", "1", "days"),
     ("30 days", "30", "days"),
 )
-_REFUSALS = ("503", "429")
+_REFUSALS = {"503": "503 unavailable", "429": "429 too many requests"}
 _MISSED = frozenset({"request.unknown_operation", "request.method_not_allowed"})
 
 _Entry: TypeAlias = tuple[LoggedRequest, str, NearMiss | None, list[tuple[str, str, str | None]]]
@@ -113,7 +113,7 @@ class MachineryPages:
             now=clock.now(),
             manual=isinstance(clock, ManualClock),
             presets=_PRESETS,
-            units=list(_UNITS),
+            units=[(unit, unit) for unit in _UNITS],
             form=form,
         )
 
@@ -130,16 +130,18 @@ class MachineryPages:
         if kind is None:
             form.refuse("kind", "Choose one of the list.")
         times = form.number("times", least=1, most=1000)
-        retry_after = None
+        status, retry_after = 503, None
         if kind is FaultKind.REFUSE:
             retry_after = form.number("retry_after", least=0, most=86_400, required=False)
-            if form.raw("status") not in _REFUSALS:
+            if form.raw("status") in _REFUSALS:
+                status = int(form.raw("status"))
+            else:
                 form.refuse("status", "Choose one of the list.")
         if form.errors or kind is None or times is None:
             return self._show_faults(request, form, status=422)
         faults = self._world.faults
         acts: dict[FaultKind, Callable[..., Fault]] = {
-            FaultKind.REFUSE: partial(faults.refuse, status=int(form.raw("status") or 503), retry_after=retry_after),
+            FaultKind.REFUSE: partial(faults.refuse, status=status, retry_after=retry_after),
             FaultKind.LOSE_REQUEST: faults.lose_request,
             FaultKind.CRASH: faults.crash,
             FaultKind.LOSE_ANSWER: faults.lose_answer,
@@ -165,7 +167,7 @@ class MachineryPages:
             now=self._world.clock.now(),
             operations=self._world.faults.operations,
             kinds=list(FaultKind),
-            refusals=_REFUSALS,
+            refusals=_REFUSALS.items(),
             form=form,
         )
 

@@ -83,6 +83,18 @@ def test_faults_are_set_and_cleared(console: httpx.Client, world: World, person:
     assert world.faults.all() == ()
 
 
+def test_the_status_is_a_refusals_alone(console: httpx.Client, world: World) -> None:
+    """What stands in the fields of a refusal is nothing to a fault of another kind."""
+    fields = {"operation": "charges.get", "times": "1", "status": "none", "retry_after": "soon"}
+    page = console.post("/faults", data=fields | {"kind": "crash"})
+    refused = console.post("/faults", data=fields | {"kind": "refuse"})
+
+    assert page.status_code == 303
+    assert [fault.kind for fault in world.faults.all()] == [FaultKind.CRASH]
+    assert refused.status_code == 422
+    assert refused.text.count('aria-invalid="true"') == 2
+
+
 def test_every_operation_can_be_chosen_for_a_fault(console: httpx.Client) -> None:
     """The list of operations is the contract's."""
     text = console.get("/faults").text
