@@ -83,16 +83,16 @@ class ChargePages:
         return profile, charge
 
     def _show(self, request: Request, profile: Profile, charge: Charge, form: Form, status: int = 200) -> Response:
-        payments = self._reader.pending_payments(profile) if charge.pending else []
+        asked = request.query_params
         return self._renderer.page(
             request,
             "charge.html",
             status=status,
             profile=profile,
             charge=charge,
-            history=self._reader.history(profile, charge, request.query_params.get("cursor")),
-            begun="cursor" in request.query_params,
-            payments=[payment for payment in payments if any(item.charge_id == charge.id for item in payment.items)],
+            history=self._reader.history(profile, charge, asked.get("cursor")),
+            payments=self._reader.pending_payments(profile, charge, asked.get("pending")),
+            asked=asked,
             refunds=self._reader.refunds(profile, charge),
             methods=RefundMethod.members(),
             base_url=str(request.base_url).rstrip("/"),

@@ -109,14 +109,16 @@ class Reader:
             selection = handlers.list_charge_events(session, ListChargeEvents(charge.id))
             return self._page(session, selection, f"history {charge.id}", cursor)
 
-    def pending_payments(self, profile: Profile) -> list[Payment]:
-        """Return the latest payments of a profile that are not final."""
+    def pending_payments(self, profile: Profile, charge: Charge | None, cursor: str | None) -> Listed[Payment]:
+        """Return a page of a profile's payments that are not final, or of a charge of it, the latest first."""
         with self._session(profile) as session:
-            found: list[Payment] = []
-            for status in _PENDING:
-                selection = handlers.list_payments(session, ListPayments(status=status))
-                found += self._page(session, selection, "payments", None).items
-            return found
+            selection = handlers.list_payments(session, ListPayments())
+            selection = attrs.evolve(selection, sides=[("status = ?", (str(status),)) for status in _PENDING])
+            if charge is not None:
+                # There are few pending ones to look through, and of a charge's items there is no index.
+                paid = "EXISTS (SELECT 1 FROM payment_items WHERE payment_id = payments.id AND charge_id = ?)"
+                selection = attrs.evolve(selection, conditions=[*selection.conditions, (paid, (charge.id,))])
+            return self._page(session, selection, f"pending {charge and charge.id}", cursor)
 
     def refunds(self, profile: Profile, charge: Charge) -> list[Refund]:
         """Return the latest refunds of a charge."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import httpx
 import pytest
@@ -122,6 +123,30 @@ def test_payments_are_decided(
     assert "Nothing was done" in shown(late)
     assert unknown.status_code == 404
     assert client.charges.payment(payment.id).status == status
+
+
+def test_every_pending_payment_can_be_decided(console: httpx.Client, world: World, person: Profile) -> None:
+    """A card shows its own pending payments however many others there are, and the profile all of them, in pages."""
+    world.charges.script(*[Outcome.HOLD] * 60)
+    client = connect(world, person)
+    first = world.charges.add(person, Money("100.00"))
+    parts = [client.charges.pay(first.id, amount=Money("1.00"), method=PaymentMethod.SBP) for _ in range(27)]
+    others = [world.charges.add(person, Money("1.00")) for _ in range(27)]
+    payments = parts + [client.charges.pay(each.id, method=PaymentMethod.SBP) for each in others]
+    base = f"/profiles/{person.id}"
+
+    def decidable(address: str) -> list[str]:
+        found: list[str] = []
+        while address:
+            text = console.get(address).text
+            found += re.findall(r'/payments/(\w+)/confirm"', text)
+            further = re.search(r'rel="next" href="([^"]+pending=[^"]+)"', text)
+            address = unescape(further[1]) if further else ""
+        return found
+
+    assert sorted(decidable(base)) == sorted(payment.id for payment in payments)
+    assert sorted(decidable(f"{base}/charges/{first.id}")) == sorted(payment.id for payment in parts)
+    assert decidable(f"{base}/charges/{others[-1].id}") == [payments[-1].id]
 
 
 def test_outcomes_are_scripted(console: httpx.Client, world: World, person: Profile) -> None:
