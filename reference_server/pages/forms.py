@@ -47,10 +47,22 @@ class Form:
         self.values = dict(values or {})
         self.name = name
         self.errors: dict[str, str] = {}
+        self._told: set[str] = set()
 
     def refuse(self, field: str, message: str) -> None:
         """Say what is wrong with a field; the first word about it stands."""
         self.errors.setdefault(field, message)
+
+    def error(self, name: str, field: str) -> str:
+        """Return what is wrong with a field, for a page that tells it there; nothing if the form has another name."""
+        if name != self.name or field not in self.errors:
+            return ""
+        self._told.add(field)
+        return self.errors[field]
+
+    def untold(self) -> list[tuple[str, str]]:
+        """Return the errors that no page has told at their fields, such as those of a form that is not there now."""
+        return [(field, message) for field, message in self.errors.items() if field not in self._told]
 
     def raw(self, field: str) -> str:
         """Return what was typed."""

@@ -78,6 +78,25 @@ def test_a_refund_is_requested_and_decided(console: httpx.Client, world: World, 
     assert console.get("/refunds/ref_none").status_code == 404
 
 
+def test_a_refusal_is_told_without_its_form(console: httpx.Client, world: World, person: Profile) -> None:
+    """What is wrong with a form that the page does not show any more stands at the top of the page, and once."""
+    charge = world.charges.add(person, Money("100.00"))
+    world.charges.credit(person, charge, Money("150.00"))
+    base = f"/profiles/{person.id}/charges/{charge.id}"
+    sent(console, f"{base}/refund", method="bank_card", amount="")
+
+    late = console.post(f"{base}/refund", data={"method": "bank_card", "amount": ""})
+    odd = console.post(f"{base}/refund", data={"method": "barter", "amount": "1"})
+    shown_there = console.post(f"{base}/credit", data={"amount": "x"})
+
+    assert [late.status_code, odd.status_code] == [422, 422]
+    assert f'action="{base}/refund"' not in late.text
+    assert "charges.nothing_overpaid" in shown(late)
+    assert "method: Choose one of the list." in shown(odd)
+    for page in (late, odd, shown_there):
+        assert page.text.count('role="alert"') == 1
+
+
 def test_a_transfer_arrives(console: httpx.Client, world: World, person: Profile) -> None:
     """A transfer is matched by what its purpose says or as the single tax payment; what is not stays visible."""
     fine = world.charges.add(person, Money("100.00"))
