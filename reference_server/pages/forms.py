@@ -10,7 +10,7 @@ from typing import TypeVar, final
 from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from cabinet_sdk.types import Code, Money
@@ -146,10 +146,13 @@ def submitted(act: Callable[[Request, Form], Response]) -> Callable[[Request], A
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             return PlainTextResponse("The form is coded.", status_code=415, headers=SAFE)
         body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _MAX_BODY:
-                return PlainTextResponse("The form is too large.", status_code=413, headers=SAFE)
+        try:
+            async for piece in request.stream():
+                body += piece
+                if len(body) > _MAX_BODY:
+                    return PlainTextResponse("The form is too large.", status_code=413, headers=SAFE)
+        except ClientDisconnect:
+            return PlainTextResponse("The form ends before its end.", status_code=400, headers=SAFE)
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
         except ValueError:

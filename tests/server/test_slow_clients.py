@@ -519,3 +519,21 @@ def test_an_offer_of_another_protocol_is_ignored(url: str, world: World, person:
         for fields in (offer, ()):
             connection.sendall(head("GET", "/charges", token_for(world, person), *fields))
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+def test_81_a_form_that_never_ends(
+    world: World, stopwatch: Stopwatch, capsys: pytest.CaptureFixture[str], *, stalls: bool
+) -> None:
+    """A form of the console whose client goes or stalls half-way does nothing, and is nobody's mistake."""
+    sent = b"POST /clock HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nnumber=1&unit=days"
+    before = world.clock.now()
+    with serve(world) as url, connection_to(url) as connection:
+        connection.sendall(sent)
+        stopwatch.wait_until_received(len(sent))
+        if stalls:
+            stopwatch.sleep_until_ended()
+            assert rest_of(connection) == b""
+
+    assert world.clock.now() == before
+    assert capsys.readouterr().err == ""
