@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Generic, TypeVar, final
@@ -29,9 +30,10 @@ from cabinet_sdk.charges.operations import (
 )
 from cabinet_sdk.errors import InvalidRequest, NotFound
 from reference_server.charges import handlers, store_payments, store_refunds
+from reference_server.database import cannot_serve
 from reference_server.paging import Selection, Window, count, page
 from reference_server.profiles import Profile
-from reference_server.session import Session
+from reference_server.session import Session, Work
 from reference_server.world import World
 
 __all__ = ["PAGE_LENGTH", "Counted", "Listed", "Reader"]
@@ -134,18 +136,32 @@ class Reader:
 
     def payment(self, payment_id: str) -> Payment | None:
         """Return a payment, whoever pays."""
-        with self._world.work() as work:
+        with self._read() as work:
             return store_payments.payment_by_id(work, PaymentId(payment_id))
 
     def refund(self, refund_id: str) -> Refund | None:
         """Return a refund, whoever asked for it."""
-        with self._world.work() as work:
+        with self._read() as work:
             return store_refunds.refund_by_id(work, RefundId(refund_id))
 
     @contextmanager
     def _session(self, profile: Profile) -> Generator[Session]:
-        with self._world.work() as work:
+        with self._read() as work:
             yield Session(work=work, profile=profile, origin="")
+
+    @contextmanager
+    def _read(self) -> Generator[Work]:
+        """Open a unit of work that changes nothing: it takes no turn at a file that another program has locked."""
+        world = self._world
+        with world.lock:
+            now = world.clock.now()
+            try:
+                world.step(now)
+            except (sqlite3.OperationalError, OSError) as error:
+                # What the clock has made due and cannot be written now waits, as for whoever reads by the contract.
+                if not cannot_serve(error):
+                    raise
+            yield world.unit(now)
 
     def _page(self, session: Session, selection: Selection[T], scope: str, cursor: str | None) -> Listed[T]:
         sealed = f"console {session.profile.id} {scope}".encode()

@@ -189,16 +189,20 @@ def test_69_a_locked_file_is_503_until_it_is_free(file: Path, kept: World, key: 
 
 
 def test_69_the_console_of_a_locked_file(file: Path, kept: World, key: bytes | None) -> None:
-    """A form of the console is refused as any change is, with a sentence, and taken once the file is free."""
+    """Pages are read on; a form is refused as any change is, with a sentence, and taken once the file is free."""
     person = kept.profiles.add("Иванова")
     charge = kept.charges.add(person, Money("10.00"))
     with serve(kept) as url:
         payment = document(pay(Raw(kept, person), charge.id))["id"]
-        page = f"{url.removesuffix('/v1')}/pay/{payment}"
+        base = url.removesuffix("/v1")
+        page, profile = f"{base}/pay/{payment}", f"{base}/profiles/{person.id}"
         with locked(file, key):
+            pages = (f"{base}/", profile, f"{profile}/charges/{charge.id}", page, f"{base}/refunds/none")
+            read = [httpx.get(each, trust_env=False, timeout=60).status_code for each in pages]
             refused = httpx.post(f"{page}/confirm", trust_env=False, timeout=60)
         taken = httpx.post(f"{page}/confirm", trust_env=False, timeout=60)
 
+    assert read == [200, 200, 200, 200, 404]
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert "locked" in refused.text
     assert taken.status_code == 303
