@@ -76,13 +76,13 @@ def pages(world: World, *, sandbox: bool) -> Starlette:
         Route("/healthz", health),
         Route("/openapi.json", openapi),
         *ProblemPages(renderer).routes(),
+        *PayerPages(world, renderer).routes(),
     ]
     if sandbox:
         routes += [
             *ProfilePages(world, renderer).routes(),
             *ChargePages(world, renderer).routes(),
             *MachineryPages(world, renderer).routes(),
-            *PayerPages(world, renderer).routes(),
         ]
     return Starlette(
         routes=routes,

@@ -34,13 +34,14 @@ class PayerPages:
         self._reader = Reader(world)
 
     def routes(self) -> list[Route]:
-        """Return where they answer."""
-        return [
-            Route("/pay/{payment_id}", self.payment),
-            Route("/pay/{payment_id}/{decision}", submitted(self.decide), methods=["POST"]),
-            Route("/refunds/{refund_id}", self.refund),
-            Route("/refunds/{refund_id}/card", submitted(self.choose_card), methods=["POST"]),
-        ]
+        """Return where they answer; whoever is no visitor of a sandbox sees the pages, and decides nothing."""
+        found = [Route("/pay/{payment_id}", self.payment), Route("/refunds/{refund_id}", self.refund)]
+        if self._renderer.sandbox:
+            found += [
+                Route("/pay/{payment_id}/{decision}", submitted(self.decide), methods=["POST"]),
+                Route("/refunds/{refund_id}/card", submitted(self.choose_card), methods=["POST"]),
+            ]
+        return found
 
     def payment(self, request: Request) -> Response:
         """Show a payment to whoever pays it."""

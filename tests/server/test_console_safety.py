@@ -7,9 +7,10 @@ import datetime as dt
 import httpx
 import pytest
 
+from cabinet_sdk.charges import PaymentMethod, RefundMethod
 from cabinet_sdk.types import Money
-from reference_server import Profile, World
-from reference_server.testing import serve
+from reference_server import Outcome, Profile, World
+from reference_server.testing import connect, serve
 from tests.server.console import HOSTILE, own, shown
 from tests.server.raw import token_for
 
@@ -115,6 +116,37 @@ def test_broken_forms_are_refused(console: httpx.Client) -> None:
     assert console.post("/clock", content=b"number=%FF").status_code == 400
     assert console.post("/clock", content=b"number=1", headers={"Content-Encoding": "gzip"}).status_code == 415
     assert console.post("/clock", content=b"&".join(b"a=1" for _ in range(60))).status_code == 400
+
+
+def test_without_the_sandbox_a_payer_only_looks(world: World, person: Profile) -> None:
+    """Beyond this machine a confirmation leads to its page, which nobody can decide anything on."""
+    charges = connect(world, person).charges
+    owed = world.charges.add(person, Money("10.00"))
+    overpaid = world.charges.add(person, Money("1.00"))
+    world.charges.credit(person, overpaid, Money("5.00"))
+    world.charges.script(Outcome.HOLD)
+    world.charges.script_refunds(Outcome.HOLD)
+    payment = charges.pay(owed.id, method=PaymentMethod.SBP)
+    refund = charges.request_refund(overpaid.id, method=RefundMethod.BANK_CARD)
+    world.clock.sleep(10)
+    with (
+        serve(world, sandbox=False) as url,
+        httpx.Client(base_url=url.removesuffix("/v1"), trust_env=False, timeout=60) as public,
+    ):
+        pages = [public.get(f"/pay/{payment.id}"), public.get(f"/refunds/{refund.id}")]
+        unknown = public.get("/pay/none")
+        decided = [public.post(f"/pay/{payment.id}/confirm"), public.post(f"/refunds/{refund.id}/card")]
+
+    for page, number in zip(pages, (payment.number, refund.number), strict=True):
+        assert page.status_code == 200
+        assert number in shown(page)
+        assert "decides nothing here" in shown(page)
+        assert "<form" not in page.text
+        assert person.name not in page.text
+    assert unknown.status_code == 404
+    assert [each.status_code for each in decided] == [404, 404]
+    assert not charges.payment(payment.id).status.final
+    assert charges.refund(refund.id).confirmation is not None
 
 
 def test_without_the_sandbox_there_are_no_controls(world: World, person: Profile) -> None:
