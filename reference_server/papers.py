@@ -33,6 +33,7 @@ __all__ = [
     "as_xlsx",
     "print_document",
     "safe_cell",
+    "shown_day",
 ]
 
 T = TypeVar("T")
@@ -161,6 +162,11 @@ def _made(
     return StoredFile(content=make, name=f"{sheet.name}.{suffix}", media_type=media_type)
 
 
+def shown_day(day: dt.date) -> str:
+    """Return a day as Russians write it, with four digits of the year, which `strftime` does not write everywhere."""
+    return f"{day:%d.%m.}{day.year:04d}"
+
+
 def safe_cell(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula: a single quote stands before what could be one."""
     return f"'{text}" if _FORMULA.match(text) else text
@@ -184,8 +190,7 @@ def _plain(cell: Cell) -> str:
     if isinstance(cell, Money):
         return str(cell).replace(".", ",")
     if isinstance(cell, dt.date):
-        # Four digits of the year, which not every system writes.
-        return f"{cell:%d.%m.}{cell.year:04d}"
+        return shown_day(cell)
     return safe_cell(cell or "")
 
 

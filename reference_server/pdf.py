@@ -10,7 +10,7 @@ import datetime as dt
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import accumulate
 from typing import BinaryIO, TypeVar, final
@@ -19,7 +19,7 @@ import attrs
 import segno
 
 from cabinet_sdk.types import Money
-from reference_server.papers import Cell, Document, Section, Sheet
+from reference_server.papers import Cell, Document, Section, Sheet, shown_day
 from reference_server.pdf_file import FONTS, Font, PdfFile, hexadecimal
 
 __all__ = ["document", "table"]
@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 _REGULAR, _BOLD = FONTS
 _FOREIGN = re.compile(f"[^{re.escape(''.join(_REGULAR.widths.keys() & _BOLD.widths.keys()))}]")
+_UNBROKEN = re.compile(r"(?:\S|[\u00a0\u2007\u202f])+")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _REPLACED = f"{_REPLACEMENT} стоит вместо каждого знака, которого нет в шрифте."
 
@@ -90,7 +91,7 @@ class _Column:
         space = widths[" "]
         lines: list[str] = []
         line, room = "", limit
-        for word in _printable(text).split():
+        for word in self._words(_printable(text), limit):
             width = self.style.font.width(word)
             if line and space + width <= room:
                 line, room = f"{line} {word}", room - space - width
@@ -107,6 +108,11 @@ class _Column:
                     line, room = "", limit
                 line, room = line + character, room - widths[character]
         return [*lines, line]
+
+    def _words(self, text: str, limit: float) -> Iterator[str]:
+        """Return what stands in one line each; a no-break space holds as long as what it holds together fits."""
+        for word in _UNBROKEN.findall(text):
+            yield from [word] if self.style.font.width(word) <= limit else word.split()
 
 
 @final
@@ -144,13 +150,14 @@ class _Paper:
     def text(self, text: str, style: _Style) -> None:
         """Write a text from margin to margin."""
         column = self.column(0, self.width, style)
-        lines = column.lines(text)
-        self.make_room(len(lines) * style.leading)
-        self.write(column, lines, self.y)
-        self.y -= len(lines) * style.leading + style.below
+        self._side_by_side([column], [column.lines(text)])
 
     def row(self, columns: Sequence[_Column], cells: Sequence[Sequence[str]]) -> None:
         """Write the lines of cells beside each other, with a rule below."""
+        self._side_by_side(columns, cells)
+        self._drawn.append(f"{self._left:.2f} {self.y:.2f} m {self._left + self.width:.2f} {self.y:.2f} l S")
+
+    def _side_by_side(self, columns: Sequence[_Column], cells: Sequence[Sequence[str]]) -> None:
         style = columns[0].style
         longest = max(map(len, cells))
         step = longest if longest <= _ROW_LINES else 1
@@ -160,7 +167,6 @@ class _Paper:
                 self.write(column, lines[first : first + step], self.y)
             self.y -= step * style.leading
         self.y -= style.below
-        self._drawn.append(f"{self._left:.2f} {self.y:.2f} m {self._left + self.width:.2f} {self.y:.2f} l S")
 
     def write(self, column: _Column, lines: Sequence[str], y: float) -> None:
         """Write lines below a height."""
@@ -282,10 +288,10 @@ def _printable(text: str) -> str:
 def _total(kopecks: int) -> str:
     """Return a sum as an amount is shown; it may be too large to be one."""
     grouped = f"{Decimal(kopecks) / 100:,.2f} ₽"
-    return grouped.translate({ord(","): "\u00a0", ord("."): ",", ord(" "): "\u00a0", ord("-"): "\u2212"})
+    return grouped.translate({ord(","): "\u00a0", ord("."): ",", ord(" "): "\u00a0"})
 
 
 def _shown(cell: Cell) -> str:
     if isinstance(cell, Money):
         return cell.formatted
-    return f"{cell:%d.%m.%Y}" if isinstance(cell, dt.date) else (cell or "")
+    return shown_day(cell) if isinstance(cell, dt.date) else (cell or "")

@@ -11,7 +11,7 @@ from cabinet_sdk.charges.models import Charge, Payment, PaymentItem, PaymentMeth
 from cabinet_sdk.charges.operations import ExportCharges
 from cabinet_sdk.types import MOSCOW, Code, Period
 from reference_server.charges import store
-from reference_server.papers import Column, Document, Section, Sheet
+from reference_server.papers import Column, Document, Section, Sheet, shown_day
 from reference_server.profiles import Profile
 from reference_server.session import Work
 
@@ -61,7 +61,7 @@ def receipt(work: Work, profile: Profile, payment: Payment) -> Document:
 
 def charge_sheet(profile: Profile, request: ExportCharges, today: dt.date) -> Sheet[Charge]:
     """Return how a list of charges looks in a file."""
-    about = f"{profile.name}, ИНН {profile.inn}. На {today:%d.%m.%Y}. {_filters(request)}"
+    about = f"{profile.name}, ИНН {profile.inn}. На {shown_day(today)}. {_filters(request)}"
     return Sheet(title="Начисления", about=about, name=f"Начисления {today.isoformat()}", columns=_COLUMNS)
 
 
@@ -71,10 +71,10 @@ _COLUMNS: tuple[Column[Charge], ...] = (
     Column("Вид", lambda charge: charge.kind.label, 16, printed=True),
     Column("Назначение", lambda charge: charge.purpose, 50, printed=True),
     Column("Статус", lambda charge: charge.status.label, 15, printed=True),
-    Column("Начислено, ₽", lambda charge: charge.amount, 15, printed=True, amount=True),
-    Column("Оплачено, ₽", lambda charge: charge.paid, 15, printed=True, amount=True),
-    Column("К оплате, ₽", lambda charge: charge.due, 15, printed=True, amount=True),
-    Column("Переплата, ₽", lambda charge: charge.overpaid, 14, amount=True),
+    Column("Начислено, ₽", lambda charge: charge.amount, 20, printed=True, amount=True),
+    Column("Оплачено, ₽", lambda charge: charge.paid, 20, printed=True, amount=True),
+    Column("К оплате, ₽", lambda charge: charge.due, 20, printed=True, amount=True),
+    Column("Переплата, ₽", lambda charge: charge.overpaid, 20, amount=True),
     Column("УИН", lambda charge: charge.uin and str(charge.uin), 24, printed=True),
     Column("Номер документа", lambda charge: charge.order_number, 24),
     Column("Период", lambda charge: charge.tax_period and _days(charge.tax_period), 24),
@@ -166,8 +166,9 @@ assert set(_FILTERS) == {field.name for field in attrs.fields(ExportCharges)} - 
 
 
 def _days(period: Period) -> str:
-    return f"{period.first:%d.%m.%Y} – {period.last:%d.%m.%Y}"
+    return f"{shown_day(period.first)} – {shown_day(period.last)}"
 
 
 def _moment(moment: dt.datetime) -> str:
-    return f"{moment.astimezone(MOSCOW):%d.%m.%Y %H:%M} (МСК)"
+    local = moment.astimezone(MOSCOW)
+    return f"{shown_day(local)} {local:%H:%M} (МСК)"

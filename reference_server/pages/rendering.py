@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from cabinet_sdk.types import MOSCOW
+from reference_server.papers import shown_day
 
 __all__ = ["SAFE", "Renderer", "see_other", "style"]
 
@@ -53,16 +54,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"day": _day, "moment": _moment, "span": _span}
+    environment.filters |= {"day": shown_day, "moment": _moment, "span": _span}
     return environment
 
 
-def _day(day: dt.date) -> str:
-    return day.strftime("%d.%m.%Y")
-
-
 def _moment(moment: dt.datetime) -> str:
-    return moment.astimezone(MOSCOW).strftime("%d.%m.%Y %H:%M:%S")
+    local = moment.astimezone(MOSCOW)
+    return f"{shown_day(local)} {local:%H:%M:%S}"
 
 
 def _span(name: str) -> str:

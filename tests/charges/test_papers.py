@@ -460,6 +460,19 @@ async def test_a_text_longer_than_a_page_goes_on_on_the_next(
     assert len(codes_of(awaited)) == 1
 
 
+@pytest.mark.feature("CH-08")
+def test_a_name_longer_than_a_page_goes_on_on_the_next(world: World) -> None:
+    """What stands from margin to margin above a list goes on too, and the list after it."""
+    words = [f"слово{number:04}" for number in range(2000)]
+    person = world.profiles.add(" ".join(words))
+    world.charges.add(person, Money("5.00"), purpose="Штраф-1")
+    with connect_to(world, person) as cabinet, cabinet.charges.export(ExportFormat.PDF) as file:
+        text = text_of(file.read())
+
+    assert [word for word in words if text.count(word) != 1] == []
+    assert text.count("Штраф-1") == 1
+
+
 @pytest.mark.feature("CH-06", "CH-08")
 async def test_no_character_is_lost_unseen(client: AsyncCabinet, world: World, person: Profile) -> None:
     """What the font of a paper lacks has a sign in its place, and the paper says so; accents are joined."""
@@ -495,6 +508,18 @@ async def test_large_amounts_are_exact_everywhere(client: AsyncCabinet, world: W
 
 
 @pytest.mark.feature("CH-08")
+async def test_an_amount_stands_in_one_line(client: AsyncCabinet, world: World, person: Profile) -> None:
+    """Amounts up to a trillion, and their sums, are not broken between their thousands nor before the sign."""
+    for amount in ("1234567890.12", "987654321098.76"):
+        world.charges.add(person, Money(amount))
+
+    (page,) = texts_of(await content(client, ExportFormat.PDF))
+
+    for shown in ("1 234 567 890,12 ₽", "987 654 321 098,76 ₽", "988 888 888 988,88 ₽"):
+        assert page.replace("\xa0", " ").count(shown) == 2
+
+
+@pytest.mark.feature("CH-08")
 async def test_days_before_spreadsheets_are_text(client: AsyncCabinet, world: World, person: Profile) -> None:
     """A workbook has no days before 1900; such a day is written as in the other formats."""
     for day in (dt.date(999, 5, 6), dt.date(1899, 12, 31), dt.date(1900, 1, 1)):
@@ -504,6 +529,7 @@ async def test_days_before_spreadsheets_are_text(client: AsyncCabinet, world: Wo
     _, *texts = rows_of_csv(await content(client, ExportFormat.CSV, order=ChargeOrder.OLDEST))
 
     assert [row[0] for row in texts] == ["06.05.0999", "31.12.1899", "01.01.1900"]
+    assert "06.05.0999" in text_of(await content(client, ExportFormat.PDF))
     assert [row[0] for row in cells[:2]] == ["06.05.0999", "31.12.1899"]
     assert isinstance(cells[2][0], dt.datetime | dt.date)
 
