@@ -8,13 +8,14 @@ test could not. Every page works without a script, and none is allowed.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Match, Route
 
 from cabinet_sdk._core.openapi import document
 from cabinet_sdk.contract import CONTRACT
@@ -47,6 +48,18 @@ def pages(world: World, *, sandbox: bool) -> Starlette:
 
     def openapi(_: Request) -> Response:
         return JSONResponse(document(CONTRACT), headers={"cache-control": "no-store"})
+
+    def not_allowed(request: Request, error: Exception) -> Response:
+        path = request.url.path
+        if request.method not in {"GET", "HEAD"}:
+            response = missing(request, error)
+            # Starlette names those of one route only.
+            response.headers["allow"] = ", ".join(sorted(_methods(routes, path)))
+            return response
+        # The address of a form, such as one whose answer is loaded anew: its page is the next one above.
+        while "GET" not in _methods(routes, path):
+            path = path.rpartition("/")[0] or "/"
+        return RedirectResponse(path, status_code=303, headers=SAFE)
 
     def missing(request: Request, error: Exception) -> Response:
         refusal = error if isinstance(error, HTTPException) else HTTPException(404)
@@ -87,5 +100,11 @@ def pages(world: World, *, sandbox: bool) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[Middleware(Guard)] if sandbox else [],
-        exception_handlers={404: missing, 405: missing, sqlite3.OperationalError: unavailable},
+        exception_handlers={404: missing, 405: not_allowed, sqlite3.OperationalError: unavailable},
     )
+
+
+def _methods(routes: Sequence[Route], path: str) -> set[str]:
+    scope = {"type": "http", "method": "GET", "path": path}
+    found = [route.methods or set() for route in routes if route.matches(scope)[0] is not Match.NONE]
+    return set[str]().union(*found)

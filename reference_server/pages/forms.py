@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from cabinet_sdk.types import Code, Money
 from reference_server.pages.rendering import SAFE
 
-__all__ = ["Form", "among", "submitted"]
+__all__ = ["Form", "submitted"]
 
 C = TypeVar("C", bound=Code)
 
@@ -126,17 +126,13 @@ class Form:
             return None
         return int(typed)
 
-    def choice(self, field: str, options: Iterable[C]) -> C | None:
+    def choice(self, field: str, options: Iterable[C], *, required: bool = True) -> C | None:
         """Read one of some codes."""
-        found = among(self.raw(field), options)
-        if found is None:
+        typed = self.raw(field)
+        found = next((option for option in options if option == typed), None)
+        if found is None and (typed or required):
             self.refuse(field, "Choose one of the list.")
         return found
-
-
-def among(text: str, options: Iterable[C]) -> C | None:
-    """Return the code of that text, where it is one of the options."""
-    return next((option for option in options if option == text), None)
 
 
 def submitted(act: Callable[[Request, Form], Response]) -> Callable[[Request], Awaitable[Response]]:
@@ -157,6 +153,9 @@ def submitted(act: Callable[[Request, Form], Response]) -> Callable[[Request], A
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
         except ValueError:
             return PlainTextResponse("The form cannot be read.", status_code=400, headers=SAFE)
-        return await run_in_threadpool(act, request, Form(dict(pairs)))
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            return PlainTextResponse("The form has a field twice.", status_code=400, headers=SAFE)
+        return await run_in_threadpool(act, request, Form(values))
 
     return endpoint

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import final
+from collections.abc import Callable, Mapping
+from typing import TypeVar, final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cabinet_sdk.charges.models import ChargeKind, ChargeOrder, ChargeStatus, PaymentId, RefundId
+from cabinet_sdk.charges.models import ChargeKind, ChargeOrder, ChargeStatus
 from cabinet_sdk.charges.operations import ListCharges
 from cabinet_sdk.types import moscow_date
 from reference_server.charges.rules import SINGLE_TAX_KBK, Outcome
-from reference_server.pages.forms import Form, among, submitted
+from reference_server.pages.forms import Form, submitted
 from reference_server.pages.reading import Reader
 from reference_server.pages.rendering import Renderer, see_other
 from reference_server.profiles import Profile
@@ -22,8 +23,11 @@ from reference_server.world import World
 
 __all__ = ["ProfilePages"]
 
+T = TypeVar("T")
+
 _TERM = dt.timedelta(days=60)
 _MOST_OUTCOMES = 20
+_OVERDUE = {"": None, "yes": True, "no": False}
 
 
 @final
@@ -55,7 +59,7 @@ class ProfilePages:
 
     def show(self, request: Request) -> Response:
         """Show the profile."""
-        return self._show(request, self._profile(request), Form())
+        return self._show(request, self._profile(request), Form(request.query_params, name="filters"))
 
     def charge(self, request: Request, form: Form) -> Response:
         """Add a charge; one whose day is past was accrued long enough before."""
@@ -102,44 +106,44 @@ class ProfilePages:
         """Note how payments or refunds to come are to end."""
         profile = self._profile(request)
         form.name = "outcome"
+        charges = self._world.charges
+        script = {"payment": charges.script, "refund": charges.script_refunds}.get(form.raw("subject"))
+        if script is None:
+            form.refuse("subject", "Choose one of the list.")
         outcome = form.choice("outcome", Outcome.members())
         times = form.number("times", least=1, most=_MOST_OUTCOMES)
-        if outcome is None or times is None:
+        if script is None or outcome is None or times is None:
             return self._show(request, profile, form, status=422)
-        charges = self._world.charges
-        script = charges.script_refunds if form.raw("subject") == "refund" else charges.script
         script(*[outcome] * times)
         return see_other(f"/profiles/{profile.id}", "scripted")
 
     def decide_payment(self, request: Request, form: Form) -> Response:
         """Confirm or decline a payment in the payer's place."""
-        profile = self._profile(request)
-        charges = self._world.charges
+        profile, charges = self._profile(request), self._world.charges
+        payment = self._reader.payment(request.path_params["payment_id"], profile)
         acts = {"confirm": charges.confirm, "decline": charges.decline}
-        act = acts.get(request.path_params["act"])
-        if act is None:
-            raise HTTPException(404)
-        try:
-            act(PaymentId(request.path_params["payment_id"]))
-        except ValueError:
-            return see_other(self._origin_of(profile, form), "too-late")
-        return see_other(self._origin_of(profile, form), "decided")
+        return self._decide(request, form, profile, payment and payment.id, acts)
 
     def decide_refund(self, request: Request, form: Form) -> Response:
         """Move a refund on in the place of its holder, its payee or the Treasury."""
-        profile = self._profile(request)
-        charges = self._world.charges
+        profile, charges = self._profile(request), self._world.charges
+        refund = self._reader.refund(request.path_params["refund_id"], profile)
         acts = {
             "card": charges.choose_card,
             "order": charges.order_refund,
             "complete": charges.complete_refund,
             "refuse": charges.refuse_refund,
         }
+        return self._decide(request, form, profile, refund and refund.id, acts)
+
+    def _decide(
+        self, request: Request, form: Form, profile: Profile, found: T | None, acts: Mapping[str, Callable[[T], object]]
+    ) -> Response:
         act = acts.get(request.path_params["act"])
-        if act is None:
+        if found is None or act is None:
             raise HTTPException(404)
         try:
-            act(RefundId(request.path_params["refund_id"]))
+            act(found)
         except ValueError:
             return see_other(self._origin_of(profile, form), "too-late")
         return see_other(self._origin_of(profile, form), "decided")
@@ -156,25 +160,28 @@ class ProfilePages:
         return profile
 
     def _show(self, request: Request, profile: Profile, form: Form, status: int = 200) -> Response:
-        asked = request.query_params
+        asked = form if form.name == "filters" else Form()
+        if asked.raw("overdue") not in _OVERDUE:
+            asked.refuse("overdue", "Choose one of the list.")
         filters = ListCharges(
-            kind=among(asked.get("kind", ""), ChargeKind.members()),
-            status=among(asked.get("status", ""), ChargeStatus.members()),
-            overdue={"yes": True, "no": False}.get(asked.get("overdue", "")),
-            order=among(asked.get("order", ""), ChargeOrder.members()),
+            kind=asked.choice("kind", ChargeKind.members(), required=False),
+            status=asked.choice("status", ChargeStatus.members(), required=False),
+            overdue=_OVERDUE.get(asked.raw("overdue")),
+            order=asked.choice("order", ChargeOrder.members(), required=False),
         )
-        chosen = {name: asked.get(name, "") for name in ("kind", "status", "overdue", "order") if asked.get(name)}
+        names = ("kind", "status", "overdue", "order")
+        chosen = {name: asked.raw(name) for name in names if asked.raw(name) and name not in asked.errors}
         return self._renderer.page(
             request,
             "profile.html",
-            status=status,
+            status=422 if asked.errors else status,
             profile=profile,
             secret=self._world.client_secret(profile.id),
-            charges=self._reader.charges(profile, filters, asked.get("cursor")),
+            charges=self._reader.charges(profile, filters, asked.raw("cursor") or None),
             count=self._reader.count(profile, filters),
             chosen=chosen,
-            payments=self._reader.pending_payments(profile, None, asked.get("pending")),
-            asked=asked,
+            payments=self._reader.pending_payments(profile, None, asked.raw("pending") or None),
+            asked=asked.values,
             transfers=self._reader.transfers(profile),
             kinds=ChargeKind.members(),
             statuses=ChargeStatus.members(),

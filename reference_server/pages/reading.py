@@ -15,10 +15,8 @@ from cabinet_sdk.charges.models import (
     ChargeEvent,
     ChargeId,
     Payment,
-    PaymentId,
     PaymentStatus,
     Refund,
-    RefundId,
 )
 from cabinet_sdk.charges.operations import (
     GetCharge,
@@ -134,15 +132,15 @@ class Reader:
             selection = handlers.list_bank_transfers(session, ListBankTransfers())
             return self._page(session, selection, "transfers", None).items[:_LATEST]
 
-    def payment(self, payment_id: str) -> Payment | None:
-        """Return a payment, whoever pays."""
+    def payment(self, payment_id: str, profile: Profile | None = None) -> Payment | None:
+        """Return a payment of a profile; whoever pays, if none is given."""
         with self._read() as work:
-            return store_payments.payment_by_id(work, PaymentId(payment_id))
+            return store_payments.payment_by_id(work, payment_id, profile_id=profile and profile.id)
 
-    def refund(self, refund_id: str) -> Refund | None:
-        """Return a refund, whoever asked for it."""
+    def refund(self, refund_id: str, profile: Profile | None = None) -> Refund | None:
+        """Return a refund of a profile; whoever asked for it, if none is given."""
         with self._read() as work:
-            return store_refunds.refund_by_id(work, RefundId(refund_id))
+            return store_refunds.refund_by_id(work, refund_id, profile_id=profile and profile.id)
 
     @contextmanager
     def _session(self, profile: Profile) -> Generator[Session]:

@@ -40,6 +40,7 @@ def test_in_a_browser(world: World, tmp_path: Path) -> None:
         kept = browser.run("document.activeElement.value")
         browser.submit("/charges", amount="1 500,50", purpose=HOSTILE)
         (charge,) = connect(world, person).charges.list()
+        world.charges.add(person, Money("1.00"), purpose="Ш" * 210)
         card = browser.run("document.querySelector('h1').textContent")
         browser.submit("/credit", amount="500.50")
 
@@ -52,8 +53,10 @@ def test_in_a_browser(world: World, tmp_path: Path) -> None:
 
         pages = [*PAGES, f"/profiles/{person.id}", f"/profiles/{person.id}/charges/{charge.id}"]
         wide = [page for page in pages if too_wide(browser, f"{url}{page}")]
+        clipped = [page for page in pages if is_clipped(browser, f"{url}{page}")]
         nameless = [page for page in pages if unlabelled(browser, f"{url}{page}")]
 
+    assert clipped == []
     assert kept == "много"
     assert card == HOSTILE
     assert connect(world, person).charges.get(charge.id).paid == Money("500.50")
@@ -68,6 +71,15 @@ def too_wide(browser: Browser, url: str) -> bool:
     browser.open(url)
     wide: bool = browser.run("document.documentElement.scrollWidth > 390")
     return wide
+
+
+def is_clipped(browser: Browser, url: str) -> bool:
+    """Say whether a table of a page is wider than its place on a phone."""
+    browser.open(url)
+    found: bool = browser.run(
+        "[...document.querySelectorAll('.scroll')].some(each => each.scrollWidth > each.clientWidth)"
+    )
+    return found
 
 
 def unlabelled(browser: Browser, url: str) -> bool:

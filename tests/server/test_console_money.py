@@ -133,6 +133,7 @@ def test_payments_are_decided(
     decided = sent(console, f"{base}/payments/{payment.id}/{act}", charge=charge.id)
     late = sent(console, f"{base}/payments/{payment.id}/{act}")
     unknown = console.post(f"{base}/payments/{payment.id}/steal")
+    lost = console.post(f"{base}/payments/none/{act}")
 
     for page in pages:
         assert f"№ {payment.number}" in page.text
@@ -140,8 +141,28 @@ def test_payments_are_decided(
     assert decided.url.path == f"{base}/charges/{charge.id}"
     assert late.url.path == base
     assert "Nothing was done" in shown(late)
-    assert unknown.status_code == 404
+    assert [unknown.status_code, lost.status_code] == [404, 404]
     assert client.charges.payment(payment.id).status == status
+
+
+def test_a_profile_decides_what_is_its_own(console: httpx.Client, world: World, person: Profile) -> None:
+    """Below the address of a profile, another's payments and refunds are not there."""
+    other = world.profiles.add("Петров")
+    owed, overpaid = (world.charges.add(person, Money("100.00")) for _ in range(2))
+    world.charges.credit(person, overpaid, Money("150.00"))
+    client = connect(world, person)
+    payment = client.charges.pay(owed.id, method=PaymentMethod.SBP)
+    refund = client.charges.request_refund(overpaid.id, method=RefundMethod.COMPENSATION)
+    base = f"/profiles/{other.id}"
+
+    answers = [
+        console.post(f"{base}/payments/{payment.id}/confirm"),
+        console.post(f"{base}/refunds/{refund.id}/refuse"),
+    ]
+
+    assert [each.status_code for each in answers] == [404, 404]
+    assert not client.charges.payment(payment.id).status.final
+    assert not client.charges.refund(refund.id).status.final
 
 
 def test_every_pending_payment_can_be_decided(console: httpx.Client, world: World, person: Profile) -> None:
@@ -175,6 +196,7 @@ def test_outcomes_are_scripted(console: httpx.Client, world: World, person: Prof
 
     sent(console, f"{base}/outcomes", subject="payment", outcome="decline", times="2")
     wrong = console.post(f"{base}/outcomes", data={"subject": "payment", "outcome": "decline", "times": "0"})
+    odd = console.post(f"{base}/outcomes", data={"subject": "fine", "outcome": "decline", "times": "1"})
 
     client = connect(world, person)
     ends: list[PaymentStatus] = []
@@ -183,7 +205,7 @@ def test_outcomes_are_scripted(console: httpx.Client, world: World, person: Prof
         world.clock.sleep(10)
         ends.append(client.charges.payment(payment.id).status)
     assert ends == [PaymentStatus.DECLINED, PaymentStatus.DECLINED, PaymentStatus.SUCCEEDED]
-    assert wrong.status_code == 422
+    assert [wrong.status_code, odd.status_code] == [422, 422]
 
 
 def test_the_pay_page_knows_every_state(console: httpx.Client, world: World, person: Profile) -> None:

@@ -115,7 +115,32 @@ def test_broken_forms_are_refused(console: httpx.Client) -> None:
     assert console.post("/clock", content="число=1".encode()).status_code == 400
     assert console.post("/clock", content=b"number=%FF").status_code == 400
     assert console.post("/clock", content=b"number=1", headers={"Content-Encoding": "gzip"}).status_code == 415
-    assert console.post("/clock", content=b"&".join(b"a=1" for _ in range(60))).status_code == 400
+    assert console.post("/clock", content=b"&".join(b"%d=1" % number for number in range(60))).status_code == 400
+    assert console.post("/clock", content=b"number=1&unit=days&number=9").status_code == 400
+
+
+def test_the_address_of_a_form_leads_to_its_page(console: httpx.Client, world: World, person: Profile) -> None:
+    """Whoever loads the answer to a form anew gets the page with the form, and all methods of an address are named."""
+    charge = world.charges.add(person, Money("1.00"))
+    base = f"/profiles/{person.id}"
+    card = f"{base}/charges/{charge.id}"
+    pages = {
+        "/": ["/profiles"],
+        base: [f"{base}/charges", f"{base}/transfers", f"{base}/outcomes", f"{base}/payments/pay_x/confirm"],
+        card: [f"{card}/credit", f"{card}/refund"],
+        "/faults": ["/faults/clear"],
+        "/pay/pay_x": ["/pay/pay_x/confirm"],
+        "/refunds/ref_x": ["/refunds/ref_x/card"],
+    }
+
+    for page, forms in pages.items():
+        for form in forms:
+            for answer in (console.get(form), console.head(form)):
+                assert (answer.status_code, answer.headers["location"]) == (303, page)
+            assert console.put(form).headers["allow"] == "POST"
+    refused = console.put("/clock")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert console.get("/nothing").status_code == 404
 
 
 def test_without_the_sandbox_a_payer_only_looks(world: World, person: Profile) -> None:
