@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from itertools import accumulate
 from typing import BinaryIO, TypeVar, final
 
@@ -212,8 +213,9 @@ class _Paper:
         self._pdf.add_page("\n".join(self._drawn).encode())
 
 
+@lru_cache(maxsize=8)
 def document(content: Document) -> bytes:
-    """Return a document."""
+    """Return a document; the latest are kept, since they are asked for in parts, and a hundred codes take seconds."""
     file = io.BytesIO()
     paper = _Paper(file, content.title, _A4, 18 * _MM)
     paper.text(content.title, _TITLE)

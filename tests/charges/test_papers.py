@@ -37,7 +37,7 @@ from cabinet_sdk.types import Inn, Money, Period
 from reference_server import Profile, World, pdf
 from reference_server.charges import handlers
 from reference_server.files import Spool, StoredFile
-from reference_server.papers import Column, Sheet, as_pdf, safe_cell
+from reference_server.papers import Column, Document, Section, Sheet, as_pdf, safe_cell
 from reference_server.testing import connect as connect_to
 from tests.charges.reading import codes_of, facts_of, rows_of_csv, rows_of_workbook, text_of, texts_of
 from tests.conftest import Connect
@@ -159,6 +159,15 @@ async def test_papers_of_a_final_payment_stay_the_same_for_ever(
     text = text_of(papers[1])
     for value in (f"Чек об оплате № {payment.number}", "Зачислен", charge.purpose, str(charge.uin), "№ 10"):
         assert value in text
+
+
+def test_a_document_that_is_asked_for_again_is_not_made_again() -> None:
+    """Its codes take seconds, and it is asked for piece by piece: what was made is kept as long as it is the same."""
+    content = Document(title="Квитанция", about="", sections=(Section(heading="Платёж", fields=(("Сумма", "1"),)),))
+    other = attrs.evolve(content, about="от 01.01.2026")
+
+    assert pdf.document(content) is pdf.document(attrs.evolve(content))
+    assert pdf.document(other) != pdf.document(content)
 
 
 @pytest.mark.feature("CH-06")
