@@ -19,7 +19,7 @@ from reference_server.clock import ManualClock
 from reference_server.faults import Fault, FaultKind
 from reference_server.pages.forms import Form, submitted
 from reference_server.pages.near_misses import NearMiss, addresses, nearest, suggestion
-from reference_server.pages.reading import PAGE_LENGTH
+from reference_server.pages.reading import part_of
 from reference_server.pages.rendering import Renderer, see_other
 from reference_server.respond import BASE_PATH, LoggedRequest
 from reference_server.world import World
@@ -176,9 +176,7 @@ class MachineryPages:
         asked = request.query_params
         refused = asked.get("only") == "refused"
         found = [each for each in reversed(self._world.requests) if not refused or each.problem is not None]
-        number = asked.get("page", "1")
-        page = max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 9 else 1
-        shown = found[(page - 1) * PAGE_LENGTH : page * PAGE_LENGTH]
+        shown, page, more = part_of(found, asked)
         return self._renderer.page(
             request,
             "requests.html",
@@ -188,7 +186,7 @@ class MachineryPages:
             refused=refused,
             live=asked.get("live") == "yes",
             page=page,
-            more=page * PAGE_LENGTH < len(found),
+            more=more,
         )
 
 

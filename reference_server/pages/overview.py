@@ -14,7 +14,7 @@ from cabinet_sdk.errors import InvalidValue
 from cabinet_sdk.types import Inn, Kpp, Ogrn, Ogrnip
 from reference_server import charges
 from reference_server.pages.forms import Form, submitted
-from reference_server.pages.reading import PAGE_LENGTH, Reader
+from reference_server.pages.reading import Reader, part_of
 from reference_server.pages.rendering import Renderer, see_other
 from reference_server.profiles import ProfileKind
 from reference_server.world import World
@@ -76,9 +76,7 @@ class Overview:
     def _show(self, request: Request, form: Form, status: int = 200) -> Response:
         world, sandbox = self._world, self._renderer.sandbox
         everybody = world.profiles.all() if sandbox else []
-        number = request.query_params.get("page", "1")
-        page = max(1, int(number)) if number.isascii() and number.isdigit() and len(number) < 9 else 1
-        shown = everybody[(page - 1) * PAGE_LENGTH : page * PAGE_LENGTH]
+        shown, page, more = part_of(everybody, request.query_params)
         people = [
             (
                 profile,
@@ -97,7 +95,7 @@ class Overview:
             people=people,
             profiles=len(everybody),
             page=page,
-            more=page * PAGE_LENGTH < len(everybody),
+            more=more,
             base_url=str(request.base_url).rstrip("/"),
             rows=list(CONTRACT),
             now=now,

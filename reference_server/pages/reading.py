@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar, final
 
 import attrs
+from starlette.datastructures import QueryParams
 
 from cabinet_sdk.charges.models import (
     BankTransfer,
@@ -34,11 +35,11 @@ from reference_server.profiles import Profile
 from reference_server.session import Session, Work
 from reference_server.world import World
 
-__all__ = ["PAGE_LENGTH", "Counted", "Listed", "Reader"]
+__all__ = ["Counted", "Listed", "Reader", "part_of"]
 
 T = TypeVar("T")
 
-PAGE_LENGTH = 25
+_PAGE_LENGTH = 25
 _LATEST = 10
 _COUNTED = 10_000
 """A count beyond is not exact: it must not cost more the more there is."""
@@ -69,6 +70,13 @@ class Listed(Generic[T]):
 
     items: list[T]
     cursor: str | None
+
+
+def part_of(items: Sequence[T], asked: QueryParams) -> tuple[Sequence[T], int, bool]:
+    """Return the page of a list that an address asks for, its number, and whether there are more."""
+    text = asked.get("page", "1")
+    number = max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 9 else 1
+    return items[(number - 1) * _PAGE_LENGTH : number * _PAGE_LENGTH], number, number * _PAGE_LENGTH < len(items)
 
 
 @final
@@ -165,8 +173,8 @@ class Reader:
         sealed = f"console {session.profile.id} {scope}".encode()
         database, secret = session.work.database, self._world.cursor_secret
         try:
-            items, further = page(database, selection, Window(PAGE_LENGTH, cursor), secret, sealed)
+            items, further = page(database, selection, Window(_PAGE_LENGTH, cursor), secret, sealed)
         except InvalidRequest:
             # A cursor of another list, such as one from before the filters changed: the list begins anew.
-            items, further = page(database, selection, Window(PAGE_LENGTH, None), secret, sealed)
+            items, further = page(database, selection, Window(_PAGE_LENGTH, None), secret, sealed)
         return Listed(items, further)
