@@ -307,11 +307,11 @@ class InvalidRequest(CallerError):
 
 
 class MalformedRequest(CallerError):
-    """The request cannot be read at all: not JSON, not UTF-8, nested too deep, a key given twice."""
+    """The request cannot be read at all: not JSON, not UTF-8, nested too deep, a key given twice, no whole form."""
 
     code = "request.malformed"
     title = "The request cannot be read."
-    remedy = "Send one JSON object in UTF-8, each key once."
+    remedy = "Send what the operation takes: one JSON object in UTF-8, each key once, or a whole multipart form."
 
 
 class NotFound(CallerError):

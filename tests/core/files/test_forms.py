@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cabinet_sdk.errors import MalformedRequest
 from cabinet_sdk.transports import Response
 from reference_server import Profile, World
 from tests.core.sample_area import MAX_BYTES, UPLOADED, UploadSample
@@ -141,7 +142,8 @@ def test_what_is_no_form(raw: Raw, content: bytes, content_type: str) -> None:
     response = post(raw, content, content_type)
 
     assert response.status == 400
-    assert document(response)["code"] == "request.malformed"
+    assert document(response)["code"] == MalformedRequest.code
+    assert "a whole multipart form" in MalformedRequest.remedy
     assert len(UPLOADED) == before
 
 
