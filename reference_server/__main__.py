@@ -129,7 +129,9 @@ def _audit(options: argparse.Namespace) -> int:
             return 0
         anchor: audit.Anchor | None = options.anchor or beside
         if anchor is None:
-            message = f"{file}-anchor is missing; without an anchor nobody sees what was cut off. Name one: --anchor"
+            message = (
+                f"{file}-anchor is missing or empty; without an anchor nobody sees what was cut off. Name one: --anchor"
+            )
             print(f"cabinet-reference-server: {message}", file=sys.stderr)
             return 1
         breach = audit.check(database, anchor)

@@ -401,7 +401,9 @@ def _expect(database: Database, identity: bytes, file: Path) -> None:
 def _read_anchor(file: Path) -> Anchor | None:
     path = _anchor_path(file)
     try:
-        return Anchor.parse(path.read_text())
+        text = path.read_text()
+        # Empty where the process died, or the disk was full, before the first was written.
+        return Anchor.parse(text) if text else None
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -2,9 +2,9 @@
 Kill a program at each of its writes to the disk, and look at what it left: ``python tools/kill_sweep.py``.
 
 A write is a system call that changes a file or says that it is changed for good; strace sends SIGKILL when it begins.
-The programs: ``pay`` opens a world in a file and pays two charges; ``open`` opens a file of the first version, which
-brings it up to date; ``seed`` fills a new file; ``pay-encrypted`` pays in an encrypted world; ``encrypt`` puts a world
-under a key.
+The programs: ``pay`` opens a world in a file and pays two charges; ``make`` makes a new file; ``open`` opens a file of
+the first version, which brings it up to date; ``seed`` fills a new file; ``pay-encrypted`` pays in an encrypted world;
+``encrypt`` puts a world under a key.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _pay(file: Path, *, key: bytes | None = None) -> None:
 
 
 def _open(file: Path) -> None:
-    """Open a file, which brings an old one up to date."""
+    """Open a file, which makes a new one and brings an old one up to date."""
     World(file=file).close()
     print("opened", flush=True)
 
@@ -144,6 +144,12 @@ def whole_payments(world: World) -> set[str]:
     return payments
 
 
+def _check_make(file: Path, _: Sequence[str]) -> None:
+    """Start once more: whatever is there of the file, it can be served."""
+    World(file=file).close()
+    expect_sound_journal(file)
+
+
 def _check_open(file: Path, _: Sequence[str]) -> None:
     """Start once more: the file is brought up to date, with what was in it."""
     with closing(World(file=file)) as world:
@@ -170,6 +176,7 @@ _Program = tuple[Callable[[Path], None], Callable[[Path], None], Callable[[Path,
 
 PROGRAMS: dict[str, _Program] = {
     "pay": (_pay, _prepare_pay, _check_pay),
+    "make": (_open, lambda _: None, _check_make),
     "open": (_open, _prepare_open, _check_open),
     "seed": (_seed, lambda _: None, _check_seed),
     "pay-encrypted": (partial(_pay, key=_KEY), partial(_prepare_pay, key=_KEY), partial(_check_pay, key=_KEY)),
@@ -195,27 +202,25 @@ def kill_sweep(program: str, folder: Path, *, first: int = 1, every: int = 1, mo
         AssertionError: Something was lost, or is there by half.
     """
     _, prepare, check = PROGRAMS[program]
-    template = folder / "template"
+    template, trial, log = folder / "template", folder / "trial", folder / "log"
     template.mkdir()
     prepare(template / "world.db")
+    shutil.copytree(template, trial)
+    _run(program, trial / "world.db", "-o", str(log))
+    shutil.rmtree(trial)
+    # strace counts each kind of call for itself: a place among all writes is one among those of its kind.
+    calls = [line.partition("(")[0] for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    points = [(call, calls[: place + 1].count(call)) for place, call in enumerate(calls)][first - 1 :: every][:most]
     kills = acknowledged = 0
-    point = first
-    while most is None or kills < most:
-        trial = folder / "trial"
+    for call, number in points:
         shutil.copytree(template, trial)
-        inject = f"inject={_WRITES}:signal=KILL:when={point}"
-        command = ["strace", "-qq", "-o", os.devnull, "-e", f"trace={_WRITES}", "-e", inject]
-        done = subprocess.run(  # noqa: S603  # our own program
-            [*command, sys.executable, __file__, "--program", program, str(trial / "world.db")],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        inject = f"inject={call}:signal=KILL:when={number}"
+        done = _run(program, trial / "world.db", "-o", os.devnull, "-e", inject)
         told = done.stdout.split()
         try:
             check(trial / "world.db", told)
         except (AssertionError, DatabaseRefused) as error:
-            msg = f"{program} killed at write {point}: {error}"
+            msg = f"{program} killed at {call} {number}: {error}"
             raise AssertionError(msg) from error
         shutil.rmtree(trial)
         if done.returncode == 0:
@@ -223,8 +228,24 @@ def kill_sweep(program: str, folder: Path, *, first: int = 1, every: int = 1, mo
         expect(done.returncode in {-signal.SIGKILL, 128 + signal.SIGKILL}, done.stderr)
         kills += 1
         acknowledged += len(told)
-        point += every
     return KillReport(program=program, kills=kills, acknowledged=acknowledged)
+
+
+def _run(program: str, file: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        "strace",
+        "-qq",
+        "-e",
+        "signal=none",
+        "-e",
+        f"trace={_WRITES}",
+        *options,
+        sys.executable,
+        __file__,
+        "--program",
+        program,
+    ]
+    return subprocess.run([*command, str(file)], capture_output=True, text=True, check=False)  # noqa: S603  # our own
 
 
 def expect(truth: bool, otherwise: str) -> None:  # noqa: FBT001  # like assert, which optimised Python leaves out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
+import os
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -388,6 +390,28 @@ def test_a_new_file_in_the_place_of_a_removed_one(file: Path, capsys: pytest.Cap
 
     assert main(["audit", "verify", str(file)]) == 0
     assert "0 entries" in capsys.readouterr().out
+
+
+def test_a_start_that_was_cut_short_before_its_first_anchor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a full disk, or a kill, leaves of a new file can be started: an empty anchor names nothing."""
+    file = tmp_path / "world.db"
+
+    def no_room(_descriptor: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", no_room)
+        with pytest.raises(OSError, match="No space left"):
+            World(file=file)
+    assert file.with_name("world.db-anchor").read_text() == ""
+    assert main(["audit", "verify", str(file)]) == 1
+    assert "world.db-anchor is missing or empty" in capsys.readouterr().err
+
+    World(file=file).close()
+
+    assert main(["audit", "verify", str(file)]) == 0
 
 
 def test_the_verifier_reads_while_the_world_is_open(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
