@@ -147,6 +147,33 @@ def test_a_link_to_a_file_is_no_second_one(file: Path, kept: World, key: bytes |
     assert not list(file.parent.glob("link.db-*"))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+def test_a_new_file_is_its_owners_alone(tmp_path: Path, key: bytes | None) -> None:
+    """Every client's secret follows from what is in it, so others may read neither it nor what lies beside it."""
+    linked = tmp_path / "linked.db"
+    linked.symlink_to(tmp_path / "far.db")
+    before = os.umask(0)
+    try:
+        with closing(World(file=tmp_path / "new.db", key=key)), closing(World(file=linked, key=key)):
+            modes = {each.name: each.stat().st_mode & 0o777 for each in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+
+    assert modes == dict.fromkeys(modes, 0o600)
+    beside = ("", "-wal", "-shm", "-owner", "-anchor")
+    assert set(modes) == {"linked.db", *(f"{name}.db{part}" for name in ("new", "far") for part in beside)}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+def test_a_file_keeps_the_mode_that_it_has(file: Path) -> None:
+    """What somebody has opened to others on purpose stays so."""
+    World(file=file).close()
+    file.chmod(0o640)
+    World(file=file).close()
+
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_file_of_two_names_is_refused(file: Path) -> None:
     """By a hard link a second process would not see the first, so neither name is taken, and nothing lies beside."""
     World(file=file).close()

@@ -7,10 +7,12 @@ and of two copies in one process each lets go of the locks of the other.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["KEY_LENGTH", "connect"]
+__all__ = ["KEY_LENGTH", "connect", "make"]
 
 KEY_LENGTH = 32
 """Bytes of a key."""
@@ -22,8 +24,10 @@ def connect(
     """
     Open a file, or a new one in memory, in autocommit and for any thread; rows know the names of their columns.
 
+    A file that is new is its owner's alone, and so is what SQLite puts beside it; one that exists keeps its mode.
+
     Args:
-        target: Where; an address where `uri` is true.
+        target: The file; text is what SQLite takes it for, an address where `uri` is true.
         key: Of an encrypted file, `KEY_LENGTH` bytes; a file that is new is encrypted under it.
         timeout: Seconds to wait for another program that has locked it.
         cached_statements: How many are kept prepared.
@@ -33,6 +37,13 @@ def connect(
         sqlite3.DatabaseError: It cannot be opened, or not with this key, or what encrypts is not installed.
         ValueError: The key is of another length.
     """
+    if key is not None and len(key) != KEY_LENGTH:
+        msg = f"a key has {KEY_LENGTH} bytes, not {len(key)}; of hex digits make them with bytes.fromhex()"
+        raise ValueError(msg)
+    if isinstance(target, Path):
+        # What is wrong with it, SQLite will say.
+        with suppress(OSError):
+            make(target)
     if key is None:
         connection = sqlite3.connect(
             target,
@@ -44,9 +55,13 @@ def connect(
         )
         connection.row_factory = sqlite3.Row
         return connection
-    if len(key) != KEY_LENGTH:
-        msg = f"a key has {KEY_LENGTH} bytes, not {len(key)}; of hex digits make them with bytes.fromhex()"
-        raise ValueError(msg)
     from cabinet_sdk._core import sqlcipher  # noqa: PLC0415  # only who has a key needs what it loads
 
     return sqlcipher.connect(target, key, timeout=timeout, cached_statements=cached_statements, uri=uri)
+
+
+def make(path: Path) -> None:
+    """Make an empty file for its owner alone. One that exists is not touched: closing it would drop SQLite's locks."""
+    with suppress(FileExistsError):
+        # By its real name: a link to nothing yet is there already.
+        os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

@@ -272,7 +272,6 @@ class _Open:
     def connection(self) -> sqlite3.Connection:
         """Return the connection, made and checked when first needed."""
         if self._connection is None:
-            _make(self.path)
             if self.path.is_file() and self.path.stat().st_nlink > 1:
                 # SQLite's log and our locks lie beside a name, and by another one nobody would see them.
                 raise JournalFailed(f"{self.path.name} has another name (a hard link); remove one or copy the file.")
@@ -313,7 +312,7 @@ class _Open:
                     with suppress(OSError):
                         stale.unlink()
             path = self._lock_of(self._worker)
-            _make(path)
+            sqlite_files.make(path)
             self._alive = _locked(path)
         return self._worker
 
@@ -342,12 +341,6 @@ class _Open:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _make(path: Path) -> None:
-    """Make an empty file for its owner alone. One that exists is not touched: closing it would drop SQLite's locks."""
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
