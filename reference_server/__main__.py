@@ -185,6 +185,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    # Being told to stop is a good end, at any moment of the start, and once uvicorn, which takes both signals while it
+    # serves, has stopped gracefully and raises them again.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        return _serve_until_told(options)
+    return 0
+
+
+def _serve_until_told(options: argparse.Namespace) -> int:
     try:
         # Not above: without what the extra installs, this program shall still say what it needs.
         from reference_server.serve import WorldServer, is_loopback, listen  # noqa: PLC0415
@@ -216,18 +225,11 @@ def _serve(options: argparse.Namespace) -> int:
         where = f"{options.host} port {options.port}"
         print(f"cabinet-reference-server: cannot listen on {where} (--host, --port): {error}", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, _nothing_more)
-    server = WorldServer(world, listener, ready=_announce, sandbox=private, log_level=options.log_level)
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
+        WorldServer(world, listener, ready=_announce, sandbox=private, log_level=options.log_level).serve_forever()
     finally:
         world.close()
     return 0
-
-
-def _nothing_more(_number: int, _frame: object) -> None:
-    """Take the signal that uvicorn raises again once it has stopped gracefully: being told to stop is a good end."""
 
 
 def _announce(url: str) -> None:

@@ -64,6 +64,32 @@ def test_the_command_serves_and_stops_gracefully(stop: signal.Signals) -> None:
         assert server.wait(timeout=60) == 0
 
 
+STOPPED = """
+import os, signal, sys
+from reference_server import World, __main__, serve
+stop, moment = int(sys.argv[1]), sys.argv[2]
+places = {"world": (World, "__init__"), "listen": (serve, "listen"), "server": (serve.WorldServer, "__init__")}
+owner, name = places[moment]
+whole = getattr(owner, name)
+def stopped(*args, **kwargs):
+    os.kill(os.getpid(), stop)
+    return whole(*args, **kwargs)
+setattr(owner, name, stopped)
+sys.exit(__main__.main(["--port", "0"]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", ["world", "listen", "server"])
+def test_a_signal_during_the_start_ends_it(stop: signal.Signals, moment: str) -> None:
+    """Told to stop before it serves, the command ends with exit code 0 and without a word, like afterwards."""
+    command = [sys.executable, "-c", STOPPED, str(int(stop)), moment]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("key", [None, bytes(range(32))], ids=["in clear", "encrypted"])
 def test_11_an_acknowledged_payment_survives_kill_9(tmp_path: Path, key: bytes | None) -> None:
