@@ -47,7 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--log-level",
         default="warning",
-        choices=("critical", "error", "warning", "info", "debug", "trace"),
+        # Not uvicorn's `trace`, which writes down whole addresses with what personal data stands in them.
+        choices=("critical", "error", "warning", "info", "debug"),
         help="how much to log on stderr (default: %(default)s)",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="without serving")
@@ -203,8 +204,7 @@ def _serve_until_told(options: argparse.Namespace) -> int:
         print(f"cabinet-reference-server: {error.name} is missing. Serving needs an extra: {_INSTALL}", file=sys.stderr)
         return 1
     private = is_loopback(options.host)
-    level = "debug" if options.log_level == "trace" else options.log_level
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         # Beyond this machine nobody may guess a secret from the seed.
         world = World.seeded(

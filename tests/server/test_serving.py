@@ -303,6 +303,22 @@ def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture
     assert "a port is 0 to 65535" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_the_most_that_can_be_logged_shows_nothing_personal(capsys: pytest.CaptureFixture[str]) -> None:
+    """At DEBUG stderr has nothing of what is personal in an address; what would show it cannot be asked for."""
+    with process("--log-level", "debug") as (server, url):
+        get(f"{url}/v1/charges?uin=18810726643434618899&payee_inn=7707083893")
+        get(f"{url}/profiles/prf_somebody")
+        server.send_signal(signal.SIGTERM)
+        _, errors = server.communicate(timeout=60)
+    with pytest.raises(SystemExit):
+        main(["--log-level", "trace"])
+
+    assert "-> 401" in errors
+    assert [shown for shown in ("18810726643434618899", "7707083893", "prf_somebody") if shown in errors] == []
+    assert "invalid choice: 'trace'" in capsys.readouterr().err
+
+
 def test_a_file_in_no_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that cannot be opened is named in one line."""
     assert main(["--db", str(tmp_path / "nowhere" / "world.db")]) == 1
