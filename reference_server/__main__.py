@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import signal
 import sqlite3
 import sys
@@ -69,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     anchor = tasks.add_parser("anchor", help="print how far the journal has come, to be kept elsewhere")
     anchor.add_argument("file", type=Path, metavar="FILE")
     for task_parser in (verify, anchor):
-        _add_key(task_parser)
+        # Left out, it leaves what was said before the command.
+        _add_key(task_parser, default=argparse.SUPPRESS)
     key_parser = commands.add_parser(
         "key",
         help="make a key; encrypt a file that nobody serves, change its key or take the encryption off",
@@ -98,8 +100,9 @@ def _add_key(
     told: str = "the file is encrypted under the key that is kept in KEY: 64 hex digits, which `key new` makes",
     *,
     required: bool = False,
+    default: str | None = None,
 ) -> None:
-    parser.add_argument(option, type=_key, metavar="KEY", required=required, help=told)
+    parser.add_argument(option, type=_key, metavar="KEY", required=required, default=default, help=told)
 
 
 def _key(text: str) -> bytes:
@@ -120,7 +123,9 @@ def _audit(options: argparse.Namespace) -> int:
     """Look at the journal of a file; return the exit code."""
     file: Path = options.file
     try:
-        database, beside = audit.of_file(file, options.key_file)
+        # The anchor before the file, see there.
+        anchor: audit.Anchor | None = None if options.task == "anchor" else options.anchor or audit.beside(file)
+        database = audit.of_file(file, options.key_file)
     except DatabaseRefused as error:
         print(f"cabinet-reference-server: {error}", file=sys.stderr)
         return 1
@@ -128,7 +133,6 @@ def _audit(options: argparse.Namespace) -> int:
         if options.task == "anchor":
             print(audit.latest(database))
             return 0
-        anchor: audit.Anchor | None = options.anchor or beside
         if anchor is None:
             message = (
                 f"{file}-anchor is missing or empty; without an anchor nobody sees what was cut off. Name one: --anchor"
@@ -175,7 +179,12 @@ def main(arguments: list[str] | None = None) -> int:
     if not command and options.key_file is not None and options.db is None:
         parser.error("--key-file encrypts a file, and a world in memory has none: name it with --db")
     try:
-        return {"audit": _audit, "key": _keys}.get(command, _serve)(options)
+        code = {"audit": _audit, "key": _keys}.get(command, _serve)(options)
+        print(end="", flush=True)
+    except BrokenPipeError:
+        # Whoever has read what was printed is gone; what is left is not to be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except sqlite3.DatabaseError as error:
         file: Path | None = options.file if command else options.db
         if file is None or type(error) is not sqlite3.DatabaseError:
@@ -183,6 +192,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"cabinet-reference-server: {file} is damaged ({error}); restore a copy of it", file=sys.stderr)
         return 1
+    return code
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -220,7 +230,7 @@ def _serve_until_told(options: argparse.Namespace) -> int:
         return 1
     try:
         listener = listen(options.host, options.port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         world.close()
         where = f"{options.host} port {options.port}"
         print(f"cabinet-reference-server: cannot listen on {where} (--host, --port): {error}", file=sys.stderr)

@@ -47,6 +47,7 @@ __all__ = [
     "AuditEntry",
     "Breach",
     "Journal",
+    "beside",
     "check",
     "entries",
     "latest",
@@ -182,7 +183,7 @@ class Journal:
         identity: 32 bytes that no other journal has.
 
     Raises:
-        DatabaseRefused: The anchor beside the file names what is not in the journal.
+        DatabaseRefused: The anchor beside the file names what is not in the journal, or cannot be read or written.
     """
 
     def __init__(self, database: Database, identity: bytes) -> None:
@@ -193,8 +194,12 @@ class Journal:
         self._anchored_in = 0
         if database.file is not None:
             _expect(database, identity, database.file)
-            self._anchors = _AnchorFile(database.file)
-            self.anchor()
+            try:
+                self._anchors = _AnchorFile(database.file)
+                self.anchor()
+            except OSError as error:
+                msg = f"{_anchor_path(database.file)} cannot be written: {error.strerror}"
+                raise DatabaseRefused(msg) from error
 
     def record(
         self,
@@ -269,16 +274,13 @@ def entries(database: Database, profile_id: str | None = None) -> list[AuditEntr
     return [_entry(database, row) for row in rows]
 
 
-def of_file(file: Path, key: bytes | None = None) -> tuple[Database, Anchor | None]:
+def of_file(file: Path, key: bytes | None = None) -> Database:
     """
-    Open the journal of a file to read it; return it with the anchor beside the file, None where there is none.
+    Open the journal of a file to read it.
 
     Raises:
-        DatabaseRefused: The file is not there, something else, does not open with this key, or has no journal; or the
-            anchor cannot be read.
+        DatabaseRefused: The file is not there, something else, does not open with this key, or has no journal.
     """
-    # The anchor before the file: one that is older than what is read later is right, a newer one would not be.
-    anchor = _read_anchor(file)
     database = Database.reading(file, key)
     try:
         latest(database)
@@ -286,7 +288,28 @@ def of_file(file: Path, key: bytes | None = None) -> tuple[Database, Anchor | No
         database.close()
         msg = f"{file} has no audit journal: {error}"
         raise DatabaseRefused(msg) from error
-    return database, anchor
+    return database
+
+
+def beside(file: Path) -> Anchor | None:
+    """
+    Return the anchor beside a file, None where there is none.
+
+    Whoever compares them reads it before the file: one that is older than what is read later is right.
+
+    Raises:
+        DatabaseRefused: It cannot be read.
+    """
+    path = _anchor_path(file)
+    try:
+        text = path.read_text()
+        # Empty where the process died, or the disk was full, before the first was written.
+        return Anchor.parse(text) if text else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        msg = f"{path} cannot be read: {error.strerror if isinstance(error, OSError) else error}"
+        raise DatabaseRefused(msg) from error
 
 
 def latest(database: Database, identity: bytes | None = None) -> Anchor:
@@ -384,7 +407,7 @@ def _key(database: Database, person: str) -> bytes | None:
 
 def _expect(database: Database, identity: bytes, file: Path) -> None:
     """Make sure that a file that is opened again has the entry that its anchor names, before the anchor moves on."""
-    anchor = _read_anchor(file)
+    anchor = beside(file)
     if anchor is None or (anchor.journal != identity and latest(database).number == 0):
         # A file that was made anew in the place of one that was removed.
         return
@@ -396,19 +419,6 @@ def _expect(database: Database, identity: bytes, file: Path) -> None:
             f"if the file was restored from a copy on purpose, remove {_anchor_path(file).name}"
         )
         raise DatabaseRefused(msg)
-
-
-def _read_anchor(file: Path) -> Anchor | None:
-    path = _anchor_path(file)
-    try:
-        text = path.read_text()
-        # Empty where the process died, or the disk was full, before the first was written.
-        return Anchor.parse(text) if text else None
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        msg = f"{path} cannot be read: {error}"
-        raise DatabaseRefused(msg) from error
 
 
 def _anchor_path(file: Path) -> Path:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import errno
 import sqlite3
+import stat
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from urllib.parse import quote
 
 from cabinet_sdk._core import sqlite_files
 
-__all__ = ["Database", "DatabaseRefused", "Value", "cannot_serve", "identify", "own", "reason", "refuse_second_name"]
+__all__ = ["Database", "DatabaseRefused", "Value", "cannot_serve", "identify", "own", "reason", "refuse_strange"]
 
 # Tells our files from any other SQLite file ("CabS").
 _APPLICATION_ID = 0x43616253
@@ -70,12 +71,13 @@ class Database:
         if file is None and key is not None:
             msg = "a key encrypts a file, and a world in memory has none: name a file"
             raise ValueError(msg)
+        if file is not None:
+            refuse_strange(file)
         self._take(_open(":memory:" if file is None else file, key), file)
         if file is None:
             _template(schema, len(migrations) + 1).backup(self._connection)
         else:
             try:
-                refuse_second_name(file)
                 identify(self._connection, file)
                 self._owner = own(file)
                 weakref.finalize(self, self._owner.close)
@@ -95,8 +97,9 @@ class Database:
         Open a file to read it only, whoever owns it.
 
         Raises:
-            DatabaseRefused: It is not there, something else, or does not open with this key.
+            DatabaseRefused: It is not there, something else, has a second name, or does not open with this key.
         """
+        refuse_strange(file)
         self = cls.__new__(cls)
         self._take(_open(f"file:{quote(str(file))}?mode=ro", key, uri=True, name=file), file)
         try:
@@ -304,14 +307,21 @@ def _with_image(image: bytes) -> sqlite3.Connection:
     return connection
 
 
-def refuse_second_name(file: Path) -> None:
-    """Refuse a file that has another name: its owner and its log lie beside a name, and by the other it had two."""
+def refuse_strange(file: Path) -> None:
+    """
+    Refuse what is no regular file: of a pipe nobody knows when it answers.
+
+    And a file that has another name: its owner and its log lie beside a name, and by the other it had two.
+    """
     try:
-        names = file.stat().st_nlink if file.is_file() else 1
+        found = file.stat()
     except OSError:
-        # What is wrong with it, SQLite will say.
+        # It is new, or SQLite will say what is wrong with it.
         return
-    if names > 1:
+    if not stat.S_ISREG(found.st_mode):
+        msg = f"{file} is no regular file"
+        raise DatabaseRefused(msg)
+    if found.st_nlink > 1:
         msg = f"{file} has another name (a hard link), by which somebody else could own it; remove one or copy the file"
         raise DatabaseRefused(msg)
 

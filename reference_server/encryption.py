@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 from cabinet_sdk._core.sqlite_files import KEY_LENGTH
-from reference_server.database import DatabaseRefused, identify, own, reason, refuse_second_name
+from reference_server.database import DatabaseRefused, identify, own, reason, refuse_strange
 
 __all__ = ["KeyFileRefused", "make_key", "read_key", "rewrite"]
 
@@ -88,7 +88,7 @@ def rewrite(file: Path, key: bytes | None, new_key: bytes | None) -> None:
     if not file.exists():
         msg = f"{file} is not there"
         raise DatabaseRefused(msg)
-    refuse_second_name(file)
+    refuse_strange(file)
     real = file.resolve()
     beside = real.with_name(f"{real.name}-rewritten")
     with closing(own(file)):

@@ -6,6 +6,8 @@ import datetime as dt
 import errno
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -403,7 +405,7 @@ def test_a_start_that_was_cut_short_before_its_first_anchor(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", no_room)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(DatabaseRefused, match=r"world.db-anchor cannot be written: No space left"):
             World(file=file)
     assert file.with_name("world.db-anchor").read_text() == ""
     assert main(["audit", "verify", str(file)]) == 1
@@ -439,6 +441,52 @@ def test_what_cannot_be_verified(tmp_path: Path, file: Path, capsys: pytest.Capt
     errors = capsys.readouterr().err
     expected = ("none.db cannot be opened", "not an SQLite", "expected an anchor", "world.db-anchor is missing")
     assert [part in errors for part in expected] == [True] * 4
+
+
+def test_an_anchor_that_cannot_be_read(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named by the check and by the start; who brings another anchor does not need it."""
+    assert main(["audit", "anchor", str(file)]) == 0
+    elsewhere = capsys.readouterr().out.strip()
+    beside = file.with_name("world.db-anchor")
+    beside.unlink()
+    beside.mkdir()
+    (long := file.with_name("l" * 250)).touch()
+
+    assert main(["audit", "verify", str(file)]) == 1
+    assert main(["audit", "verify", str(long)]) == 1
+    with pytest.raises(DatabaseRefused, match=r"world.db-anchor cannot be read: Is a directory"):
+        World(file=file)
+    assert main(["audit", "verify", str(file), "--anchor", elsewhere]) == 0
+
+    errors = capsys.readouterr().err
+    assert "world.db-anchor cannot be read: Is a directory" in errors
+    assert "-anchor cannot be read: File name too long" in errors
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_a_pipe_is_no_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody waits for what comes out of it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    for command in (["audit", "verify", str(pipe)], ["--db", str(pipe)]):
+        assert main(command) == 1
+        assert "pipe is no regular file" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.slow
+def test_nobody_reads_what_the_verifier_says(file: Path) -> None:
+    """A closed pipe ends it without a traceback."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "reference_server", "audit", "verify", str(file)]
+        ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(writing)
+
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 def test_an_erased_person_is_gone_and_the_chain_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

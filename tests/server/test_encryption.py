@@ -363,6 +363,8 @@ def test_the_journal_of_an_encrypted_file_is_verified_with_its_key(
     assert "1 entries, each as it was written" in capsys.readouterr().out
     assert run("audit", "anchor", file, "--key-file", key_file) == 0
     assert capsys.readouterr().out.strip() == str(world.audit.anchor())
+    assert run("--key-file", key_file, "audit", "verify", file) == 0
+    capsys.readouterr()
     world.close()
     assert run("audit", "verify", file) == 1
     assert "needs its key" in capsys.readouterr().err

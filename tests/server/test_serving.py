@@ -294,6 +294,13 @@ def test_86_a_cut_request_does_nothing(world: World, person: Profile) -> None:
             assert cabinet.charges.get(charge.id).pending == Money.ZERO
 
 
+@pytest.mark.parametrize("host", ["a..b", "ы" * 64], ids=["empty label", "long label"])
+def test_a_host_that_is_none_is_refused(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that cannot be one is told like one that nobody has."""
+    assert main(["--host", host]) == 1
+    assert f"cannot listen on {host} port 8080" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("port", ["99999", "-1", "http"])
 def test_a_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A number beyond 65535 is not cut to another port but refused by name."""
