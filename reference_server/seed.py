@@ -16,18 +16,25 @@ def fill(world: World, seed: int) -> list[Profile]:
     """Fill an empty world; every identifier is made up and carries right check digits."""
     # S311: made-up data has to repeat, and nothing secret comes from it.
     chance = random.Random(seed)  # noqa: S311
+    taken = set[Inn]()
 
     def digits(count: int) -> str:
         return "".join(str(chance.randrange(10)) for _ in range(count))
 
+    def inn(region: str, count: int) -> Inn:
+        while True:
+            found = Inn.with_check_digits(region + digits(count))
+            if found not in taken:
+                taken.add(found)
+                return found
+
     def person(name: str, *, linked: bool = False) -> Profile:
-        inn = Inn.with_check_digits("7701" + digits(6))
-        return world.profiles.add(name, inn, linked=charges.LINKED if linked else frozenset())
+        return world.profiles.add(name, inn("7701", 6), linked=charges.LINKED if linked else frozenset())
 
     def entrepreneur(name: str, year: int) -> Profile:
         return world.profiles.add(
             f"ИП {name}",
-            Inn.with_check_digits("7702" + digits(6)),
+            inn("7702", 6),
             kind=ProfileKind.ENTREPRENEUR,
             registration=Ogrnip.with_check_digits(f"3{year % 100:02}77{digits(9)}"),
             linked=charges.LINKED,
@@ -36,7 +43,7 @@ def fill(world: World, seed: int) -> list[Profile]:
     def organisation(name: str, year: int) -> Profile:
         return world.profiles.add(
             name,
-            Inn.with_check_digits("7703" + digits(5)),
+            inn("7703", 5),
             kind=ProfileKind.ORGANISATION,
             kpp=Kpp(f"770301{digits(3)}"),
             registration=Ogrn.with_check_digits(f"1{year % 100:02}77{digits(7)}"),

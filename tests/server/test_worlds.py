@@ -121,6 +121,12 @@ def is_to_come(charge: Charge) -> bool:
     return not charge.overdue and charge.status == ChargeStatus.NOT_PAID
 
 
+@pytest.mark.parametrize("seed", [105649, 385030])
+def test_two_of_a_seed_have_each_a_number(seed: int) -> None:
+    """Where the seed gives one ИНН twice, the second draws again."""
+    assert len({profile.inn for profile in World.seeded(seed=seed).profiles.all()}) == 7
+
+
 def test_a_file_keeps_the_world(tmp_path: Path) -> None:
     """A world in a file is there again after a restart, with its payments under way, keys, secrets and ids."""
     file = tmp_path / "world.db"
