@@ -5,16 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 from cabinet_sdk._core.arguments import checking
 
 __all__ = ["Clock", "ManualClock", "SystemClock", "from_micros", "to_micros"]
 
+# Whatever is counted from now, back or on, is less than a century: it shall be a day that there is.
+_EARLIEST = dt.datetime(101, 1, 1, tzinfo=dt.UTC)
+_LATEST = dt.datetime(9899, 1, 1, tzinfo=dt.UTC)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
+@runtime_checkable
 class Clock(Protocol):
     """What a world needs of time."""
 
@@ -53,13 +57,22 @@ class ManualClock:
     """
     Time that stands still until somebody moves it; pauses of a client in process move it, so that nothing really waits.
 
+    It goes from the year 101 to the beginning of 9899, a century within the years that there are.
+
     Args:
         start: With its time zone.
+
+    Raises:
+        ValueError: The start has no time zone, or is not within these years.
     """
 
+    @checking("ManualClock()", bound=True)
     def __init__(self, start: dt.datetime) -> None:
         if start.tzinfo is None:
             msg = "the start of a clock needs its time zone"
+            raise ValueError(msg)
+        if not _EARLIEST <= start <= _LATEST:
+            msg = f"a clock starts from {_EARLIEST} to {_LATEST}, not at {start}"
             raise ValueError(msg)
         self._start = self._now = start.astimezone(dt.UTC)
         self._lock = threading.Lock()
@@ -74,16 +87,30 @@ class ManualClock:
 
     @checking("world.clock.sleep()", bound=True)
     def sleep(self, seconds: float) -> None:
-        """Move on by that many seconds, at once."""
+        """
+        Move on by that many seconds, at once.
+
+        Raises:
+            OverflowError: It would be later than the clock goes.
+        """
         self.advance(dt.timedelta(seconds=seconds))
 
     @checking("world.clock.advance()", bound=True)
     def advance(self, by: dt.timedelta) -> None:
-        """Move on; never back, since what happened has happened."""
+        """
+        Move on; never back, since what happened has happened.
+
+        Raises:
+            OverflowError: It would be later than the clock goes.
+            ValueError: It would be back.
+        """
         if by < dt.timedelta(0):
             msg = f"a clock moves forward only, not by {by}"
             raise ValueError(msg)
         with self._lock:
+            if by > _LATEST - self._now:
+                msg = f"a clock goes to {_LATEST} and no further"
+                raise OverflowError(msg)
             self._now += by
 
     def restore(self, moment: dt.datetime) -> None:

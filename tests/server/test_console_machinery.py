@@ -34,7 +34,7 @@ def test_the_clock_moves_on(console: httpx.Client, world: World) -> None:
 
 def test_time_ends_with_an_error_at_the_field() -> None:
     """A clock at the end of time stays there and says so."""
-    clock = ManualClock(dt.datetime(9999, 12, 30, tzinfo=dt.UTC))
+    clock = ManualClock(dt.datetime(9898, 12, 30, tzinfo=dt.UTC))
     with serve(World(clock=clock)) as url:
         page = httpx.post(
             f"{url.removesuffix('/v1')}/clock", data={"number": "9", "unit": "days"}, trust_env=False, timeout=60

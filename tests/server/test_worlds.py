@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cabinet_sdk.charges import Charge, ChargeKind, ChargeStatus, PaymentMethod
+from cabinet_sdk.charges import Charge, ChargeKind, ChargeStatus, PaymentMethod, RefundMethod
 from cabinet_sdk.types import Inn, Kpp, Money, Ogrn, Ogrnip
 from reference_server import DatabaseRefused, ManualClock, Profile, ProfileKind, RateLimit, SystemClock, World
 from reference_server.testing import connect
@@ -125,6 +125,35 @@ def is_to_come(charge: Charge) -> bool:
 def test_two_of_a_seed_have_each_a_number(seed: int) -> None:
     """Where the seed gives one ИНН twice, the second draws again."""
     assert len({profile.inn for profile in World.seeded(seed=seed).profiles.all()}) == 7
+
+
+@pytest.mark.parametrize("start", [dt.datetime(101, 1, 1, tzinfo=dt.UTC), dt.datetime(9899, 1, 1, tzinfo=dt.UTC)])
+def test_a_world_lives_at_either_end_of_its_clock(start: dt.datetime) -> None:
+    """Each term that counts from there is a day that there is; beyond, no clock goes."""
+    world = World.seeded(clock=ManualClock(start))
+    world.faults.lose_request("charges.pay", seconds=100 * 365 * 24 * 3600)
+    person = world.profiles.all()[0]
+    with connect(world, person) as cabinet:
+        charge = next(each for each in cabinet.charges.list() if each.due)
+        world.charges.credit(person, charge, charge.amount + charge.amount)
+        refund = cabinet.charges.request_refund(charge.id, method=RefundMethod.COMPENSATION)
+
+    assert world.audit.check() is None
+    assert not refund.status.final
+
+
+def test_a_clock_has_ends() -> None:
+    """Neither a start nor a step beyond what a world can count with is taken."""
+    for year in (1, 100, 9900, 9999):
+        with pytest.raises(ValueError, match=r"a clock starts from 0101-01-01 .* to 9899-01-01 .*, not at"):
+            ManualClock(dt.datetime(year, 6, 1, tzinfo=dt.UTC))
+    clock = ManualClock(dt.datetime(9898, 12, 31, tzinfo=dt.UTC))
+    clock.sleep(24 * 3600)
+    with pytest.raises(OverflowError, match="a clock goes to 9899-01-01 00:00:00"):
+        clock.sleep(1)
+    with pytest.raises(OverflowError, match="a clock goes to 9899-01-01 00:00:00"):
+        clock.advance(dt.timedelta.max)
+    assert clock.now() == dt.datetime(9899, 1, 1, tzinfo=dt.UTC)
 
 
 def test_a_file_keeps_the_world(tmp_path: Path) -> None:
