@@ -20,9 +20,10 @@ from typing import Self, final
 
 import attrs
 
-from cabinet_sdk._core.arguments import checked
+from cabinet_sdk._core.arguments import checked, checking
 from cabinet_sdk._core.wire import Request, Response
 from cabinet_sdk.contract import CONTRACT
+from cabinet_sdk.errors import UsageError
 from cabinet_sdk.types import Inn, Kpp, Ogrn, Ogrnip
 from reference_server import audit, charges, idempotency, ids, profiles, respond, signin
 from reference_server.audit import Anchor, AuditEntry, Breach
@@ -122,11 +123,16 @@ class ProfilesControl:
             linked: Payment methods that have something linked to pay from.
 
         Raises:
-            ValueError: Somebody has the ИНН already, or there is no such permission or method.
+            ValueError: Somebody has the ИНН already, or it is not of the kind, or there is no such kind, permission or
+                method.
         """
+        ProfileKind.parse(kind)
         everything = self._world.router.permissions
         _known("permission", permissions or frozenset(), everything)
         _known("method that needs something linked", linked, charges.LINKED)
+        if inn is not None and inn.is_person == (kind == ProfileKind.ORGANISATION):
+            msg = f"the ИНН of this kind, {kind.label}, has {10 if inn.is_person else 12} digits, not {len(inn)}"
+            raise ValueError(msg)
         with self._world.work() as work:
             if inn is None:
                 length = 7 if kind == ProfileKind.ORGANISATION else 8
@@ -163,6 +169,7 @@ class ProfilesControl:
 
 
 @final
+@checked("world.audit")
 class AuditControl:
     """A world's audit journal: `world.audit`."""
 
@@ -189,11 +196,15 @@ class AuditControl:
         Erase what is personal in a profile's entries; that it was done is an entry too, and the chain holds.
 
         Raises:
+            ValueError: The world has no such profile.
             RuntimeError: Another process reads the file, such as a check of the journal, and keeps the erased key in
                 the file's log. What is personal can be read by nobody who opens the world; erase again to empty the
                 log.
         """
         with self._world.work() as work:
+            if profiles.profile_by_id(work.database, profile_id) is None:
+                msg = f"the world has no profile {profile_id}"
+                raise ValueError(msg)
             work.journal.erase(profile_id)
             work.journal.record(work, "audit.erase", profile_id=profile_id)
         with self._world.lock:
@@ -250,14 +261,16 @@ class World:
     Raises:
         DatabaseRefused: The file is something else, of a later version, does not open with this key, another process
             has it, or its audit journal is not the one that the anchor beside it names.
+        UsageError: An argument is of a wrong kind.
         ValueError: The key is of a wrong length, or there is no file for it.
     """
 
+    @checking("World()", bound=True)
     def __init__(
         self,
         *,
         seed: int = 1,
-        file: Path | None = None,
+        file: str | Path | None = None,
         key: bytes | None = None,
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
@@ -265,7 +278,8 @@ class World:
     ) -> None:
         if clock is None:
             clock = ManualClock(DEFAULT_START) if file is None else SystemClock()
-        self._begin(Database(SCHEMA, file, MIGRATIONS, key), seed, clock, rate_limit, predictable=predictable)
+        path = None if file is None else Path(file)
+        self._begin(Database(SCHEMA, path, MIGRATIONS, key), seed, clock, rate_limit, predictable=predictable)
 
     def _begin(
         self, database: Database, seed: int, clock: Clock, rate_limit: RateLimit | None, *, predictable: bool | None
@@ -292,11 +306,12 @@ class World:
         self.audit = AuditControl(self)
 
     @classmethod
+    @checking("World.seeded()", bound=True)
     def seeded(
         cls,
         *,
         seed: int = 1,
-        file: Path | None = None,
+        file: str | Path | None = None,
         key: bytes | None = None,
         clock: Clock | None = None,
         rate_limit: RateLimit | None = None,
@@ -357,7 +372,12 @@ class World:
 
         Raises:
             RuntimeError: The world is in a file.
+            UsageError: It is no checkpoint.
         """
+        # Not by `checking`, which would look at each of a thousand requests. For callers without a type checker.
+        if not isinstance(checkpoint, Checkpoint):  # pyright: ignore[reportUnnecessaryIsInstance]
+            msg = f"world.restore(): checkpoint: expected Checkpoint, got {type(checkpoint).__name__}"
+            raise UsageError(msg)
         self._in_memory_only()
         with self.lock:
             self.database.load(checkpoint.image)
@@ -379,6 +399,7 @@ class World:
         """What the world has seen, the latest thousand, the oldest first."""
         return tuple(made() for made in list(self._log))
 
+    @checking("world.client_secret()", bound=True)
     def client_secret(self, client_id: str) -> str:
         """Return the secret of a client of this world; a profile's client has the profile's id."""
         return hashlib.blake2b(client_id.encode(), key=self._root, digest_size=20).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import final
 
@@ -56,6 +56,7 @@ from reference_server.session import Work
 __all__ = ["ChargesControl"]
 
 _NOTHING = Money.from_kopecks(0)
+_TERM = dt.timedelta(days=60)
 
 # What `check_books` looks for: each query finds the ids of what is wrong.
 _BREACHES = {
@@ -138,14 +139,13 @@ class ChargesControl:
             documents: What it rests on.
 
         Raises:
-            ValueError: The charge breaks a rule of its kind, another one has its УИН, or the profile is of another
-                world.
+            ValueError: The charge breaks a rule of its kind, another one has its УИН, the profile is of another world,
+                or `due_on` is left out and sixty days later there is no day.
         """
         with self._work() as work:
-            if profile_by_id(work.database, profile.id) is None:
-                msg = f"the world has no profile {profile.id}"
-                raise ValueError(msg)
+            _expect_here(work, profile)
             accrued_on = accrued_on or min(work.today, due_on or work.today)
+            due_on = due_on or _due(accrued_on)
             purpose = purpose or kind.label
             if uin is None and requisites is not None:
                 uin = requisites.uin
@@ -166,7 +166,7 @@ class ChargesControl:
                 due=amount,
                 overpaid=_NOTHING,
                 accrued_on=accrued_on,
-                due_on=due_on or accrued_on + dt.timedelta(days=60),
+                due_on=due_on,
                 overdue=False,
                 purpose=purpose,
                 uin=uin,
@@ -184,22 +184,30 @@ class ChargesControl:
             return attrs.evolve(charge, overdue=charge.due_on < work.today and charge.paid < charge.amount)
 
     def script(self, *outcomes: rules.Outcome) -> None:
-        """Have the payments to come end like this, in their order; without a script they succeed by the clock."""
-        with self._work() as work:
-            for outcome in outcomes:
-                store_steps.script_outcome(work, "payment", outcome)
-            _done(work, "script")
+        """
+        Have the payments to come end like this, in their order; without a script they succeed by the clock.
+
+        Raises:
+            ValueError: There is no such outcome.
+        """
+        self._script("script", "payment", outcomes)
 
     def script_refunds(self, *outcomes: rules.Outcome) -> None:
         """
         Have the refunds to come end like this, in their order; without a script they are carried out by the clock.
 
         What is held stays as it is until `complete_refund` or `refuse_refund`.
+
+        Raises:
+            ValueError: There is no such outcome.
         """
+        self._script("script_refunds", "refund", outcomes)
+
+    def _script(self, control: str, subject: str, outcomes: Sequence[rules.Outcome]) -> None:
         with self._work() as work:
             for outcome in outcomes:
-                store_steps.script_outcome(work, "refund", outcome)
-            _done(work, "script_refunds")
+                store_steps.script_outcome(work, subject, rules.Outcome.parse(outcome))
+            _done(work, control)
 
     def confirm(self, payment_id: PaymentId) -> Payment:
         """Confirm a pending payment now, in the payer's place."""
@@ -317,9 +325,18 @@ class ChargesControl:
     def credit(
         self, profile: Profile, charge: Charge, amount: Money, *, payment_order_number: str = "1"
     ) -> BankTransfer:
-        """Credit a charge with money from a bank, whatever its requisites; more than is due overpays it."""
+        """
+        Credit a charge with money from a bank, whatever its requisites; more than is due overpays it.
+
+        Raises:
+            ValueError: The amount is not above zero, or the profile or the charge is of another world.
+        """
         _check_transfer(amount)
         with self._work() as work:
+            _expect_here(work, profile)
+            if store.profile_of_charge(work, charge.id) is None:
+                msg = f"the world has no charge {charge.id}"
+                raise ValueError(msg)
             transfer = rules_transfers.receive_for(work, profile, charge, amount, payment_order_number)
             _done(work, "credit", f"/charges/{charge.id}", profile.id)
             return transfer
@@ -341,6 +358,20 @@ class ChargesControl:
                 if wrong:
                     msg = f"{what}: {[row['id'] for row in wrong]}"
                     raise AssertionError(msg)
+
+
+def _expect_here(work: Work, profile: Profile) -> None:
+    if profile_by_id(work.database, profile.id) is None:
+        msg = f"the world has no profile {profile.id}"
+        raise ValueError(msg)
+
+
+def _due(accrued_on: dt.date) -> dt.date:
+    try:
+        return accrued_on + _TERM
+    except OverflowError:
+        msg = f"{_TERM.days} days after {accrued_on} there is no day: name the last day to pay, due_on=…"
+        raise ValueError(msg) from None
 
 
 def _check_transfer(amount: Money) -> None:

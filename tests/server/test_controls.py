@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
+import re
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from cabinet_sdk import AsyncCabinet
 from cabinet_sdk.charges import ChargeKind, ChargeNotFound, ExportFormat, PaymentMethod, RefundMethod
-from cabinet_sdk.errors import ServiceUnavailable, UsageError
-from cabinet_sdk.types import Money
+from cabinet_sdk.errors import InvalidValue, ServiceUnavailable, UsageError
+from cabinet_sdk.types import Inn, Money
 from reference_server import Outcome, Profile, ProfileKind, World
 from reference_server.testing import connect, connect_async, credentials
 
@@ -52,6 +57,42 @@ MISTAKES: list[tuple[Callable[[Any, Profile], object], str]] = [
     (
         lambda world, _: world.profiles.add("Орлова Вера", permissions=["charges.read"]),
         "world.profiles.add(): permissions: expected frozenset of str, got list",
+    ),
+    (
+        lambda world, person: world.audit.entries(person),
+        "world.audit.entries(): profile_id: expected str, got Profile",
+    ),
+    (
+        lambda world, person: world.audit.erase(person),
+        "world.audit.erase(): profile_id: expected str, got Profile",
+    ),
+    (
+        lambda world, person: world.client_secret(person),
+        "world.client_secret(): client_id: expected str, got Profile",
+    ),
+    (
+        lambda world, _: world.restore("checkpoint"),
+        "world.restore(): checkpoint: expected Checkpoint, got str",
+    ),
+    (
+        lambda world, _: type(world)(rate_limit=600),
+        "World(): rate_limit: expected RateLimit, got int",
+    ),
+    (
+        lambda world, _: type(world)(clock=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)),
+        "World(): clock: expected Clock, got datetime",
+    ),
+    (
+        lambda world, _: type(world)(file=5),
+        "World(): file: expected str or Path, got int",
+    ),
+    (
+        lambda world, _: world.seeded(seed="1"),
+        "World.seeded(): seed: expected int, got str '…'",
+    ),
+    (
+        lambda world, _: type(world.clock)("2026-01-01"),
+        "ManualClock(): start: expected datetime, got str '20…01'",
     ),
 ]
 
@@ -197,6 +238,94 @@ def test_a_slip_in_a_permission_or_a_method_is_refused(world: World) -> None:
     ):
         world.profiles.add("Орлова Вера", linked=frozenset({"card"}))
     assert world.profiles.all() == []
+
+
+def test_a_slip_in_an_outcome_or_a_kind_is_refused(world: World) -> None:
+    """An outcome that there is not would let the payment succeed, which was to be declined."""
+    with pytest.raises(InvalidValue, match=r"Outcome: expected one of succeed, decline, hold, got .* unknown_code"):
+        world.charges.script(Outcome.SUCCEED, Outcome("declined"))
+    with pytest.raises(InvalidValue, match="Outcome: expected one of"):
+        world.charges.script_refunds(Outcome("declined"))
+    with pytest.raises(InvalidValue, match="ProfileKind: expected one of person, entrepreneur, organisation"):
+        world.profiles.add("Орлова Вера", kind=ProfileKind("human"))
+    assert world.audit.entries() == []
+
+
+@pytest.mark.parametrize(
+    "inn, kind",
+    [
+        (Inn("7707083893"), ProfileKind.PERSON),
+        (Inn("7707083893"), ProfileKind.ENTREPRENEUR),
+        (Inn("500100732259"), ProfileKind.ORGANISATION),
+    ],
+)
+def test_a_number_is_of_its_kind(world: World, inn: Inn, kind: ProfileKind) -> None:
+    """People and entrepreneurs have an ИНН of 12 digits, organisations of 10."""
+    with pytest.raises(ValueError, match=rf"ИНН of this kind, {kind.label}, has \d+ digits, not {len(inn)}"):
+        world.profiles.add("Орлова Вера", inn, kind=kind)
+
+
+def test_what_is_of_another_world_is_refused(world: World, person: Profile) -> None:
+    """Neither its profile nor its charge is credited, and nobody is erased who never was here."""
+    other = World(seed=2)
+    stranger = other.profiles.add("Чужая")
+    theirs, ours = other.charges.add(stranger, Money("10.00")), world.charges.add(person, Money("10.00"))
+
+    with pytest.raises(ValueError, match=f"the world has no charge {theirs.id}"):
+        world.charges.credit(person, theirs, Money("10.00"))
+    with pytest.raises(ValueError, match=f"the world has no profile {stranger.id}"):
+        world.charges.credit(stranger, ours, Money("10.00"))
+    with pytest.raises(ValueError, match=f"the world has no profile {stranger.id}"):
+        world.audit.erase(stranger.id)
+    assert connect(world, person).charges.get(ours.id).paid == Money.ZERO
+
+
+def test_a_charge_on_the_last_of_days_needs_its_term(world: World, person: Profile) -> None:
+    """Sixty days after it there is none, which is told in words."""
+    with pytest.raises(ValueError, match="60 days after 9999-12-31 there is no day: name the last day to pay, due_on"):
+        world.charges.add(person, Money("1.00"), accrued_on=dt.date.max)
+
+    assert world.charges.add(person, Money("1.00"), accrued_on=dt.date.max, due_on=dt.date.max).due_on == dt.date.max
+
+
+HALF = "Иван\ud800"
+
+# Any: as above.
+UNSENDABLE: list[tuple[Callable[[Any, Profile], object], str]] = [
+    (lambda world, _: world.profiles.add(HALF), "name"),
+    (lambda world, _: world.profiles.get(HALF), "profile_id"),
+    (lambda world, _: world.client_secret(HALF), "client_id"),
+    (lambda world, _: world.audit.entries(HALF), "profile_id"),
+    (lambda world, person: world.charges.add(person, Money(1), purpose=HALF), "purpose"),
+    (lambda world, person: world.charges.add(attrs.evolve(person, id=HALF), Money(1)), "profile.id"),
+    (lambda world, _: world.charges.confirm(HALF), "payment_id"),
+    (lambda world, person: world.charges.receive_transfer(person.inn, Money(1), purpose=HALF), "purpose"),
+]
+
+
+@pytest.mark.parametrize("call, argument", UNSENDABLE)
+def test_half_a_pair_is_told_by_its_argument(
+    world: World, person: Profile, call: Callable[[Any, Profile], object], argument: str
+) -> None:
+    """A text that there are no bytes for is named and not shown, whatever control it is given to."""
+    entries = world.audit.entries()
+
+    with pytest.raises(InvalidValue, match=rf"^{re.escape(argument)}: expected text without halves") as caught:
+        call(world, person)
+
+    assert HALF not in str(caught.value)
+    assert caught.value.__context__ is None
+    assert world.audit.entries() == entries
+
+
+def test_a_file_may_be_named_by_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text is a path, as for the journal of a client, also where SQLite would take it for something else."""
+    monkeypatch.chdir(tmp_path)
+    for name in (str(tmp_path / "world.db"), ":memory:"):
+        with closing(World(file=name)) as world:
+            added = world.profiles.add("Орлова Вера")
+        with closing(World.seeded(file=Path(name))) as world:
+            assert world.profiles.all() == [added]
 
 
 def test_a_clock_says_what_it_takes(world: World) -> None:

@@ -14,7 +14,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, wraps
 from types import NoneType
 from typing import Any, Literal, NewType, ParamSpec, TypeAlias, TypeVar, cast, final
@@ -25,7 +25,7 @@ from cabinet_sdk._core.operation import Operation
 from cabinet_sdk.errors import InvalidValue, UsageError, mask
 from cabinet_sdk.types import Code, File, Identifier, Money, Period
 
-__all__ = ["check_call", "check_fields", "check_text", "checked", "checking", "make_request"]
+__all__ = ["check_call", "check_fields", "check_text", "checked", "checking", "make_request", "unsendable"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -133,6 +133,28 @@ def check_text(kind: str, text: str) -> None:
         raise InvalidValue(kind, "characters", "text without halves of surrogate pairs", text)
 
 
+def unsendable(fields: Iterable[tuple[str, object]]) -> InvalidValue:
+    """Return what is wrong with the first text among fields that there are no bytes for."""
+    for path, text in _texts(fields):
+        try:
+            check_text(path, text)
+        except InvalidValue as error:
+            return error
+    return InvalidValue("request", "characters", "text that can be sent", "")
+
+
+def _texts(fields: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str]]:
+    for path, value in fields:
+        if isinstance(value, str):
+            yield path, value
+        elif isinstance(value, dict):
+            yield from _texts((f"{path}.{name}", each) for name, each in cast("dict[str, object]", value).items())
+        elif isinstance(value, list | tuple):
+            yield from _texts((f"{path}[{at}]", each) for at, each in enumerate(cast("Sequence[object]", value)))
+        elif attrs.has(value.__class__):
+            yield from _texts((f"{path}.{name}", getattr(value, name)) for name in attrs.fields_dict(value.__class__))
+
+
 def checked(place: str) -> Callable[[ClassT], ClassT]:
     """Have the public methods of a class check their arguments; errors name them below this place."""
 
@@ -158,7 +180,12 @@ def checking(name: str, *, bound: bool = False) -> Callable[[Callable[P, R]], Ca
                 whole = inspect.signature(function, eval_str=True)
                 signature = whole.replace(parameters=list(whole.parameters.values())[bound:])
             check_call(name, signature, args[bound:], kwargs)
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except UnicodeEncodeError:
+                # Told below: what Python says of it shows the whole text, and would be the context of what we say.
+                pass
+            raise unsendable(signature.bind(*args[bound:], **kwargs).arguments.items())
 
         return check_and_call
 

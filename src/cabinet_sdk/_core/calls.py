@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import attrs
 
 from cabinet_sdk._core.answer_codec import decode_answer, unknown_fields
+from cabinet_sdk._core.arguments import unsendable
 from cabinet_sdk._core.context import AroundCall, Attempt, CallScope, Context, Drift, checked_key
 from cabinet_sdk._core.digests import digest_header
 from cabinet_sdk._core.flow import Flow, exchange, pause, run
@@ -20,7 +21,7 @@ from cabinet_sdk._core.multipart import MultipartBody
 from cabinet_sdk._core.operation import Download, Operation, Repeat
 from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.redaction import shown_url
-from cabinet_sdk._core.request_codec import EncodedRequest, encode_request, unsendable
+from cabinet_sdk._core.request_codec import EncodedRequest, encode_request
 from cabinet_sdk._core.retry import LONGEST_WAIT, NOTHING_DONE, may_repeat, nobody_knows, retry_after
 from cabinet_sdk._core.wire import Answer, Headers, Request, Response, Timeout
 from cabinet_sdk.errors import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import typing
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
@@ -18,14 +18,14 @@ from cattrs.errors import (
     IterableValidationNote,
 )
 
-from cabinet_sdk._core.arguments import check_text
+from cabinet_sdk._core.arguments import unsendable
 from cabinet_sdk._core.multipart import MultipartBody
 from cabinet_sdk._core.operation import Operation, Upload
 from cabinet_sdk._core.request_hooks import CONVERTER, RefusedError, json_name, optional_of
 from cabinet_sdk.errors import FieldError, InvalidRequest, InvalidValue, RequestTooLarge
 from cabinet_sdk.types import File
 
-__all__ = ["MAX_ERRORS", "EncodedRequest", "decode_request", "encode_request", "fingerprint", "unsendable"]
+__all__ = ["MAX_ERRORS", "EncodedRequest", "decode_request", "encode_request", "fingerprint"]
 
 R = TypeVar("R")
 
@@ -69,26 +69,6 @@ def encode_request(row: Operation[..., Any, Any], value: object) -> EncodedReque
         # Told below: what Python says of it shows the whole text, and would be the context of what we say.
         pass
     raise unsendable(CONVERTER.unstructure(value).items())
-
-
-def unsendable(fields: Iterable[tuple[str, object]]) -> InvalidValue:
-    """Return what is wrong with the first text among fields that there are no bytes for."""
-    for path, text in _texts(fields):
-        try:
-            check_text(path, text)
-        except InvalidValue as error:
-            return error
-    return InvalidValue("request", "characters", "text that can be sent", "")
-
-
-def _texts(fields: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str]]:
-    for path, value in fields:
-        if isinstance(value, str):
-            yield path, value
-        elif isinstance(value, dict):
-            yield from _texts((f"{path}.{name}", each) for name, each in cast("dict[str, object]", value).items())
-        elif isinstance(value, list | tuple):
-            yield from _texts((f"{path}[{at}]", each) for at, each in enumerate(cast("Sequence[object]", value)))
 
 
 def _encoded(row: Operation[..., Any, Any], fields: dict[str, Any]) -> EncodedRequest:

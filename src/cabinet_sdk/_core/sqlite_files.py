@@ -41,6 +41,8 @@ def connect(
         msg = f"a key has {KEY_LENGTH} bytes, not {len(key)}; of hex digits make them with bytes.fromhex()"
         raise ValueError(msg)
     if isinstance(target, Path):
+        # Or SQLite would take some names for something else than a file.
+        target = target.absolute()
         # What is wrong with it, SQLite will say.
         with suppress(OSError):
             make(target)
