@@ -56,6 +56,7 @@ def connect_async(world: World, profile: Profile, *, journal: Journal | None = N
     return AsyncCabinet(BASE_URL, credentials(world, profile), transport=in_process_async(world), journal=journal)
 
 
+@checking("serve()")
 @contextmanager
 def serve(world: World, *, sandbox: bool = True) -> Generator[str]:
     """

@@ -18,7 +18,7 @@ from cabinet_sdk.charges import ChargeKind, ChargeNotFound, ExportFormat, Paymen
 from cabinet_sdk.errors import InvalidValue, ServiceUnavailable, UsageError
 from cabinet_sdk.types import Inn, Money
 from reference_server import Outcome, Profile, ProfileKind, World
-from reference_server.testing import connect, connect_async, credentials
+from reference_server.testing import connect, connect_async, credentials, serve
 
 # Any: the arguments are wrong, and type checkers say so of each.
 MISTAKES: list[tuple[Callable[[Any, Profile], object], str]] = [
@@ -91,8 +91,12 @@ MISTAKES: list[tuple[Callable[[Any, Profile], object], str]] = [
         "World.seeded(): seed: expected int, got str '…'",
     ),
     (
+        lambda _, person: serve(person),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a mistake
+        "serve(): world: expected World, got Profile",
+    ),
+    (
         lambda world, _: type(world.clock)("2026-01-01"),
-        "ManualClock(): start: expected datetime, got str '20…01'",
+        "ManualClock(): start: expected datetime, got str '20…01': datetime.datetime(year, month, day, tzinfo=",
     ),
 ]
 

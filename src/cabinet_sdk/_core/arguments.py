@@ -403,5 +403,6 @@ _ADVICE: tuple[tuple[type, Callable[[str], str]], ...] = (
     (Money, lambda _: "Money('500.00') makes one"),
     (Identifier, lambda name: f"{name}(text) makes one"),
     (Period, lambda _: "Period(first, last) or Period.month(year, month) makes one"),
+    (dt.datetime, lambda _: "datetime.datetime(year, month, day, tzinfo=datetime.UTC) makes one"),
     (dt.date, lambda _: "datetime.date(year, month, day) makes one, moscow_date(moment) the day of a moment"),
 )
