@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 import attrs
 
 from reference_server.clock import from_micros, to_micros
-from reference_server.database import Database, DatabaseRefused
+from reference_server.database import Database, DatabaseRefused, path_beside
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -198,7 +198,7 @@ class Journal:
                 self._anchors = _AnchorFile(database.file)
                 self.anchor()
             except OSError as error:
-                msg = f"{_anchor_path(database.file)} cannot be written: {error.strerror}"
+                msg = f"{path_beside(database.file, 'anchor')} cannot be written: {error.strerror}"
                 raise DatabaseRefused(msg) from error
 
     def record(
@@ -300,7 +300,7 @@ def beside(file: Path) -> Anchor | None:
     Raises:
         DatabaseRefused: It cannot be read.
     """
-    path = _anchor_path(file)
+    path = path_beside(file, "anchor")
     try:
         text = path.read_text()
         # Empty where the process died, or the disk was full, before the first was written.
@@ -414,17 +414,12 @@ def _expect(database: Database, identity: bytes, file: Path) -> None:
     row = database.one("SELECT hash FROM audit_entries WHERE number = ?", (anchor.number,))
     found = identity if anchor.number == 0 else None if row is None else row["hash"]
     if anchor.journal != identity or found != anchor.hash:
+        name = path_beside(file, "anchor").name
         msg = (
-            f"the audit journal of {file} does not hold entry {anchor.number} as {_anchor_path(file).name} names it; "
-            f"if the file was restored from a copy on purpose, remove {_anchor_path(file).name}"
+            f"the audit journal of {file} does not hold entry {anchor.number} as {name} names it; "
+            f"if the file was restored from a copy on purpose, remove {name}"
         )
         raise DatabaseRefused(msg)
-
-
-def _anchor_path(file: Path) -> Path:
-    # By its real name: a link to a file is no second one.
-    real = file.resolve()
-    return real.with_name(f"{real.name}-anchor")
 
 
 @final
@@ -432,7 +427,7 @@ class _AnchorFile:
     """The latest anchor beside a file, always of the same length and so overwritten in one piece."""
 
     def __init__(self, file: Path) -> None:
-        self._descriptor = os.open(_anchor_path(file), os.O_RDWR | os.O_CREAT, 0o600)
+        self._descriptor = os.open(path_beside(file, "anchor"), os.O_RDWR | os.O_CREAT, 0o600)
         self.close = weakref.finalize(self, os.close, self._descriptor)
 
     def write(self, anchor: Anchor) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import os
 import sqlite3
 import stat
 import weakref
@@ -22,7 +23,17 @@ from urllib.parse import quote
 
 from cabinet_sdk._core import sqlite_files
 
-__all__ = ["Database", "DatabaseRefused", "Value", "cannot_serve", "identify", "own", "reason", "refuse_strange"]
+__all__ = [
+    "Database",
+    "DatabaseRefused",
+    "Value",
+    "cannot_serve",
+    "identify",
+    "own",
+    "path_beside",
+    "reason",
+    "refuse_strange",
+]
 
 # Tells our files from any other SQLite file ("CabS").
 _APPLICATION_ID = 0x43616253
@@ -64,6 +75,7 @@ class Database:
 
     _owner: sqlite3.Connection | None = None
     _reusable: bool = False
+    _found: tuple[int, int] | None = None
 
     def __init__(
         self, schema: str, file: Path | None = None, migrations: Sequence[str] = (), key: bytes | None = None
@@ -94,20 +106,31 @@ class Database:
     @classmethod
     def reading(cls, file: Path, key: bytes | None = None) -> Self:
         """
-        Open a file to read it only, whoever owns it.
+        Open a file to read it only, whoever owns it; nothing is written, and nothing made beside a file that is closed.
 
         Raises:
             DatabaseRefused: It is not there, something else, has a second name, or does not open with this key.
         """
         refuse_strange(file)
         self = cls.__new__(cls)
-        self._take(_open(f"file:{quote(str(file))}?mode=ro", key, uri=True, name=file), file)
+        address = f"file:{quote(str(file))}?mode=ro"
+        # Whoever has a file open has a log beside it. Without one SQLite would make it, also to read, and could not in
+        # a folder where nobody may write.
+        if _mark(path_beside(file, "wal")) is None:
+            address += "&immutable=1"
+            self._found = _mark(file)
+        self._take(_open(address, key, uri=True, name=file), file)
         try:
             identify(self._connection, file)
         except BaseException:
             self.close()
             raise
         return self
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether a file that was closed when reading began was written to since: what was read may be of two times."""
+        return self.file is not None and self._found is not None and self._found != _mark(self.file)
 
     @classmethod
     def of(cls, image: bytes) -> Self:
@@ -326,6 +349,20 @@ def refuse_strange(file: Path) -> None:
         raise DatabaseRefused(msg)
 
 
+def path_beside(file: Path, part: str) -> Path:
+    """Return where a part of a file lies: beside its real name, since a link to a file is no second one."""
+    return Path(f"{os.path.realpath(file)}-{part}")
+
+
+def _mark(file: Path) -> tuple[int, int] | None:
+    """Return what changes with a file; None where there is none, of which SQLite will tell."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
 def own(file: Path) -> sqlite3.Connection:
     """
     Take a file for this process, until the connection is closed or the process is dead.
@@ -333,9 +370,7 @@ def own(file: Path) -> sqlite3.Connection:
     The lock is one of SQLite's on an empty file beside it: the system lets go of it however the process ends, and
     SQLite knows how to lock on every system. The file stays, since removing it would let two processes own one world.
     """
-    # By its real name: a link to a file is no second one.
-    real = file.resolve()
-    owner = _open(real.with_name(f"{real.name}-owner"))
+    owner = _open(path_beside(file, "owner"))
     try:
         owner.execute("PRAGMA busy_timeout = 0")
         # Nothing is ever written, so no journal is to lie beside it.

@@ -33,8 +33,9 @@ from cabinet_sdk.contract import CONTRACT, Row
 from cabinet_sdk.types import Money
 from reference_server import DatabaseRefused, Outcome, Profile, World
 from reference_server.__main__ import main
-from reference_server.audit import AuditEntry
+from reference_server.audit import Anchor, AuditEntry, Breach, check
 from reference_server.charges import ChargesControl
+from reference_server.database import Database
 from reference_server.testing import BASE_URL, connect, serve
 from reference_server.world import ProfilesControl
 from tests.conftest import Connect
@@ -425,6 +426,36 @@ def test_the_verifier_reads_while_the_world_is_open(file: Path, capsys: pytest.C
         assert "11 entries" in capsys.readouterr().out
 
 
+def test_the_verifier_leaves_nothing_beside(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that nobody serves is verified where nothing can be written, and nothing was."""
+    before = {each.name: each.stat().st_mtime_ns for each in file.parent.iterdir()}
+    assert main(["audit", "verify", str(file)]) == 0
+    assert main(["audit", "anchor", str(file)]) == 0
+
+    assert {each.name: each.stat().st_mtime_ns for each in file.parent.iterdir()} == before
+    assert "10 entries" in capsys.readouterr().out
+
+
+def test_a_file_that_is_opened_while_it_is_verified(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was read of two times is no breach: the verifier begins anew."""
+    tries: list[Database] = []
+
+    def overtaken(database: Database, anchor: Anchor) -> Breach | None:
+        tries.append(database)
+        if len(tries) > 1:
+            return check(database, anchor)
+        with closing(World(file=file)) as world:
+            world.profiles.add("Ещё одна")
+        return Breach(1, "of two times")
+
+    monkeypatch.setattr("reference_server.audit.check", overtaken)
+
+    assert main(["audit", "verify", str(file)]) == 0
+    assert "11 entries, each as it was written" in capsys.readouterr().out
+
+
 def test_what_cannot_be_verified(tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is not there, is no world, has no anchor, or one that cannot be read, ends with a sentence."""
     text = tmp_path / "notes.txt"
@@ -450,10 +481,14 @@ def test_an_anchor_that_cannot_be_read(file: Path, capsys: pytest.CaptureFixture
     beside = file.with_name("world.db-anchor")
     beside.unlink()
     beside.mkdir()
-    (long := file.with_name("l" * 250)).touch()
+    (long := file.with_name("l" * 253)).touch()
+    (loop := file.with_name("loop.db")).symlink_to("loop.db")
 
     assert main(["audit", "verify", str(file)]) == 1
     assert main(["audit", "verify", str(long)]) == 1
+    assert main(["audit", "anchor", str(long)]) == 1
+    assert main(["audit", "verify", str(loop)]) == 1
+    assert main(["--db", str(loop)]) == 1
     with pytest.raises(DatabaseRefused, match=r"world.db-anchor cannot be read: Is a directory"):
         World(file=file)
     assert main(["audit", "verify", str(file), "--anchor", elsewhere]) == 0
