@@ -86,6 +86,8 @@ def targets(world: World) -> Iterator[Target]:
 def sqlmap(program: str, options: Sequence[str], folder: Path) -> tuple[bool, set[str], str]:
     """Run sqlmap; return whether it found something, which parameters it tried, and what it said."""
     command = [program, "--batch", "--disable-coloring", "--flush-session", "--dbms=sqlite", "--ignore-code=*"]
+    # Older ones take what is no terminal for a list of targets, in place of the request.
+    command.append("--ignore-stdin")
     command += [f"--output-dir={folder / 'out'}", "--threads=2", *options]
     # The program is the one that the caller names.
     done = subprocess.run(  # noqa: S603

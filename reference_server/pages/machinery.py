@@ -91,8 +91,8 @@ class MachineryPages:
         try:
             with self._taken_down("clock.advance"):
                 clock.advance(number * unit)
-        except OverflowError:
-            form.refuse("number", "Time ends with the year 9999.")
+        except OverflowError as error:
+            form.refuse("number", f"{error}.")
             return self._show_clock(request, form, status=422)
         return see_other("/clock", "advanced")
 

@@ -68,8 +68,8 @@ class Overview:
                 registration=_registration(kind),
                 linked=charges.LINKED if form.raw("linked") else frozenset(),
             )
-        except ValueError:
-            form.refuse("inn", "Another profile has this ИНН.")
+        except ValueError as error:
+            form.refuse("inn", f"{error}.")
             return self._show(request, form, status=422)
         return see_other(f"/profiles/{profile.id}", "profile")
 
