@@ -281,6 +281,20 @@ def test_an_entry_has_one_worker(path: Path) -> None:
     assert not journals[0].claim(attrs.evolve(ENTRY, operation_id="never begun"))
 
 
+def test_another_request_under_its_key_is_not_claimed(path: Path) -> None:
+    """A refusal frees a key: what was read before it is not what stands there now, and stays untaken."""
+    first, second = SqliteJournal(path), SqliteJournal(path)
+    first.begin(ENTRY)
+    [read] = second.open_entries()
+    first.settle(ENTRY)
+    corrected = attrs.evolve(ENTRY, body=b"{}")
+    first.begin(corrected)
+    first.release(corrected)
+
+    assert not second.claim(read)
+    assert second.claim(attrs.evolve(corrected))
+
+
 @pytest.mark.parametrize("same", [True, False], ids=["one journal", "two journals"])
 def test_what_another_is_at_is_neither_taken_nor_forgotten(path: Path, *, same: bool) -> None:
     """A call that was never sent does not erase what another with its key may be sending."""

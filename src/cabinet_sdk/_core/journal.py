@@ -92,7 +92,11 @@ class Journal(Protocol):
         ...
 
     def claim(self, entry: JournalEntry) -> bool:
-        """Become the worker of an entry that is still there and has none; of several callers one gets True."""
+        """
+        Become the worker of an entry that is still there and has none; of several callers one gets True.
+
+        Not of an unequal one under the same operation id: the entry was refused since it was read, which frees the id.
+        """
         ...
 
 

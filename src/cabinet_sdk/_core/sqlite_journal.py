@@ -132,11 +132,14 @@ class SqliteJournal:
             return [_entry(row) for row in connection.execute(f"SELECT {_ENTRY} FROM entries ORDER BY number")]
 
     def claim(self, entry: JournalEntry) -> bool:
-        """Become the worker of an entry that is still there and has none."""
+        """Become the worker of an entry that is still there, unchanged, and has none."""
         with self._transaction() as connection:
             mine = self._open.as_worker()
-            row = connection.execute(f"SELECT worker FROM entries WHERE {_THIS}", _key(entry)).fetchone()
-            if row is None or _key(entry) in self._at_work or self._is_anothers(entry, row[0]):
+            row = connection.execute(f"SELECT {_ENTRY}, worker FROM entries WHERE {_THIS}", _key(entry)).fetchone()
+            if row is None or _key(entry) in self._at_work:
+                return False
+            *kept, at_it = row
+            if _entry(kept) != entry or self._is_anothers(entry, at_it):
                 return False
             self._at_work[_key(entry)] = entry
             connection.execute(f"UPDATE entries SET worker = ? WHERE {_THIS}", (mine, *_key(entry)))
