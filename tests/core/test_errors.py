@@ -16,7 +16,7 @@ import cabinet_sdk.charges.errors
 from cabinet_sdk import errors
 from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.schema import read_documentation
-from cabinet_sdk.charges import AmountExceedsDue, ChargeId
+from cabinet_sdk.charges import AmountExceedsDue, ChargeId, NothingDue
 from cabinet_sdk.errors import (
     CabinetError,
     CallerError,
@@ -249,3 +249,21 @@ def test_a_large_document_is_a_page() -> None:
     response = Response(status=409, headers=Headers([("content-type", "application/problem+json")]), content=content)
 
     assert type(problem_of(response, "charges.pay", None)) is StateError
+
+
+@pytest.mark.parametrize(
+    "media_type, kind",
+    [
+        ("application/problem+json", NothingDue),
+        ("Application/Problem+JSON ; charset=utf-8", NothingDue),
+        ("application/json", StateError),
+        ("text/html; note=application/problem+json", StateError),
+        (None, StateError),
+    ],
+)
+def test_a_problem_document_says_that_it_is_one(media_type: str | None, kind: type[CabinetError]) -> None:
+    """Whatever stands between answers in JSON of its own, with codes that are not the service's."""
+    headers = Headers([] if media_type is None else [("content-type", media_type)])
+    response = Response(status=409, headers=headers, content=b'{"code": "charges.nothing_due"}')
+
+    assert type(problem_of(response, "charges.pay", None)) is kind

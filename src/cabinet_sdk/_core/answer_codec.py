@@ -17,7 +17,7 @@ import msgspec
 
 from cabinet_sdk._core.digests import digest_in
 from cabinet_sdk._core.redaction import shown_name, shown_text
-from cabinet_sdk._core.wire import Response
+from cabinet_sdk._core.wire import Response, media_type_of
 from cabinet_sdk.errors import UnreadableAnswer
 from cabinet_sdk.types import Code, Identifier, Money, Period
 
@@ -130,7 +130,7 @@ def decode_answer(response: Response, kind: Any, operation: str) -> Any:  # Any:
         if announced is not None and announced != hashlib.sha256(response.content).digest():
             raise _unreadable(response, operation, "The file is damaged: its digest is not the one announced.")
         return response.content
-    media_type = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    media_type = media_type_of(response)
     if media_type != MEDIA_TYPE:
         raise _unreadable(
             response, operation, f"Expected {MEDIA_TYPE}, got {shown_text(media_type) or 'no content type'}."

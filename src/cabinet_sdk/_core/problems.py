@@ -1,8 +1,9 @@
 """
 Problem documents (RFC 9457), both ways: an error to a document, an answer to an error.
 
-Rule: only `code` and `status` decide the class; `detail` is for people and never parsed. Members of a wrong type are
-ignored, as the RFC asks. Where no code is known, the challenge of a 401 says whether the token was refused.
+Rule: an answer of another media type is no such document, whatever its body. Only `code` and `status` decide the class;
+`detail` is for people and never parsed. Members of a wrong type are ignored, as the RFC asks. Where no code is known,
+the challenge of a 401 says whether the token was refused.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from typing import Any, cast
 
 from cabinet_sdk._core.redaction import printable, shown_text
-from cabinet_sdk._core.wire import Response
+from cabinet_sdk._core.wire import Response, media_type_of
 from cabinet_sdk.errors import (
     CallerError,
     FieldError,
@@ -73,13 +74,13 @@ def problem_of(response: Response, operation: str, retry_after: float | None) ->
             request_id=request_id,
             operation=operation,
         )
-    media_type = response.headers.get("content-type") or "no content type"
-    document = object_in(response.content) if "json" in media_type else None
+    media_type = media_type_of(response)
+    # Gateways answer in JSON of their own too, with codes that mean nothing here.
+    document = object_in(response.content) if media_type == MEDIA_TYPE else None
     if document is None:
-        media_type = media_type.partition(";")[0]
         return _class_for(response)(
             f"Status {response.status} without a problem document "
-            f"({shown_text(media_type)}, {len(response.content)} bytes). "
+            f"({shown_text(media_type) or 'no content type'}, {len(response.content)} bytes). "
             + (_TLS_WANTED if _SAYS_TLS.search(response.content) else _ELSEWHERE),
             status=response.status,
             retry_after=retry_after,

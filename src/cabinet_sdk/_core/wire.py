@@ -23,6 +23,7 @@ __all__ = [
     "Request",
     "Response",
     "Timeout",
+    "media_type_of",
     "origin_of",
     "parts_of",
 ]
@@ -200,6 +201,11 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {shown_headers(self.headers.pairs())} {len(self.content)} B>"
+
+
+def media_type_of(response: Response) -> str:
+    """Return the media type without its parameters, as it is compared; empty where there is none."""
+    return (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
 
 
 def parts_of(url: str) -> SplitResult | None:
