@@ -14,7 +14,7 @@ from cabinet_sdk import Attempt, CallScope, ClientCredentials, Drift
 from cabinet_sdk.errors import ConnectionLost, Problem, ServiceError, TimedOut, UnreadableAnswer, UsageError
 from cabinet_sdk.transports import Request, Response
 from tests.core.conftest import Play
-from tests.core.scripted import CHANGE, READ, After, Script, html, ok, problem, thing, token
+from tests.core.scripted import CHANGE, READ, After, Script, answer, html, ok, problem, thing, token
 
 pytestmark = pytest.mark.feature("EX-01", "EX-07")
 
@@ -309,6 +309,20 @@ async def test_drift_holds_no_values(play: Play) -> None:
     assert (drift.operation, drift.request_id) == ("things.read", script.requests[0].headers["x-request-id"])
     assert drift.paths == ("$.hidden", "$.colour_of_line_2", "$.sha256")
     assert [value for value in (*values, "secret") if len(value) > 3 and value in repr(drift)] == []
+
+
+@pytest.mark.parametrize(
+    "extra", [b"1e999", b"9" * 5000, b'"\xff"'], ids=["beyond a float", "beyond a word", "no text"]
+)
+async def test_drift_that_cannot_be_read_is_drift(play: Play, extra: bytes) -> None:
+    """What nobody knows may be anything: a change that was done brings its result, and the hook is told."""
+    seen: list[Drift] = []
+    script = Script(answer(200, b'{"name": "a", "extra": ' + extra + b"}", "application/json"))
+
+    got = await play(script, on_drift=seen.append).answer(CHANGE)
+
+    assert got.value.name == "a"
+    assert [drift.paths for drift in seen] == [("$",)]
 
 
 async def test_drift_is_not_looked_for_without_the_hook(play: Play) -> None:

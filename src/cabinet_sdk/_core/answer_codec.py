@@ -161,10 +161,15 @@ def unknown_fields(content: bytes, kind: Any) -> tuple[str, ...]:  # Any: as abo
     """
     Return the JSON paths of the fields and codes that this version of the SDK does not know, each path once.
 
-    They hold no values: a name that a service makes of data, such as a key of a map, is hidden.
+    They hold no values: a name that a service makes of data, such as a key of a map, is hidden. The path is that of the
+    whole where something that nobody knows cannot be read, which the known fields do not need.
     """
+    try:
+        value: object = msgspec.json.decode(content)
+    except (ValueError, RecursionError):
+        return ("$",)
     found: dict[str, None] = {}
-    _compare(msgspec.json.decode(content), msgspec.inspect.type_info(kind), "$", found)
+    _compare(value, msgspec.inspect.type_info(kind), "$", found)
     return tuple(found)
 
 

@@ -177,7 +177,7 @@ class Drift:
         operation: The row's id.
         request_id: Of the call.
         paths: JSON paths of unknown fields and codes, such as ``$[].colour``; no values, and of a field that is not
-            named as fields are, ``$.hidden``.
+            named as fields are, ``$.hidden``. ``$`` alone where one of them is no JSON that can be read.
     """
 
     operation: str
