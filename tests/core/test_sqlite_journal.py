@@ -333,6 +333,33 @@ def test_what_the_dead_took_over_stays_open(path: Path) -> None:
     assert first.claim(attrs.evolve(ENTRY))
 
 
+def test_after_a_fork_it_is_open_before_others_get_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread that forks gets this journal when nothing is to be done here any more: neither waits for both."""
+    journal = SqliteJournal(path)
+    journal.begin(ENTRY)
+    opened: list[bool] = []
+
+    class Watched:
+        """Notes, when the lock is let go of, whether the worker's is held."""
+
+        def __init__(self, lock: Any) -> None:  # Any: that of the journal has no name in `threading`
+            self._lock = lock
+
+        def acquire(self, *args: Any, **kwargs: Any) -> bool:
+            taken: bool = self._lock.acquire(*args, **kwargs)
+            return taken
+
+        def release(self) -> None:
+            opened.append(bool(list(path.parent.glob("*-worker-*"))))
+            self._lock.release()
+
+    journal.before_fork()
+    monkeypatch.setattr(journal, "_lock", Watched(journal._lock))  # pyright: ignore[reportPrivateUsage]  # what a fork holds
+    journal.after_fork(child=False)
+
+    assert opened == [True, True]
+
+
 @pytest.mark.parametrize("key", [None, bytes(32)], ids=["clear", "keyed"])
 def test_what_a_fork_inherits_is_opened_anew(path: Path, key: bytes | None) -> None:
     """A child opens the same file under the same key, works at nothing, and waits as long for others."""

@@ -243,11 +243,14 @@ class SqliteJournal:
             self._open = self._open.again()
             weakref.finalize(self, self._open.close)
             return
-        self._lock.release()
-        if self._worked:
-            # At once: what this process is at must not look left alone.
-            with suppress(JournalFailed), self._transaction():
-                self._open.as_worker()
+        try:
+            if self._worked:
+                # At once: what this process is at must not look left alone. And with the lock held: another thread that
+                # forks would hold it while it waits for the locks of other journals, which this one still holds.
+                with suppress(JournalFailed), self._transaction():
+                    self._open.as_worker()
+        finally:
+            self._lock.release()
 
 
 @final
