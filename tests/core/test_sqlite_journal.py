@@ -545,6 +545,31 @@ def test_a_signal_that_comes_back_to_it_waits_for_nobody(
     assert len(SqliteJournal(path).open_entries()) == kept
 
 
+def test_what_is_settled_does_not_wait_for_another_call(
+    path: Path, pending: list[tuple[str, Callable[[], None]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that has its outcome leaves its entry behind where another is at the file for long; it is free then."""
+    monkeypatch.setattr("cabinet_sdk._core.sqlite_journal._PATIENCE", 0.01)
+    journal = SqliteJournal(path)
+    journal.begin(ENTRY)
+    inside, go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        inside.set()
+        go.wait(10)
+
+    pending.append(("BEGIN IMMEDIATE", hold))
+    other = threading.Thread(target=journal.begin, args=(attrs.evolve(ENTRY, operation_id="k-2"),))
+    other.start()
+    inside.wait(10)
+    with pytest.raises(JournalFailed, match="at work for other calls"):
+        journal.settle(ENTRY)
+    go.set()
+    other.join()
+
+    assert journal.claim(attrs.evolve(ENTRY))
+
+
 @pytest.mark.slow
 def test_many_processes_may_make_it_at_once(path: Path) -> None:
     """Processes that start together on a file that is not there yet all get the one journal."""

@@ -49,7 +49,7 @@ CREATE TABLE entries (
     UNIQUE (base_url, client_id, operation_id)
 )
 """
-# Seconds for which a call whose outcome is known waits for another process: that its entry stays does no harm.
+# Seconds for which a call whose outcome is known waits for others: that its entry stays does no harm.
 _PATIENCE = 1.0
 # SQLite counts milliseconds in 32 bits.
 _LONGEST = 86400.0
@@ -153,14 +153,18 @@ class SqliteJournal:
 
     def _leave(self, entry: JournalEntry, how: str) -> None:
         """Be at an entry no more, if this call is at it; where the file fails, this process may take it over again."""
-        with self._lock:
-            if self._at_work.get(_key(entry)) is not entry:
-                return
-            try:
-                with self._transaction(seconds=_PATIENCE) as connection:
-                    connection.execute(how, (*_key(entry), self._open.as_worker()))
-            finally:
-                del self._at_work[_key(entry)]
+        key = _key(entry)
+        if self._at_work.get(key) is not entry:
+            return
+        try:
+            with self._transaction(seconds=_PATIENCE) as connection:
+                # Asked again and noted in here: before and afterwards another call may have begun under the key.
+                if self._at_work.get(key) is entry:
+                    connection.execute(how, (*key, self._open.as_worker()))
+                    del self._at_work[key]
+        finally:
+            if self._at_work.get(key) is entry:
+                del self._at_work[key]
 
     def close(self) -> None:
         """Give back the file; its entries stay."""
