@@ -30,7 +30,8 @@ from cabinet_sdk import (
     RetryPolicy,
     SqliteJournal,
 )
-from cabinet_sdk._core.flow import perform
+from cabinet_sdk._core.flow import Run, pause, perform
+from cabinet_sdk._core.journal import recorded
 from cabinet_sdk._core.operation import Call
 from cabinet_sdk.charges import (
     ChargeId,
@@ -1149,6 +1150,38 @@ async def test_a_locked_journal_keeps_no_call_beyond_its_deadline(
     assert "may stay in the journal although it is settled" in caplog.text
     [one] = await resumed(connect(person, journal=patient))
     assert one.value.id == payment.id
+
+
+@pytest.mark.parametrize("late, left", [(2.0, 3.0), (7.0, 0.0)])
+def test_the_deadline_goes_on_while_no_thread_is_free(late: float, left: float) -> None:
+    """A journal is told what is left when it is asked, not what was when a thread was asked for."""
+    now, told = 0.0, list[float | None]()
+
+    class Noting:
+        def begin(self, _: JournalEntry, seconds: float | None = None) -> None:
+            told.append(seconds)
+
+        def release(self, _: JournalEntry) -> None:
+            pass
+
+    entry = JournalEntry(
+        base_url=BASE_URL,
+        client_id="c",
+        operation_id="k-1",
+        operation="things.change",
+        path="/things",
+        body=b"",
+        created_at=dt.datetime(2026, 11, 16, tzinfo=dt.UTC),
+    )
+    noting: Any = Noting()
+    flow = recorded(noting, entry, lambda _: pause(0), lambda: 5.0 - now, own_id=True)
+    effect = next(flow)
+    assert isinstance(effect, Run)
+    now += late
+    effect.function()
+    flow.close()
+
+    assert told == [left]
 
 
 async def test_an_interrupt_is_not_hidden_by_the_journal(

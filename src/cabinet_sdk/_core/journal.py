@@ -125,7 +125,7 @@ def recorded(
     """
     begun, earlier = False, None
     try:
-        earlier = yield from _begin(journal, entry, remaining())
+        earlier = yield from _begin(journal, entry, remaining)
         if earlier is not None and earlier != entry:
             message = f"The journal has another request under the idempotency key {entry.operation_id}."
             raise KeyReused(message, operation=entry.operation)
@@ -162,7 +162,7 @@ def settle(journal: Journal, entry: JournalEntry) -> Flow[None]:
     except BaseException:
         # The caller will not learn the outcome: `resume` shall tell it, if the journal takes the entry back.
         try:
-            yield from _begin(journal, entry, _PATIENCE)
+            yield from _begin(journal, entry, lambda: _PATIENCE)
         except (JournalFailed, StillRunning) as error:
             logger.warning("%s is settled and may not be told again: %s", entry.operation_id, error)
         yield from release(journal, entry)
@@ -205,8 +205,13 @@ def open_entries(journal: Journal) -> Flow[Sequence[JournalEntry]]:
     return (yield from _kept(journal.open_entries))
 
 
-def _begin(journal: Journal, entry: JournalEntry, seconds: float | None) -> Flow[JournalEntry | None]:
-    return (yield from _kept(partial(journal.begin, entry, seconds)))
+def _begin(journal: Journal, entry: JournalEntry, remaining: Callable[[], float | None]) -> Flow[JournalEntry | None]:
+    def begin() -> JournalEntry | None:
+        # Asked when a thread is free for it: in async mode that may be late.
+        left = remaining()
+        return journal.begin(entry, None if left is None else max(0.0, left))
+
+    return (yield from _kept(begin))
 
 
 def _kept(function: Callable[[], T]) -> Flow[T]:

@@ -53,7 +53,7 @@ class AsyncTransport(Protocol):
         ...
 
     def now(self) -> float:
-        """Return seconds that only grow, from any start; deadlines are counted in them."""
+        """Return seconds that only grow, from any start, in any thread; deadlines are counted in them."""
         ...
 
     async def aclose(self) -> None:
