@@ -233,7 +233,7 @@ class Cabinet(_Client):
             credentials,
             transport=transport,
             perform_flow=partial(perform, transport=transport),
-            new_lock=threading.Lock,
+            new_lock=threading.RLock,
             retry=retry,
             journal=journal,
             around_call=around_call,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials
-from cabinet_sdk.transports import Request, Response
+from cabinet_sdk._core import flow
+from cabinet_sdk.transports import InProcessTransport, Request, Response
 from tests.core.scripted import (
     BASE_URL,
     READ,
@@ -88,6 +92,50 @@ async def test_one_fetch_for_many_tasks() -> None:
         await asyncio.gather(*calls)
 
     assert len(script.token_requests) == 2
+
+
+@pytest.mark.parametrize("where", ["acquire", "_do"])
+def test_an_interrupted_fetch_leaves_no_lock(where: str) -> None:
+    """Ctrl+C when the right to fetch the token is got and nobody could note it yet lets other threads go on."""
+    script = Script(thing(), tokens=[token()])
+    cabinet = Cabinet(BASE_URL, CREDENTIALS, transport=Scripted(script), deadline=5.0)
+    before = sys.gettrace()
+
+    def trace(frame: FrameType, event: str, value: object) -> Any:
+        if frame.f_code.co_filename != flow.__file__ or frame.f_code.co_name != where:
+            return None
+        if event == "return" and value is True:
+            sys.settrace(before)
+            raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            cabinet.answer(READ)
+    finally:
+        sys.settrace(before)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(cabinet.answer, READ).result(60).value.name == "a thing"
+
+
+def test_a_signal_that_comes_back_fetches_a_token_of_its_own() -> None:
+    """The handler of a signal that calls the client while its thread fetches the token waits for nobody."""
+    told: list[str] = []
+
+    def respond(request: Request) -> Response:
+        if not request.url.endswith("/oauth/token"):
+            return thing()
+        if not told:
+            told.append("begun")
+            told.append(cabinet.answer(READ).value.name)
+        return token()
+
+    cabinet = Cabinet(BASE_URL, CREDENTIALS, transport=InProcessTransport(respond), deadline=0.1)
+
+    assert cabinet.answer(READ).value.name == "a thing"
+    assert told == ["begun", "a thing"]
 
 
 async def test_a_cancelled_fetch_leaves_no_lock() -> None:

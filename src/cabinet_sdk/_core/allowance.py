@@ -44,7 +44,8 @@ class Allowance:
 
     def __init__(self) -> None:
         self._windows: dict[str, _Window] = {}
-        self._lock = ProcessLock(threading.Lock)
+        # The handler of a signal may come back here.
+        self._lock = ProcessLock(threading.RLock)
 
     @property
     def limited(self) -> bool:
@@ -61,10 +62,11 @@ class Allowance:
                     window.left, window.ends_at = window.quota, now + window.seconds
                 else:
                     # Nobody knows what the next window allows before the next answer.
-                    del self._windows[name]
-            wait = max((window.ends_at - now for window in self._windows.values() if window.left <= 0), default=0.0)
+                    self._windows.pop(name, None)
+            windows = list(self._windows.values())
+            wait = max((window.ends_at - now for window in windows if window.left <= 0), default=0.0)
             if wait <= 0:
-                for window in self._windows.values():
+                for window in windows:
                     window.left -= 1
             return wait
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from contextlib import suppress
 from typing import Any, Protocol, TypeAlias, TypeVar, assert_never, cast, final
 
 import attrs
@@ -38,6 +39,7 @@ __all__ = [
     "perform",
     "perform_async",
     "read_chunk",
+    "release",
     "run",
 ]
 
@@ -45,7 +47,7 @@ T = TypeVar("T")
 
 
 class Lock(Protocol):
-    """A lock of the sync mode (`threading.Lock`)."""
+    """A lock of the sync mode (`threading.RLock`): the handler of a signal may call the client its thread is in."""
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...  # noqa: FBT001, FBT002  # as it is there
     def release(self) -> None: ...
@@ -139,9 +141,20 @@ def pause(seconds: float) -> Flow[None]:
 
 
 def acquire(lock: Lock | AsyncLock, seconds: float | None) -> Flow[bool]:
-    """Take the lock within so many seconds and say whether it is taken; release it in a ``finally``."""
+    """Take the lock within so many seconds and say whether it is taken; with `release` in a ``finally`` around it."""
     taken: bool = yield Acquire(lock, seconds)
     return taken
+
+
+def release(lock: Lock | AsyncLock, *, taken: bool) -> None:
+    """Give a lock back, also where an interrupt came once it was taken and before that could be noted."""
+    if isinstance(lock, asyncio.Lock):
+        # Interrupts are cancellations there and come between steps. It would not say whose it is.
+        if taken:
+            lock.release()
+        return
+    with suppress(RuntimeError):
+        lock.release()
 
 
 def read_chunk(chunks: Iterator[bytes] | AsyncIterator[bytes]) -> Flow[bytes | None]:

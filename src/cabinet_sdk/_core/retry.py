@@ -101,7 +101,8 @@ class RetryBudget:
         # In tenths of a repeat: ten times 0.1 is less than 1.
         self._size = size * 10
         self._left = self._size
-        self._lock = ProcessLock(threading.Lock)
+        # The handler of a signal may come back here.
+        self._lock = ProcessLock(threading.RLock)
 
     def take(self) -> bool:
         """Pay for a repeat; False when there is nothing left."""

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import attrs
 
 from cabinet_sdk._core.arguments import check_text
-from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, acquire
+from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, acquire, release
 from cabinet_sdk._core.problems import object_in, problem_of
 from cabinet_sdk._core.process_lock import ProcessLock
 from cabinet_sdk._core.redaction import printable
@@ -136,10 +136,12 @@ class SignIn:
         """
         if not isinstance(self._credentials, ClientCredentials):
             return self._authorization
-        lock = self._lock.get()
-        if not (yield from acquire(lock, remaining())):
-            raise DeadlineExceeded("Another call is fetching the token and did not get it before this call's deadline.")
+        lock, taken = self._lock.get(), False
         try:
+            taken = yield from acquire(lock, remaining())
+            if not taken:
+                message = "Another call is fetching the token and did not get it before this call's deadline."
+                raise DeadlineExceeded(message)
             authorization = self.current(now())
             if authorization is None:
                 asked_at = now()
@@ -150,7 +152,7 @@ class SignIn:
                 self._expires_at = asked_at + max(lifetime - _MARGIN, lifetime / 2)
             return authorization
         finally:
-            lock.release()
+            release(lock, taken=taken)
 
     def _token_request(self, credentials: ClientCredentials) -> Request:
         form = {"grant_type": "client_credentials"}
