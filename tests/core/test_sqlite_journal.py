@@ -462,6 +462,25 @@ def test_a_file_of_two_names_is_refused(path: Path) -> None:
     SqliteJournal(path).close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no open file")
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+def test_a_file_that_is_gone_keeps_nothing(path: Path, *, replaced: bool) -> None:
+    """What would be written into a file without a name is refused; a journal that is opened anew works."""
+    journal = SqliteJournal(path)
+    journal.begin(ENTRY)
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    if replaced:
+        SqliteJournal(path).close()
+
+    with pytest.raises(JournalFailed, match="removed or replaced"):
+        journal.begin(attrs.evolve(ENTRY, operation_id="k-2"))
+    with pytest.raises(JournalFailed, match="removed or replaced"):
+        journal.open_entries()
+    journal.close()
+    assert SqliteJournal(path).begin(ENTRY) is None
+
+
 def test_a_link_to_it_is_the_same_journal(path: Path, tmp_path: Path) -> None:
     """Whoever comes to the file by another name sees who is at work."""
     folder = tmp_path / "elsewhere"

@@ -269,6 +269,7 @@ class _Open:
         self._worker = uuid.uuid4().hex
         self._connection: sqlite3.Connection | None = None
         self._alive: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
 
     @property
     def encrypted(self) -> bool:
@@ -280,12 +281,14 @@ class _Open:
         return _Open(self.path, self.timeout, self._key)
 
     def connection(self) -> sqlite3.Connection:
-        """Return the connection, made and checked when first needed."""
+        """Return the connection, made and checked when first needed, while it is that of the file of this name."""
         if self._connection is None:
             if self.path.is_file() and self.path.stat().st_nlink > 1:
                 # SQLite's log and our locks lie beside a name, and by another one nobody would see them.
                 raise JournalFailed(f"{self.path.name} has another name (a hard link); remove one or copy the file.")
             connection = sqlite_files.connect(self.path, self._key, timeout=self.timeout)
+            # SQLite opens it only below: what is put into its place until then is noticed.
+            self._file = _identity(self.path)
             try:
                 _prepare(connection, self.path)
                 self._use_log(connection)
@@ -299,6 +302,11 @@ class _Open:
                     raise JournalFailed(message) from error
                 raise
             self._connection = connection
+        elif _identity(self.path) != self._file:
+            # What is written to it from now on nobody would find again.
+            raise JournalFailed(
+                f"The journal {self.path.name} was removed or replaced while it was open; open it anew."
+            )
         return self._connection
 
     def _use_log(self, connection: sqlite3.Connection) -> None:
@@ -351,6 +359,15 @@ class _Open:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file of this name from all others; None where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
