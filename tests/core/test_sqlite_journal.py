@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -127,6 +128,38 @@ def test_nothing_personal_stays_behind(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert b"personal" not in path.read_bytes()
     assert b"invoice" not in path.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other rights")
+def test_a_file_that_others_could_read_becomes_its_owners(path: Path) -> None:
+    """One that was there before, with its log, is for its owner alone as soon as it is a journal."""
+    first = SqliteJournal(path)
+    first.begin(ENTRY)
+    for file in path.parent.glob(f"{path.name}*"):
+        file.chmod(0o664)
+
+    second = SqliteJournal(path)
+    second.begin(attrs.evolve(ENTRY, operation_id="k-2"))
+
+    beside = [path, *path.parent.glob(f"{path.name}-[ws][ah][lm]")]
+    assert [stat.S_IMODE(file.stat().st_mode) for file in beside] == [0o600] * 3
+
+
+def test_nothing_personal_stays_behind_after_a_crash(path: Path, tmp_path: Path) -> None:
+    """What was settled and lies in the log of a program that was killed goes when the journal is opened again."""
+    journal = SqliteJournal(path)
+    journal.begin(ENTRY)
+    journal.settle(ENTRY)
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        shutil.copy(file, crashed)
+    assert any(b"personal" in file.read_bytes() for file in crashed.iterdir())
+
+    again = SqliteJournal(crashed / path.name)
+
+    assert not any(b"personal" in file.read_bytes() for file in crashed.iterdir())
+    assert again.open_entries() == []
 
 
 def test_a_newer_file_is_refused(path: Path) -> None:

@@ -62,8 +62,9 @@ class SqliteJournal:
     """
     A journal in a file, for any number of clients, threads and processes of one machine.
 
-    Only its owner may read the file. Entries are erased, overwritten, once they are settled. It must not lie on a
-    network drive, where SQLite cannot lock.
+    Only its owner may read the file, also one that was there with other rights. Entries are erased, overwritten, once
+    they are settled; in SQLite's log beside the file they can be read until the journal is closed, or opened again
+    after a crash. It must not lie on a network drive, where SQLite cannot lock.
 
     Args:
         path: The file; it is made where there is none. Files that begin with the same name appear beside it.
@@ -292,8 +293,13 @@ class _Open:
             try:
                 _prepare(connection, self.path)
                 self._use_log(connection)
+                _keep_to_owner(self.path)
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA secure_delete = ON")
+                # What a crash left in the log was settled perhaps. Not where another process is at it, nor waiting for it.
+                connection.execute("PRAGMA busy_timeout = 0")
+                with suppress(sqlite3.OperationalError):
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             except BaseException as error:
                 connection.close()
                 if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
@@ -359,6 +365,16 @@ class _Open:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _keep_to_owner(path: Path) -> None:
+    """Take from a file that was there already, and from what lies beside it, the rights of all but its owner."""
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        file = path.with_name(name)
+        with suppress(OSError):
+            mode = file.stat().st_mode
+            if mode & 0o077:
+                file.chmod(mode & 0o700)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
