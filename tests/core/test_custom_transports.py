@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, ClientCredentials, SqliteJournal
-from cabinet_sdk.errors import OutcomeUnknown, UsageError
+from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, OutcomeUnknown, UsageError
 from cabinet_sdk.transports import AsyncHttpxTransport, Headers, HttpxTransport, Request, Response
 from tests.core.conftest import Play
-from tests.core.scripted import BASE_URL, CHANGE, READ, AsyncScripted, Script, Scripted, thing, token
+from tests.core.scripted import BASE_URL, CHANGE, READ, AsyncScripted, Script, Scripted, problem, thing, token
 from tests.faces import settle
 
 CLIENTS: dict[str, Any] = {"sync": Cabinet, "async": AsyncCabinet}  # Any: wrong transports are given on purpose
@@ -120,16 +120,26 @@ async def test_a_change_stays_unknown_where_the_transport_breaks_its_rules(
     assert len(script.requests) == 4
 
 
-async def test_a_change_without_its_token_stays_unknown_too(play: Play, tmp_path: Path) -> None:
-    """Where the transport breaks its rules before the change itself, what the journal keeps is told all the same."""
+async def test_a_change_without_its_token_was_not_sent(play: Play, tmp_path: Path) -> None:
+    """Where the transport breaks its rules before the change itself, nothing is unknown and nothing is kept."""
     script = Script(thing(), tokens=[breaks_off, token()])
     with SqliteJournal(tmp_path / "journal") as journal:
         client = play(script, ClientCredentials("client", "secret"), journal=journal)
-        with pytest.raises(OutcomeUnknown) as caught:
+        with pytest.raises(ConnectionFailed, match="raised OSError when it was to fetch a token") as caught:
             await client.answer(CHANGE)
 
-        assert [entry.operation_id for entry in journal.open_entries()] == [caught.value.operation_id]
-        assert (await settle(caught.value.reconcile())).name == "a thing"
+        assert isinstance(caught.value.__cause__, OSError)
+        assert "7707083893" not in str(caught.value)
+        assert (script.requests, journal.open_entries()) == ([], [])
+        assert (await client.answer(CHANGE)).value.name == "a thing"
+
+
+async def test_a_change_that_lost_its_token_stays_unknown(play: Play) -> None:
+    """What an attempt before may have done is not undone by a token that could not be fetched for the next."""
+    script = Script(ConnectionLost("cut"), problem(401, "sign_in.token_invalid"), tokens=[token(), breaks_off])
+
+    with pytest.raises(OutcomeUnknown):
+        await play(script, ClientCredentials("client", "secret")).answer(CHANGE)
 
 
 async def test_what_a_transport_refuses_to_send_was_not_sent(play: Play) -> None:

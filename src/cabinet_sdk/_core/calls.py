@@ -26,6 +26,7 @@ from cabinet_sdk._core.retry import LONGEST_WAIT, NOTHING_DONE, may_repeat, nobo
 from cabinet_sdk._core.wire import Answer, Headers, Request, Response, Timeout
 from cabinet_sdk.errors import (
     CabinetError,
+    ConnectionFailed,
     DeadlineExceeded,
     JournalFailed,
     KeyReused,
@@ -467,8 +468,12 @@ class Conversation:
             # A transport that breaks its rules may have sent the change; one that cannot send says `UsageError`.
             if isinstance(error, UsageError):
                 self._on_its_way = False
-            elif self._row.repeat is not Repeat.SAFE:
+            elif changes:
                 raise self._nobody_knows(f"the transport raised {type(error).__name__}") from error
+            elif self._row.repeat is not Repeat.SAFE:
+                # It was after a token, so that the change was not sent and no journal may keep it to be sent later.
+                message = f"The transport raised {type(error).__name__} when it was to fetch a token."
+                raise ConnectionFailed(message, operation=attempt.operation) from error
             raise
         else:
             return response

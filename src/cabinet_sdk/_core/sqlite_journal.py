@@ -296,7 +296,7 @@ class _Open:
                 _keep_to_owner(self.path)
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA secure_delete = ON")
-                # What a crash left in the log was settled perhaps. Not where another process is at it, nor waiting for it.
+                # What a crash left in the log was settled perhaps. Another process that is at it is not waited for.
                 connection.execute("PRAGMA busy_timeout = 0")
                 with suppress(sqlite3.OperationalError):
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
