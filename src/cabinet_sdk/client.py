@@ -30,7 +30,7 @@ from cabinet_sdk._core.journal import Journal
 from cabinet_sdk._core.operation import MAX_LIMIT, Operation
 from cabinet_sdk._core.process_lock import LOADING
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
-from cabinet_sdk._core.signin import BearerToken, Credentials, SignIn
+from cabinet_sdk._core.signin import Credentials, SignIn
 from cabinet_sdk._core.transport import AsyncTransport, Transport, check_transport
 from cabinet_sdk._core.wire import Answer, Timeout, parts_of
 from cabinet_sdk.errors import UsageError
@@ -154,9 +154,9 @@ def _context(
     if parts.scheme not in {"http", "https"} or not host or strange:
         msg = f"a base URL is https://host/v1, without user, query and fragment; got one with scheme {parts.scheme!r}"
         raise UsageError(msg)
-    if journal is not None and isinstance(credentials, BearerToken) and credentials.client_id is None:
-        msg = "with a journal a token must say whose it is, so that nobody else resumes: BearerToken(value, client_id)"
-        raise UsageError(msg)
+    if journal is not None and credentials is not None and not (credentials.client_id or "").strip():
+        msg = "with a journal credentials must say whose they are, so that nobody else resumes: give {} a client_id"
+        raise UsageError(msg.format(type(credentials).__name__))
     # One spelling of each address (RFC 3986 6.2), or what a journal has under another one would never be resumed.
     host = f"[{host}]" if ":" in host else host
     place = host if port in {None, {"http": 80, "https": 443}[parts.scheme]} else f"{host}:{port}"

@@ -24,6 +24,8 @@ from cabinet_sdk import (
     BearerToken,
     Cabinet,
     CallScope,
+    ClientCredentials,
+    Credentials,
     Journal,
     JournalEntry,
     Resumed,
@@ -438,10 +440,13 @@ async def test_resuming_that_nobody_iterates_over_is_noticed(mode: str, world: W
         assert warned[0].filename == __file__
 
 
-def test_a_token_must_say_whose_it_is(journal: Journal) -> None:
-    """A journal outlives a token, so with one the client wants to know who that is."""
-    with pytest.raises(UsageError, match="BearerToken"):
-        Cabinet(BASE_URL, BearerToken("t"), transport=Scripted(Script()), journal=journal)
+@pytest.mark.parametrize(
+    "nobodys", [BearerToken("t"), BearerToken("t", ""), BearerToken("t", " "), ClientCredentials("", "secret")]
+)
+def test_credentials_must_say_whose_they_are(journal: Journal, nobodys: Credentials) -> None:
+    """A journal outlives a token, so with one the client wants to know who that is; a blank name is everybody's."""
+    with pytest.raises(UsageError, match=f"give {type(nobodys).__name__} a client_id"):
+        Cabinet(BASE_URL, nobodys, transport=Scripted(Script()), journal=journal)
 
 
 async def test_without_a_journal_there_is_nothing_to_resume(client: AsyncCabinet) -> None:
