@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cabinet_sdk import Drift
 from cabinet_sdk._core.problems import problem_of
-from cabinet_sdk.charges import BankTransferStatus
+from cabinet_sdk.charges import BankTransferStatus, PaymentId
 from cabinet_sdk.errors import CallerError, Problem, RightsError, ServiceError, StateError, UnreadableAnswer
 from tests.core.conftest import Play
 from tests.core.scripted import READ, Script, answer, ok, problem
@@ -180,3 +180,42 @@ def test_no_document_breaks_the_client(status: int, document: object) -> None:
 def test_no_bytes_break_the_client(content: bytes) -> None:
     """Whatever bytes an error answer holds, it becomes a problem of its status."""
     assert problem_of(answer(503, content, "application/problem+json"), "things.read", None).status == 503
+
+
+@pytest.mark.parametrize(
+    "fields, path",
+    [
+        ({"received_at": "2026-11-22T12:00:00"}, "$[...].received_at"),
+        ({"received_at": "2026-11-22T12:00:00+03:00"}, None),
+    ],
+)
+async def test_a_moment_has_an_offset(play: Play, fields: dict[str, object], path: str | None) -> None:
+    """Without one it is no moment: the error names its place, and what has one is aware of its zone."""
+    transfers = play(Script(ok([TRANSFER, {**TRANSFER, **fields}]))).charges.bank_transfers()
+
+    if path is None:
+        assert [transfer.received_at.tzinfo is not None async for transfer in transfers] == [True, True]
+        return
+    with pytest.raises(UnreadableAnswer, match=r"Expected `datetime` with an offset") as caught:
+        _ = [transfer async for transfer in transfers]
+    assert caught.value.path == path
+
+
+async def test_a_moment_that_may_be_missing_has_an_offset_too(play: Play) -> None:
+    """So where a field may be null, and null is nothing wrong."""
+    payment: dict[str, object] = {
+        "id": "pay_1",
+        "status": "pending",
+        "method": "bank_card",
+        "amount": "10.00",
+        "items": [],
+        "number": "17",
+        "created_at": "2026-11-22T12:00:00Z",
+        "expires_at": "2026-11-22T12:00:00Z",
+    }
+    client = play(Script(ok({**payment, "settled_at": None}), ok({**payment, "settled_at": "2026-11-22T12:00:00"})))
+
+    assert (await client.charges.payment(PaymentId("pay_1"))).settled_at is None
+    with pytest.raises(UnreadableAnswer) as caught:
+        await client.charges.payment(PaymentId("pay_1"))
+    assert caught.value.path == "$.settled_at"

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, TypeVar, cast, final
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
+from typing import Any, TypeAlias, TypeVar, cast, final
 
 import msgspec
 
@@ -109,10 +109,66 @@ def decode_value(content: bytes, kind: type[T]) -> T:
 
 def _decoded(content: bytes, kind: Any) -> Any:  # Any: as above
     try:
-        return _decoder(kind).decode(content)
+        value = _decoder(kind).decode(content)
     except msgspec.ValidationError:
         # Of a list or an object in a text's place it says that no list can be looked up; this says what was expected.
-        return msgspec.json.decode(content, type=kind, dec_hook=_make)
+        value = msgspec.json.decode(content, type=kind, dec_hook=_make)
+    look = _moments(kind)
+    path = None if look is None else look(value)
+    if path is not None:
+        message = f"Expected `datetime` with an offset, got one without - at `${path}`"
+        raise msgspec.ValidationError(message)
+    return value
+
+
+_Look: TypeAlias = Callable[[Any], str | None]  # Any: what was decoded
+"""Returns the path to the first moment without an offset in a value."""
+
+
+@lru_cache(maxsize=1024)
+def _moments(kind: Any) -> _Look | None:  # Any: as above
+    """
+    Return what looks for moments without an offset in values of a kind; None where they hold no moments.
+
+    msgspec does it itself only where an annotation says so, and those of the models know nothing of it.
+    """
+    return _look_of(msgspec.inspect.type_info(kind))
+
+
+def _look_of(info: msgspec.inspect.Type) -> _Look | None:
+    match info:
+        case msgspec.inspect.DateTimeType():
+            return lambda value: "" if value.tzinfo is None else None
+        case msgspec.inspect.DataclassType():
+            found = ((field.name, field.encode_name, _look_of(field.type)) for field in info.fields)
+            looks = [(operator.attrgetter(name), path, look) for name, path, look in found if look is not None]
+            return partial(_in_fields, looks) if looks else None
+        case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType():
+            look = _look_of(info.item_type)
+            return None if look is None else partial(_in_items, look)
+        case msgspec.inspect.UnionType():
+            # Of several classes msgspec could not tell which it is.
+            look = next((look for option in info.types if (look := _look_of(option)) is not None), None)
+            return None if look is None else partial(_in_optional, look)
+        case _:
+            return None
+
+
+def _in_fields(looks: Sequence[tuple[Callable[[Any], object], str, _Look]], value: object) -> str | None:
+    for get, path, look in looks:
+        found = look(get(value))
+        if found is not None:
+            return f".{path}{found}"
+    return None
+
+
+def _in_items(look: _Look, values: Iterable[object]) -> str | None:
+    found = next((found for value in values if (found := look(value)) is not None), None)
+    return None if found is None else f"[...]{found}"
+
+
+def _in_optional(look: _Look, value: object) -> str | None:
+    return None if value is None else look(value)
 
 
 def decode_answer(response: Response, kind: Any, operation: str) -> Any:  # Any: as above; the caller knows the type
