@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet, AsyncPages
+from cabinet_sdk import AsyncCabinet, AsyncPages, Page
 from cabinet_sdk.charges import BankTransfer
-from cabinet_sdk.errors import ConnectionLost, InvalidRequest, ServiceError, UnreadableAnswer
+from cabinet_sdk.charges.operations import LIST_BANK_TRANSFERS
+from cabinet_sdk.errors import ConnectionLost, InvalidRequest, ServiceError, UnreadableAnswer, UsageError
 from cabinet_sdk.transports import Request, Response
 from tests.core.conftest import Play
 from tests.core.scripted import Script, ok, problem
@@ -156,3 +158,23 @@ async def test_each_iteration_begins_anew(play: Play) -> None:
         assert [transfer.id async for transfer in pages] == ["trf_1"]
 
     assert [parse_qs(urlsplit(request.url).query) for request in script.requests] == [{"limit": ["7"]}] * 2
+
+
+@pytest.mark.parametrize("wrong", [Page((), "b"), ["b"], 7], ids=["a page", "a list", "a number"])
+async def test_what_is_no_token_is_refused(play: Play, wrong: Any) -> None:
+    """A page in place of its token does not get into an address: the mistake is told before anything is sent."""
+    script = Script(page(1, None))
+
+    with pytest.raises(UsageError, match=rf"Pages\.by_page\(\): token: expected str, got {type(wrong).__name__}$"):
+        await anext(play(script).charges.bank_transfers().by_page(wrong))
+
+    assert script.requests == []
+
+
+async def test_one_page_has_its_size_too(play: Play) -> None:
+    """A listing that is called as a row, for one page, asks for as many items as the view wants."""
+    script = Script(page(1, None))
+
+    await play(script).with_options(page_size=5).answer(LIST_BANK_TRANSFERS)
+
+    assert parse_qs(urlsplit(script.requests[0].url).query) == {"limit": ["5"]}

@@ -18,7 +18,7 @@ from cabinet_sdk._core.digests import digest_header
 from cabinet_sdk._core.flow import Flow, exchange, pause, run
 from cabinet_sdk._core.journal import Journal, JournalEntry, recorded
 from cabinet_sdk._core.multipart import MultipartBody
-from cabinet_sdk._core.operation import Download, Operation, Repeat
+from cabinet_sdk._core.operation import Download, Listing, Operation, Repeat
 from cabinet_sdk._core.problems import problem_of
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk._core.request_codec import EncodedRequest, encode_request
@@ -224,7 +224,9 @@ class Conversation:
     ) -> Request:
         """Return the request without what changes from attempt to attempt."""
         context, row = self._context, self._row
-        query = encoded.query + parameters
+        query, page_size = encoded.query + parameters, context.options.page_size
+        if page_size is not None and isinstance(row, Listing):
+            query += (("limit", str(page_size)),)
         try:
             asked = f"?{urlencode(query)}" if query else ""
         except UnicodeEncodeError:

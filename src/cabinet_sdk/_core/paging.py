@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
+from cabinet_sdk._core.arguments import checking
 from cabinet_sdk._core.calls import answer
 from cabinet_sdk._core.context import Context
 from cabinet_sdk._core.flow import Flow
@@ -53,13 +54,9 @@ class _Reader(Generic[T]):
 
     def next_page(self) -> Flow[Page[T]]:
         """Fetch the page at the token and move on."""
-        parameters: list[tuple[str, str]] = []
-        if self.token is not None:
-            parameters.append(("cursor", self.token))
-        if self._context.options.page_size is not None:
-            parameters.append(("limit", str(self._context.options.page_size)))
+        parameters = () if self.token is None else (("cursor", self.token),)
         try:
-            got = yield from answer(self._context, self._row, self._request, tuple(parameters))
+            got = yield from answer(self._context, self._row, self._request, parameters)
         except InvalidRequest as error:
             error.errors = tuple(
                 attrs.evolve(each, field=_GIVEN_AS.get(each.field, each.field)) for each in error.errors
@@ -124,6 +121,7 @@ class Pages(Generic[T]):
         """
         return self._token
 
+    @checking("Pages.by_page()", bound=True)
     def by_page(self, token: str | None = None) -> Iterator[Page[T]]:
         """Iterate over pages, from a token (`Page.token`, `Pages.token`) or from the beginning."""
         reader = _Reader(self._context, self._row, self._request, token)
@@ -165,6 +163,7 @@ class AsyncPages(Generic[T]):
         """
         return self._token
 
+    @checking("AsyncPages.by_page()", bound=True)
     async def by_page(self, token: str | None = None) -> AsyncIterator[Page[T]]:
         """Iterate over pages, from a token (`Page.token`, `AsyncPages.token`) or from the beginning."""
         reader = _Reader(self._context, self._row, self._request, token)
