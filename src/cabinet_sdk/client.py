@@ -78,7 +78,8 @@ class _Client:
         Args:
             deadline: Seconds for a call with all its attempts and pauses; None is without limit.
             timeout: Limits of one attempt.
-            headers: To send besides those sent already; what the client writes itself is refused.
+            headers: To send besides those sent already, in place of one of the same name; what the client writes itself
+                is refused.
             idempotency_key: For one keyed call: the view raises `UsageError` at a second one.
             page_size: Items a page of a listing, 1 to 1000.
         """
@@ -88,7 +89,8 @@ class _Client:
         if timeout is not None:
             options = attrs.evolve(options, timeout=timeout)
         if headers is not None:
-            options = attrs.evolve(options, headers=(*options.headers, *checked_headers(headers)))
+            merged = {**dict(options.headers), **dict(checked_headers(headers))}
+            options = attrs.evolve(options, headers=tuple(merged.items()))
         if idempotency_key is not None:
             options = attrs.evolve(options, key=OneKey(idempotency_key))
         if page_size is not None:

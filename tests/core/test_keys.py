@@ -133,6 +133,17 @@ async def test_views_share_token_and_budget(play: Play) -> None:
     assert len(drained.requests) == 4
 
 
+async def test_a_header_is_sent_once(play: Play) -> None:
+    """A view of a view puts its own in the place of one of that name, however it is written."""
+    script = Script(thing())
+    view = play(script).with_options(headers={"X-Mine": "1", "X-Other": "o"}).with_options(headers={"x-mine": "2"})
+
+    await view.answer(READ)
+
+    sent = script.requests[0].headers
+    assert (sent["x-mine"], sent["x-other"]) == ("2", "o")
+
+
 async def test_views_add_headers(play: Play) -> None:
     """Headers of views add up and are sent on every attempt; one that cannot be sent is refused with its name only."""
     script = Script(problem(503), thing())

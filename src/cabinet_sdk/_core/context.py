@@ -69,7 +69,7 @@ _INSTEAD = {
 
 
 def checked_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the headers of a caller, each fit to be sent."""
+    """Yield the headers of a caller, each fit to be sent, the names in lower case: in any other they are the same."""
     # For callers without a type checker.
     if not isinstance(headers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"headers are a mapping of names to values, not a {type(headers).__name__}")
@@ -86,7 +86,7 @@ def checked_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             raise UsageError(f"{shown!r} {rule}")
         if name.lower() in _OWN_HEADERS:
             raise UsageError(f"the client writes the header {name!r} itself{_INSTEAD.get(name.lower(), '')}")
-        yield name, value
+        yield name.lower(), value
 
 
 @final
