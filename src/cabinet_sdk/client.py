@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 import threading
 import uuid
@@ -159,6 +160,8 @@ def _context(
     if journal is not None and credentials is not None and not (credentials.client_id or "").strip():
         msg = "with a journal credentials must say whose they are, so that nobody else resumes: give {} a client_id"
         raise UsageError(msg.format(type(credentials).__name__))
+    if journal is not None and any(map(inspect.iscoroutinefunction, (journal.begin, journal.settle, journal.claim))):
+        raise UsageError("the methods of a journal are plain functions, no async ones: they are called in threads")
     # One spelling of each address (RFC 3986 6.2), or what a journal has under another one would never be resumed.
     host = f"[{host}]" if ":" in host else host
     place = host if port in {None, {"http": 80, "https": 443}[parts.scheme]} else f"{host}:{port}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials, RetryPolicy, SqliteJournal
+from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, ClientCredentials, RetryPolicy, SqliteJournal
 from cabinet_sdk.charges import ChargeId, ChargeStatus, ItemToPay, PaymentMethod, PaymentStatus
 from cabinet_sdk.charges.operations import LIST_CHARGES, PAY_CHARGE
 from cabinet_sdk.errors import InvalidValue, UsageError
@@ -19,6 +19,7 @@ from cabinet_sdk.transports import AsyncHttpxTransport, HttpxTransport, Proxy, T
 from cabinet_sdk.types import File, Inn, Money, OrganisationInn, Period, Uin
 from reference_server import Profile, World
 from tests.core.sample_area import sample_world, samples_of
+from tests.core.scripted import READ, Script, Scripted, thing
 
 # Any: the arguments are wrong, and type checkers say so of each.
 Mistake = Callable[[Any], Any]
@@ -342,6 +343,65 @@ async def test_downloads_and_uploads_are_checked_too(client: AsyncCabinet, world
     with pytest.raises(UsageError, match=r"samples\.upload\(\): file: expected File, got bytes"):
         await samples.upload(b"content")
     assert world.requests == ()
+
+
+URL = "http://cabinet.example/v1"
+MOST = f"{threading.TIMEOUT_MAX:.0f}"
+
+
+def signed_in(value: Any) -> object:
+    """Make a client with a token."""
+    return Cabinet(URL, BearerToken(value))
+
+
+def called(new_id: Any) -> object:
+    """Make a call under an id of one's own."""
+    return Cabinet(URL, transport=Scripted(Script(thing())), new_id=new_id).answer(READ)
+
+
+MADE: list[tuple[Any, dict[str, object], str]] = [
+    (SqliteJournal, {"path": 5}, "SqliteJournal(): path: expected str or PathLike of str, got int"),
+    (SqliteJournal, {"path": b"j"}, "SqliteJournal(): path: expected str or PathLike of str, got bytes"),
+    (SqliteJournal, {"path": "j", "key": "0123" * 16}, "SqliteJournal(): key: expected bytes, got str"),
+    (SqliteJournal, {"path": "j", "timeout": "5"}, "SqliteJournal(): timeout: expected float, got str '…'"),
+    (
+        SqliteJournal,
+        {"path": "j", "timeout": float("nan")},
+        "SqliteJournal(): timeout: expected seconds from 0 on, got nan",
+    ),
+    (RetryPolicy, {"attempts": "4"}, "RetryPolicy(): attempts: expected int, got str '…'"),
+    (RetryPolicy, {"attempts": 0}, "RetryPolicy(): attempts: expected 1 or more, got 0"),
+    (RetryPolicy, {"first_delay": float("nan")}, "RetryPolicy(): first_delay: expected 0 or more, got nan"),
+    (signed_in, {"value": 5}, "Cabinet(): credentials.value: expected str, got int"),
+    (
+        Cabinet,
+        {"base_url": URL, "deadline": 10**5000},
+        f"deadline: expected seconds from 0 to {MOST}, or None for no limit, got a larger number",
+    ),
+    (called, {"new_id": lambda: 5}, "new_id() returns text, not int"),
+]
+
+
+@pytest.mark.parametrize("make, given, message", MADE, ids=[message for *_, message in MADE])
+def test_what_a_client_is_made_of_says_what_it_takes(make: Any, given: dict[str, object], message: str) -> None:
+    """Neither Python nor another library speaks in its place, and nothing is shown of what may be a key."""
+    with pytest.raises(UsageError) as caught:
+        make(**given)
+
+    assert str(caught.value) == message
+
+
+def test_a_journal_is_not_async() -> None:
+    """Its methods are called in threads: one that nobody awaits would keep nothing."""
+
+    class Awaited:
+        async def begin(self, *_: object) -> None: ...
+
+        settle = release = open_entries = claim = begin
+
+    journal: Any = Awaited()
+    with pytest.raises(UsageError, match="no async ones"):
+        Cabinet(URL, BearerToken("t", "client"), transport=Scripted(Script(thing())), journal=journal)
 
 
 # Where checkers are told to ignore a line, they refuse it too: it is for callers who have none.

@@ -176,6 +176,18 @@ def test_a_newer_file_is_refused(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_a_damaged_entry_is_named(path: Path) -> None:
+    """What is no moment is the journal's failure, and says which entry it is."""
+    journal = SqliteJournal(path)
+    journal.begin(ENTRY)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE entries SET created_at = 'yesterday'")
+        connection.commit()
+
+    with pytest.raises(JournalFailed, match="under the key invoice-1 is damaged"):
+        journal.open_entries()
+
+
 def test_a_file_of_something_else_is_refused(path: Path) -> None:
     """Another program's database, and a file that is none, are neither read nor touched."""
     with closing(sqlite3.connect(path)) as connection:

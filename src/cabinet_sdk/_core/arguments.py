@@ -272,7 +272,7 @@ def _generic(kind: Any, origin: Any) -> _Kind:
                 raise _WrongKindError(path, kind, given)
 
         return _Kind(frozenset(), look)
-    return _ANYTHING
+    return _instance(kind, (origin,)) if isinstance(origin, type) else _ANYTHING
 
 
 # What else an annotation may be, such as a protocol that nothing can be asked of: whoever needs it finds out.
@@ -355,9 +355,9 @@ def _union(kind: Any) -> _Kind:
 
 def _refusal(method: str, wrong: _WrongKindError) -> UsageError:
     advice = _advice(wrong.kind, wrong.given)
-    return UsageError(
-        f"{method}: {wrong.path}: expected {_name(wrong.kind)}, got {_shown(wrong.given)}" + (advice and f": {advice}")
-    )
+    # A text in the place of bytes may be a key: nothing of it is shown.
+    given = "str" if wrong.kind is bytes and isinstance(wrong.given, str) else _shown(wrong.given)
+    return UsageError(f"{method}: {wrong.path}: expected {_name(wrong.kind)}, got {given}" + (advice and f": {advice}"))
 
 
 def _name(kind: Any) -> str:

@@ -174,6 +174,14 @@ def send(
     return conversation.scoped(conversation.hold(attrs.evolve(request, stream=True)))
 
 
+def _new_id(context: Context) -> str:
+    value = context.new_id()
+    # For callers without a type checker.
+    if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"new_id() returns text, not {type(value).__name__}")
+    return value
+
+
 def _spent(request: Request) -> bool:
     return not isinstance(request.content, bytes) and request.content.spent
 
@@ -204,7 +212,7 @@ class Conversation:
     ) -> None:
         self._context = context
         self._row = row
-        self.request_id = context.new_id() if request_id is None else request_id
+        self.request_id = _new_id(context) if request_id is None else request_id
         self.key: str | None = None
         self.attempts = 0
         self._refused = 0

@@ -201,8 +201,10 @@ def checked_key(value: str) -> str:
 def checked_seconds(name: str, value: float | None) -> None:
     """Look whether something can wait so long: no clock and no lock takes more, and `nan` would never be over."""
     if value is not None and not 0 <= value <= threading.TIMEOUT_MAX:
+        # Python writes no whole numbers of thousands of digits.
+        given = "a larger number" if isinstance(value, int) and value.bit_length() > 1000 else value
         raise UsageError(
-            f"{name}: expected seconds from 0 to {threading.TIMEOUT_MAX:.0f}, or None for no limit, got {value}"
+            f"{name}: expected seconds from 0 to {threading.TIMEOUT_MAX:.0f}, or None for no limit, got {given}"
         )
 
 

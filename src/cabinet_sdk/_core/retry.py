@@ -31,10 +31,11 @@ from typing import final
 
 import attrs
 
+from cabinet_sdk._core.arguments import check_fields
 from cabinet_sdk._core.operation import Repeat
 from cabinet_sdk._core.process_lock import ProcessLock
 from cabinet_sdk._core.wire import Headers
-from cabinet_sdk.errors import ConnectionFailed, NetworkError, StillRunning
+from cabinet_sdk.errors import ConnectionFailed, NetworkError, StillRunning, UsageError
 
 __all__ = [
     "LONGEST_WAIT",
@@ -81,12 +82,22 @@ class RetryPolicy:
         budget: Repeats that may be outstanding against good answers, over all calls of the client: a repeat takes one,
             a call gives back a tenth, a repeat that succeeded gives back the whole. With none left, calls fail at
             once instead of multiplying an outage.
+
+    Raises:
+        UsageError: One of them is of another kind or too small.
     """
 
-    attempts: int = attrs.field(default=4, validator=attrs.validators.ge(1))
-    first_delay: float = attrs.field(default=0.5, validator=attrs.validators.ge(0))
-    longest_delay: float = attrs.field(default=8.0, validator=attrs.validators.ge(0))
-    budget: float = attrs.field(default=50.0, validator=attrs.validators.ge(0))
+    attempts: int = 4
+    first_delay: float = 0.5
+    longest_delay: float = 8.0
+    budget: float = 50.0
+
+    def __attrs_post_init__(self) -> None:
+        check_fields("RetryPolicy()", self)
+        for name, least in (("attempts", 1), ("first_delay", 0), ("longest_delay", 0), ("budget", 0)):
+            given = getattr(self, name)
+            if not given >= least:
+                raise UsageError(f"RetryPolicy(): {name}: expected {least} or more, got {given}")
 
     def jittered_delay(self, attempt: int, random: float) -> float:
         """Return the pause after the attempt of that number, from 1; `random` is from 0 to 1."""

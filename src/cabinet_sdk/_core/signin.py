@@ -36,8 +36,9 @@ def _masked(_: str) -> str:
 
 
 def _token_form(_: object, attribute: attrs.Attribute[str], value: str) -> None:
-    # RFC 6750 2.1. Anything else could not be sent, or would end the header and begin another.
-    if not _TOKEN.fullmatch(value):
+    # RFC 6750 2.1. Anything else could not be sent, or would end the header and begin another. Of another
+    # kind it is refused as below.
+    if isinstance(value, str) and not _TOKEN.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]  # no checker
         raise InvalidValue(f"BearerToken.{attribute.name}", "characters", "printable ASCII without spaces", value)
 
 

@@ -26,8 +26,9 @@ from types import TracebackType
 from typing import Any, Self, final
 
 from cabinet_sdk._core import sqlite_files
+from cabinet_sdk._core.arguments import checking
 from cabinet_sdk._core.journal import JournalEntry
-from cabinet_sdk.errors import JournalFailed, StillRunning
+from cabinet_sdk.errors import JournalFailed, StillRunning, UsageError
 
 __all__ = ["SqliteJournal"]
 
@@ -75,12 +76,16 @@ class SqliteJournal:
     Raises:
         JournalFailed: It cannot be opened, is something else, has a second name (a hard link), does not open with this
             key, or is of a newer version of the SDK.
+        UsageError: An argument of another kind, or seconds below zero.
         ValueError: The key is of a wrong length.
     """
 
+    @checking("SqliteJournal()", bound=True)
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0, key: bytes | None = None) -> None:
+        if not timeout >= 0:
+            raise UsageError(f"SqliteJournal(): timeout: expected seconds from 0 on, got {timeout}")
         # Resolved, so that the locks lie beside the file by whatever name it is known here.
-        self._open = _Open(Path(path).resolve(), timeout, key)
+        self._open = _Open(Path(path).resolve(), min(timeout, _LONGEST), key)
         if any(other.conflicts_with(self._open) for other in list(_JOURNALS)):
             # Opened both ways, each would let go of the locks of the other, see `sqlite_files`.
             message = f"The journal {self._open.path.name} is open in this process already, {{}} a key."
@@ -444,6 +449,12 @@ def _key(entry: JournalEntry) -> tuple[str, str, str]:
 
 def _entry(row: Sequence[Any]) -> JournalEntry:  # Any: as the schema has it
     base_url, client_id, operation_id, operation, path, body, created_at = row
+    try:
+        began = dt.datetime.fromisoformat(created_at)
+    except (ValueError, TypeError) as error:
+        raise JournalFailed(
+            f"The journal's entry under the key {operation_id} is damaged: its moment is none."
+        ) from error
     return JournalEntry(
         base_url=base_url,
         client_id=client_id,
@@ -451,7 +462,7 @@ def _entry(row: Sequence[Any]) -> JournalEntry:  # Any: as the schema has it
         operation=operation,
         path=path,
         body=body,
-        created_at=dt.datetime.fromisoformat(created_at),
+        created_at=began,
     )
 
 
