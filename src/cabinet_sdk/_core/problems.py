@@ -82,6 +82,8 @@ def problem_of(response: Response, operation: str, retry_after: float | None) ->
             f"Status {response.status} without a problem document "
             f"({shown_text(media_type) or 'no content type'}, {len(response.content)} bytes). "
             + (_TLS_WANTED if _SAYS_TLS.search(response.content) else _ELSEWHERE),
+            # It says where a file ends, whoever answers (RFC 9110 15.5.17).
+            members={"content_range": response.headers.get("content-range") or ""} if response.status == 416 else {},
             status=response.status,
             retry_after=retry_after,
             request_id=request_id,

@@ -20,10 +20,10 @@ from cabinet_sdk._core.flow import Flow, close, pause, read_chunk
 from cabinet_sdk._core.operation import Download
 from cabinet_sdk._core.wire import AsyncByteStream, ByteStream, Headers, Response
 from cabinet_sdk.errors import (
+    CallerError,
     ConnectionLost,
     FileChanged,
     NetworkError,
-    RangeNotSatisfiable,
     UnreadableAnswer,
     UsageError,
 )
@@ -187,8 +187,8 @@ class Transfer:
         condition = ("if-range", self._etag or "")
         try:
             yield from self._begin((("range", f"bytes={self.position}-"), condition))
-        except RangeNotSatisfiable as refusal:
-            if refusal.content_range != f"bytes */{self.position}":
+        except CallerError as refusal:
+            if refusal.status != 416 or refusal.members.get("content_range") != f"bytes */{self.position}":
                 raise
             yield from self._end()
         except FileChanged:

@@ -117,6 +117,16 @@ async def test_a_part_that_is_longer_than_it_says(dial: Dial, tmp_path: Path) ->
     assert contents_of(tmp_path) == {}
 
 
+async def test_a_416_of_a_gateway_is_the_end_too(dial: Dial, tmp_path: Path) -> None:
+    """Whoever says in the header that the file ends where it is: RFC 9110 15.5.17 has it stand there."""
+    page = http("416 Range Not Satisfiable", b"<html>", "Content-Range: bytes */500", "Content-Length: 6")
+    with RawServer.answering(unmeasured(500).replace(FIELDS[1].encode() + b"\r\n", b""), page) as server:
+        async with await samples_of(dial(server.url, attempts=2)).download(SampleId("x")) as file:
+            saved = await file.save(tmp_path)
+
+    assert saved.read_bytes() == CONTENT[:500]
+
+
 @pytest.mark.parametrize(
     "refusal",
     [
