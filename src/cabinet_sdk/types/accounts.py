@@ -6,6 +6,7 @@ import re
 from typing import Final, Self
 
 from cabinet_sdk.types.identifiers import CAPITALS, Identifier
+from cabinet_sdk.types.kinds import check_kind
 
 __all__ = ["AccountNumber", "Bik", "TreasuryAccount"]
 
@@ -64,7 +65,13 @@ class AccountNumber(Identifier):
         return self.startswith("0")
 
     def key_fits(self, bik: Bik) -> bool:
-        """Tell whether the key fits the bank; an account in the treasury has none, so any bank will do."""
+        """
+        Tell whether the key fits the bank; an account in the treasury has none, so any bank will do.
+
+        Raises:
+            TypeError: For anything but a `Bik`.
+        """
+        _check_bank(bik)
         return self.is_treasury or _key_sum(self, bik) % 10 == 0
 
     def check(self, bik: Bik) -> None:
@@ -73,6 +80,7 @@ class AccountNumber(Identifier):
 
         Raises:
             InvalidValue: With the rule ``account_key``: the account or the БИК has a wrong digit.
+            TypeError: For anything but a `Bik`.
         """
         if not self.key_fits(bik):
             expected = "an account whose key, the ninth digit, fits the БИК of its bank"
@@ -85,7 +93,10 @@ class AccountNumber(Identifier):
 
         Raises:
             InvalidValue: The stem is no account number; with the rule ``no_key``, an account in the treasury.
+            TypeError: For anything but text and a `Bik`.
         """
+        cls._check_text(stem)
+        _check_bank(bik)
         canonical = cls._canonical(stem)
         account = cls(canonical[:_KEY] + "0" + canonical[_KEY + 1 :])
         if account.is_treasury:
@@ -123,6 +134,10 @@ class TreasuryAccount(AccountNumber):
         cls._check_characters(value)
         if not value.startswith("0"):
             raise cls._refusal("first_digit", "an account in the treasury, which begins with 0", value)
+
+
+def _check_bank(bik: object) -> None:
+    check_kind(bik, Bik, "a bank is told by its Bik", "Bik(text) makes one")
 
 
 def _key_sum(account: AccountNumber, bik: Bik) -> int:

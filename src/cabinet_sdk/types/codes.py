@@ -6,6 +6,7 @@ import re
 from typing import Any, ClassVar, Final, Self, TypeVar, final
 
 from cabinet_sdk.errors import InvalidValue
+from cabinet_sdk.types.kinds import check_kind
 
 __all__ = ["Code", "Member", "code"]
 
@@ -51,6 +52,7 @@ class Code(str):
 
     Raises:
         InvalidValue: With the rule ``form``, for what is not ASCII ``snake_case``.
+        TypeError: For anything but text.
     """
 
     __slots__ = ()
@@ -60,6 +62,7 @@ class Code(str):
 
     def __new__(cls, text: str) -> Self:
         """Take any code that could be one."""
+        check_kind(text, str, f"{cls.__name__} takes text")
         if text not in cls._members and _form(text) is None:
             raise InvalidValue(cls.__name__, "form", "a code in ASCII snake_case", text)
         return cls.trusted(text)
@@ -92,7 +95,9 @@ class Code(str):
 
         Raises:
             InvalidValue: With the rule ``unknown_code``; what was expected names them all.
+            TypeError: For anything but text.
         """
+        check_kind(text, str, f"{cls.__name__} takes text")
         if text not in cls._members:
             raise InvalidValue(cls.__name__, "unknown_code", f"one of {', '.join(cls._members)}", text)
         return cls.trusted(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import mimetypes
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO, Self, TypeAlias, cast, final
 import attrs
 
 from cabinet_sdk.errors import InvalidValue, UsageError
+from cabinet_sdk.types.kinds import check_kind
 
 __all__ = ["CHUNK", "Content", "File", "Progress", "safe_name"]
 
@@ -43,6 +45,7 @@ def safe_name(name: str, default: str = "file") -> str:
     Folders are cut off; control and direction characters are dropped; what a file system or a header could take for
     something else becomes ``_``; a device's name gets a ``_`` before it; 200 bytes are kept, the suffix among them.
     """
+    check_kind(name, str, "the name of a file is text")
     name = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
     name = "".join(each for each in name if not unicodedata.category(each).startswith("C"))
     name = _FORBIDDEN.sub("_", " ".join(name.split())).rstrip(". ")
@@ -135,6 +138,7 @@ def _guess_type(file: File) -> str:
 
 
 def _check_type(_: File, __: object, value: str) -> None:
+    check_kind(value, str, "the media type of a file is text")
     if not _MEDIA_TYPE.fullmatch(value):
         raise InvalidValue("File", "media_type", "a media type such as application/pdf", value)
 
@@ -143,6 +147,17 @@ def _check_content(_: File, __: object, value: Any) -> None:  # Any: programs wi
     if isinstance(value, str):
         msg = "a file is made of bytes; for a path there is File.from_path"
         raise UsageError(msg)
+    given = type(cast("object", value))
+    # What is made of numbers or of text would be found out half-way through an upload.
+    readable = isinstance(value, bytes | Path | Iterable) or hasattr(value, "read")
+    if not readable or isinstance(value, bytearray | memoryview | io.TextIOBase):
+        kinds = "bytes, a path, a file opened in binary mode ('rb') or an iterable of bytes"
+        raise UsageError(f"a file is made of {kinds}, not of {given.__name__}")
+
+
+def _check_length(_: File, __: object, value: int | None) -> None:
+    if value is not None:
+        check_kind(value, int, "the length of a file is an int")
 
 
 @final
@@ -164,7 +179,8 @@ class File:
     Raises:
         InvalidValue: The media type is none.
         OSError: There is nothing at the path.
-        UsageError: The content is text.
+        TypeError: The name or the media type is no text, or the length no whole number.
+        UsageError: The content is text, or something else that gives no bytes.
     """
 
     content: Content = attrs.field(validator=_check_content)
@@ -172,7 +188,7 @@ class File:
     media_type: str = attrs.field(
         default=attrs.Factory(_guess_type, takes_self=True), kw_only=True, validator=_check_type
     )
-    _length: int | None = attrs.field(default=None, kw_only=True, alias="length")
+    _length: int | None = attrs.field(default=None, kw_only=True, alias="length", validator=_check_length)
     progress: Progress | None = attrs.field(default=None, kw_only=True)
     _source: _Source = attrs.field(
         init=False,

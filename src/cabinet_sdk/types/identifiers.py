@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from cabinet_sdk.errors import InvalidValue, mask
+from cabinet_sdk.types.kinds import check_kind
 
 __all__ = ["CAPITALS", "DIGITS", "SPACES", "Identifier", "SelfChecking", "weighted"]
 
@@ -49,10 +50,7 @@ class Identifier(str):
 
     def __new__(cls, value: str) -> Self:
         """Check and normalise what somebody gave."""
-        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            reason = ": a number loses leading zeros" if isinstance(value, int | float) else ""
-            msg = f"{cls.__name__} takes text, not {type(value).__name__}{reason}"
-            raise TypeError(msg)
+        cls._check_text(value)
         canonical = cls._canonical(value)
         cls._check(canonical)
         return cls.trusted(canonical)
@@ -66,6 +64,11 @@ class Identifier(str):
     def formatted(self) -> str:
         """The customary form on paper; where there is none, the canonical one."""
         return str(self)
+
+    @classmethod
+    def _check_text(cls, value: object) -> None:
+        reason = "a number loses leading zeros" if isinstance(value, int | float) else ""
+        check_kind(value, str, f"{cls.__name__} takes text", reason)
 
     @classmethod
     def _canonical(cls, value: str) -> str:
@@ -113,7 +116,9 @@ class SelfChecking(Identifier):
 
         Raises:
             InvalidValue: The stem breaks a rule other than that of check digits.
+            TypeError: For anything but text.
         """
+        cls._check_text(stem)
         canonical = cls._canonical(stem)
         if len(canonical) not in cls._stem_lengths:
             lengths = " or ".join(map(str, cls._stem_lengths))

@@ -8,6 +8,7 @@ from enum import Enum, unique
 from typing import ClassVar, Final, final
 
 from cabinet_sdk.errors import InvalidValue
+from cabinet_sdk.types.kinds import check_kind
 
 __all__ = ["Money", "Rounding"]
 
@@ -108,9 +109,7 @@ class Money:
     @classmethod
     def from_kopecks(cls, kopecks: int) -> Money:
         """Make an amount of that many kopecks."""
-        if isinstance(kopecks, bool) or not isinstance(kopecks, int):  # pyright: ignore[reportUnnecessaryIsInstance]
-            msg = f"kopecks are an int, not {type(kopecks).__name__}"
-            raise TypeError(msg)
+        check_kind(kopecks, int, "kopecks are an int")
         if not _LEAST <= kopecks <= _MOST:
             # Python writes no numbers of thousands of digits.
             raise _out_of_range(_text(kopecks) if kopecks.bit_length() < 1000 else "…")
@@ -133,9 +132,8 @@ class Money:
 
         Halves go away from zero, so that a sum to be refunded rounds as the same sum to be paid.
         """
-        if not isinstance(amount, Decimal):  # pyright: ignore[reportUnnecessaryIsInstance]
-            msg = f"only a Decimal is rounded, not {type(amount).__name__}"
-            raise TypeError(msg)
+        check_kind(amount, Decimal, "only a Decimal is rounded")
+        check_kind(rule, Rounding, "the rule of rounding is a Rounding", "Rounding.KOPECK_HALF_UP is one")
         return cls.from_kopecks(int(_quantized(amount, rule.value).scaleb(2, _EXACT)))
 
     @property
@@ -163,9 +161,7 @@ class Money:
         Raises:
             InvalidValue: With the rule ``range``, for less than one part.
         """
-        if isinstance(parts, bool) or not isinstance(parts, int):  # pyright: ignore[reportUnnecessaryIsInstance]
-            msg = f"the number of parts is an int, not {type(parts).__name__}"
-            raise TypeError(msg)
+        check_kind(parts, int, "the number of parts is an int")
         if parts < 1:
             raise InvalidValue("Money.split", "range", "one part or more", str(parts))
         least, remainder = divmod(self._kopecks, parts)

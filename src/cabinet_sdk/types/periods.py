@@ -8,6 +8,7 @@ from typing import Final, final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cabinet_sdk.errors import InvalidValue
+from cabinet_sdk.types.kinds import check_kind
 
 __all__ = ["MOSCOW", "Period", "moscow_date"]
 
@@ -36,19 +37,18 @@ def moscow_date(moment: datetime) -> date:
 
     Raises:
         InvalidValue: With the rule ``offset``, for a moment without an offset: nobody knows when that is.
+        TypeError: For anything but a moment, dates included.
     """
+    check_kind(moment, datetime, "a moment is a datetime")
     if moment.utcoffset() is None:
         raise InvalidValue("moment", "offset", "a datetime with an offset", moment.isoformat())
     return moment.astimezone(MOSCOW).date()
 
 
 def _demand_day(value: object, what: str) -> None:
-    if isinstance(value, datetime) or not isinstance(value, date):
-        advice = (
-            "moscow_date() gives the day of a moment" if isinstance(value, datetime) else "date(2026, 3, 31) makes one"
-        )
-        msg = f"{what} is a date, not {type(value).__name__}: {advice}"
-        raise TypeError(msg)
+    moment = isinstance(value, datetime)
+    advice = "moscow_date() gives the day of a moment" if moment else "date(2026, 3, 31) makes one"
+    check_kind(value, date, f"{what} is a date", advice)
 
 
 @final
@@ -108,6 +108,7 @@ class Period:
     def _months(cls, kind: str, year: int, number: int, months: int) -> Period:
         """Make the period of a calendar year's part of that number, of so many months."""
         for each, given, most in (("year", year, date.max.year), (kind, number, 12 // months)):
+            check_kind(given, int, f"Period.{kind}: a {each} is an int")
             if not 1 <= given <= most:
                 raise InvalidValue(f"Period.{kind}", "range", f"a {each} from 1 to {most}", str(given), personal=False)
         first, last = (number - 1) * months + 1, number * months
@@ -138,7 +139,9 @@ class Period:
 
         Raises:
             InvalidValue: With the rule ``form``, ``calendar`` (no such day) or ``order``.
+            TypeError: For anything but text.
         """
+        check_kind(text, str, "Period.parse takes text")
         found = _interval(text)
         if found is None:
             raise InvalidValue("Period", "form", "two ISO dates, such as 2026-01-01/2026-03-31", text)
