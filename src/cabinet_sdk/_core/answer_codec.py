@@ -163,8 +163,11 @@ def _in_fields(looks: Sequence[tuple[Callable[[Any], object], str, _Look]], valu
 
 
 def _in_items(look: _Look, values: Iterable[object]) -> str | None:
-    found = next((found for value in values if (found := look(value)) is not None), None)
-    return None if found is None else f"[...]{found}"
+    for number, value in enumerate(values):
+        found = look(value)
+        if found is not None:
+            return f"[{number}]{found}"
+    return None
 
 
 def _in_optional(look: _Look, value: object) -> str | None:
@@ -196,7 +199,7 @@ def decode_answer(response: Response, kind: Any, operation: str) -> Any:  # Any:
     except msgspec.ValidationError as error:
         # The text holds types and a path, no values. A message of our own classes is masked already.
         reason, _, path = str(error).partition(" - at ")
-        raise _unreadable(response, operation, f"{reason}.", path.strip("`") or "$") from error
+        raise _unreadable(response, operation, f"{reason.removesuffix('.')}.", path.strip("`") or "$") from error
     except (ValueError, TypeError, RecursionError) as error:
         reason = "nests too deep" if isinstance(error, RecursionError) else f"is not the JSON it should be: {error}"
         message = f"The body of {len(response.content)} bytes {reason}."
