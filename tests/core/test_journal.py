@@ -699,12 +699,14 @@ async def test_an_interrupt_leaves_the_operation_open(
     interrupt: type[BaseException] = ZeroDivisionError if fault else stopped
     points = Interrupting(point, interrupt())
     client = connect(person, journal=points.journal(journal), **hooked(points.pass_point, points.pass_point))
-    # Nothing was begun at the first point, and a journal that fails is told before anything is sent.
-    sent = 0 if point == 1 or (fault and point == 2) else 1
+    # Nothing was begun at the first point; a journal that fails is told before anything is sent, and so is a transport
+    # that fails for the token.
+    sent = 0 if point == 1 or (fault and point <= 4) else 1
     # A fault while the entry is settled does not hide the outcome; at the last point the entry is gone by then.
     told = 0 if fault and point == 8 else sent
-    # A fault of the journal, then of the transport.
-    failure = (JournalFailed if point <= 2 else OutcomeUnknown) if fault else interrupt
+    # A fault of the journal, then of the transport, first for the token.
+    faults = (JournalFailed, ConnectionFailed, OutcomeUnknown)
+    failure = faults[min((point - 1) // 2, 2)] if fault else interrupt
     with nullcontext() if fault and point >= 7 else pytest.raises(failure):
         await client.charges.pay(owed(world, person), method=CARD, amount=Money("100.00"))
     points.left = 0
