@@ -49,6 +49,7 @@ from cabinet_sdk.errors import ConnectionFailed, ConnectionLost, NetworkError, T
 __all__ = ["AsyncHttpxTransport", "HttpxTransport"]
 
 ConnectionT = TypeVar("ConnectionT", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
+EndT = TypeVar("EndT", None, Awaitable[None])
 SlotsT = TypeVar("SlotsT", threading.Semaphore, asyncio.Semaphore)
 
 logger = logging.getLogger("cabinet_sdk")
@@ -160,14 +161,14 @@ class _Held(Generic[ConnectionT, SlotsT]):
         slots: How many exchanges there may still be at once.
         lock: For the rest.
         idle: The connections that nobody uses and since when, the latest last, by where they lead.
-        streams: The bodies that were handed out.
+        streams: The bodies that were handed out and are not closed, to be closed with the transport.
     """
 
     def __init__(self, slots: SlotsT) -> None:
         self.slots: SlotsT = slots
         self.lock = threading.Lock()
         self.idle: dict[_Way, deque[tuple[float, ConnectionT]]] = {}
-        self.streams: set[_OpenStream] = set()
+        self.streams: set[_OpenStream[Any]] = set()  # Any: of whichever mode
 
 
 @final
@@ -275,15 +276,7 @@ class _Connections(Generic[ConnectionT, SlotsT]):
                     connection = idle.popleft()[1]
                 yield connection
 
-    def hand_out(self, stream: _OpenStream) -> None:
-        """Keep a body that is read from outside, to be closed with the transport where nobody has closed it."""
-        self.held().streams.add(stream)
-
-    def take_back(self, stream: _OpenStream) -> None:
-        """Let go of a body that was closed."""
-        self.held().streams.discard(stream)
-
-    def left(self) -> Iterator[_OpenStream]:
+    def left(self) -> Iterator[_OpenStream[Any]]:  # Any: of whichever mode
         """Return the bodies that nobody reads just now, each held while it is closed."""
         for stream in list(self.held().streams):
             if stream.reading.acquire(blocking=False):
@@ -542,21 +535,29 @@ def _more_came(response: httpx.Response) -> bool:
     return inner is not None and bool(inner.trailing_data[0])
 
 
-class _OpenStream:
+class _OpenStream(Generic[EndT]):
     """
-    What both kinds of streams are made of.
+    A body that is read from outside: what both kinds are made of.
 
     Attributes:
         reading: Held by whoever reads or closes, who is one at a time.
     """
 
-    def __init__(self, response: httpx.Response, connections: _Connections[Any, Any], url: str) -> None:
-        # Any: of whichever mode
+    def __init__(
+        self,
+        response: httpx.Response,
+        finish: Callable[[], EndT],
+        connections: _Connections[Any, Any],  # Any: of whichever mode
+        url: str,
+    ) -> None:
         self._response = response
+        self._finish: Callable[[], EndT] = finish
         self._connections = connections
         self._url = url
-        self.reading = threading.Lock()
         self._closed = False
+        self.reading = threading.Lock()
+        self._all = connections.held().streams
+        self._all.add(self)
 
     @contextmanager
     def _step(self) -> Generator[None]:
@@ -570,20 +571,14 @@ class _OpenStream:
         finally:
             self.reading.release()
 
-    @property
-    def _surplus(self) -> bool:
-        # Once it is closed, the connection may be another exchange's.
-        return not self._response.is_closed and _more_came(self._response)
+    def _end(self) -> EndT:
+        self._closed = True
+        self._all.discard(self)
+        return self._finish()
 
 
 @final
-class _Stream(_OpenStream):
-    def __init__(
-        self, response: httpx.Response, connections: _Connections[Any, Any], url: str, give_back: Callable[[], None]
-    ) -> None:  # Any: of whichever mode
-        super().__init__(response, connections, url)
-        self._give_back = give_back
-
+class _Stream(_OpenStream[None]):
     def __iter__(self) -> Iterator[bytes]:
         chunks = iter(cast("Iterable[bytes]", self._response.stream))
         while True:
@@ -595,28 +590,11 @@ class _Stream(_OpenStream):
             yield chunk
 
     def close(self) -> None:
-        self._closed = True
-        self._connections.take_back(self)
-        try:
-            if self._surplus:
-                self._response.extensions["network_stream"].close()
-            self._response.close()
-        finally:
-            self._give_back()
+        self._end()
 
 
 @final
-class _AsyncStream(_OpenStream):
-    def __init__(
-        self,
-        response: httpx.Response,
-        connections: _Connections[Any, Any],  # Any: of whichever mode
-        url: str,
-        give_back: Callable[[], Awaitable[None]],
-    ) -> None:
-        super().__init__(response, connections, url)
-        self._give_back = give_back
-
+class _AsyncStream(_OpenStream[Awaitable[None]]):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         chunks = aiter(cast("AsyncIterable[bytes]", self._response.stream))
         while True:
@@ -627,14 +605,7 @@ class _AsyncStream(_OpenStream):
             yield chunk
 
     async def aclose(self) -> None:
-        self._closed = True
-        self._connections.take_back(self)
-        try:
-            if self._surplus:
-                await self._response.extensions["network_stream"].aclose()
-            await self._response.aclose()
-        finally:
-            await self._give_back()
+        await self._end()
 
 
 @final
@@ -674,14 +645,14 @@ class HttpxTransport:
             except BaseException:
                 self._give_back(lease)
                 raise
-            stream = _Stream(response, self._connections, request.url, partial(self._give_back, lease))
             try:
                 head = _head(response)
                 content: bytes | bytearray = b""
                 try:
                     _check(head, request, self._connections)
                     if request.stream and head.status < 300:
-                        self._connections.hand_out(stream)
+                        finish = partial(self._finish, response, lease)
+                        stream = _Stream(response, finish, self._connections, request.url)
                         return attrs.evolve(head, stream=stream)
                     for chunk in cast("Iterable[bytes]", response.stream):
                         content = _joined(content, chunk)
@@ -692,9 +663,9 @@ class HttpxTransport:
                     if head.status != 401:
                         raise
             except BaseException:
-                stream.close()
+                self._finish(response, lease)
                 raise
-            stream.close()
+            self._finish(response, lease)
         return Response(status=head.status, headers=head.headers, content=bytes(content))
 
     def _lease(self, url: str, foreign: httpx.Request) -> _Lease[httpx.HTTPTransport]:
@@ -706,6 +677,15 @@ class HttpxTransport:
         except BaseException:
             held.slots.release()
             raise
+
+    def _finish(self, response: httpx.Response, lease: _Lease[httpx.HTTPTransport]) -> None:
+        try:
+            # Once it is closed, the connection may be another exchange's.
+            if not response.is_closed and _more_came(response):
+                response.extensions["network_stream"].close()
+            response.close()
+        finally:
+            self._give_back(lease)
 
     def _give_back(self, lease: _Lease[httpx.HTTPTransport]) -> None:
         lease.give_back()
@@ -786,14 +766,14 @@ class AsyncHttpxTransport:
             except BaseException:
                 await self._give_back(lease)
                 raise
-            stream = _AsyncStream(response, self._connections, request.url, partial(self._give_back, lease))
             try:
                 head = _head(response)
                 content: bytes | bytearray = b""
                 try:
                     _check(head, request, self._connections)
                     if request.stream and head.status < 300:
-                        self._connections.hand_out(stream)
+                        finish = partial(self._finish, response, lease)
+                        stream = _AsyncStream(response, finish, self._connections, request.url)
                         return attrs.evolve(head, stream=stream)
                     async for chunk in cast("AsyncIterable[bytes]", response.stream):
                         content = _joined(content, chunk)
@@ -804,9 +784,9 @@ class AsyncHttpxTransport:
                     if head.status != 401:
                         raise
             except BaseException:
-                await stream.aclose()
+                await self._finish(response, lease)
                 raise
-            await stream.aclose()
+            await self._finish(response, lease)
         return Response(status=head.status, headers=head.headers, content=bytes(content))
 
     async def _lease(self, url: str, foreign: httpx.Request) -> _Lease[httpx.AsyncHTTPTransport]:
@@ -821,6 +801,15 @@ class AsyncHttpxTransport:
         except BaseException:
             held.slots.release()
             raise
+
+    async def _finish(self, response: httpx.Response, lease: _Lease[httpx.AsyncHTTPTransport]) -> None:
+        try:
+            # Once it is closed, the connection may be another exchange's.
+            if not response.is_closed and _more_came(response):
+                await response.extensions["network_stream"].aclose()
+            await response.aclose()
+        finally:
+            await self._give_back(lease)
 
     async def _give_back(self, lease: _Lease[httpx.AsyncHTTPTransport]) -> None:
         lease.give_back()
