@@ -292,7 +292,12 @@ class Cabinet(_Client):
             self._context.perform(resuming.end())
 
     def close(self) -> None:
-        """Close the transport; views are closed with it."""
+        """
+        Close the transport, and with it all views; more than once does nothing.
+
+        Nothing more is sent. A call that another thread has under way comes to its end; a download that nobody reads
+        at that moment is closed.
+        """
         cast("Transport", self._context.transport).close()
 
     def __enter__(self) -> Self:
@@ -410,7 +415,12 @@ class AsyncCabinet(_Client):
             await self._context.perform(resuming.end())
 
     async def close(self) -> None:
-        """Close the transport; views are closed with it."""
+        """
+        Close the transport, and with it all views; more than once does nothing.
+
+        Nothing more is sent. A call that another task has under way comes to its end; a download that nobody reads at
+        that moment is closed.
+        """
         await cast("AsyncTransport", self._context.transport).aclose()
 
     async def __aenter__(self) -> Self:

@@ -37,7 +37,7 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what is held; nothing is sent after it."""
+        """Give back what is held; nothing is sent after it, and what is on its way comes to its end."""
         ...
 
 
@@ -57,7 +57,7 @@ class AsyncTransport(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Give back what is held; nothing is sent after it."""
+        """Give back what is held; nothing is sent after it, and what is on its way comes to its end."""
         ...
 
 
