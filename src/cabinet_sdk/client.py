@@ -29,7 +29,7 @@ from cabinet_sdk._core.context import (
 from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, perform, perform_async
 from cabinet_sdk._core.journal import Journal
 from cabinet_sdk._core.operation import MAX_LIMIT, Operation
-from cabinet_sdk._core.process_lock import LOADING
+from cabinet_sdk._core.per_process import LOADING
 from cabinet_sdk._core.retry import RetryBudget, RetryPolicy
 from cabinet_sdk._core.signin import Credentials, SignIn
 from cabinet_sdk._core.transport import AsyncTransport, Transport, check_transport
@@ -160,7 +160,8 @@ def _context(
     if journal is not None and credentials is not None and not (credentials.client_id or "").strip():
         msg = "with a journal credentials must say whose they are, so that nobody else resumes: give {} a client_id"
         raise UsageError(msg.format(type(credentials).__name__))
-    if journal is not None and any(map(inspect.iscoroutinefunction, (journal.begin, journal.settle, journal.claim))):
+    methods = ("begin", "settle", "release", "open_entries", "claim")
+    if journal is not None and any(inspect.iscoroutinefunction(getattr(journal, name)) for name in methods):
         raise UsageError("the methods of a journal are plain functions, no async ones: they are called in threads")
     # One spelling of each address (RFC 3986 6.2), or what a journal has under another one would never be resumed.
     host = f"[{host}]" if ":" in host else host
@@ -295,8 +296,8 @@ class Cabinet(_Client):
         """
         Close the transport, and with it all views; more than once does nothing.
 
-        Nothing more is sent. A call that another thread has under way comes to its end; a download that nobody reads
-        at that moment is closed.
+        Nothing more is sent. What is on its way comes to its end: a call of another thread, and a file that was opened,
+        until it is closed.
         """
         cast("Transport", self._context.transport).close()
 
@@ -418,8 +419,8 @@ class AsyncCabinet(_Client):
         """
         Close the transport, and with it all views; more than once does nothing.
 
-        Nothing more is sent. A call that another task has under way comes to its end; a download that nobody reads at
-        that moment is closed.
+        Nothing more is sent. What is on its way comes to its end: a call of another task, and a file that was opened,
+        until it is closed.
         """
         await cast("AsyncTransport", self._context.transport).aclose()
 

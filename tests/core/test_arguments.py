@@ -379,6 +379,11 @@ MADE: list[tuple[Any, dict[str, object], str]] = [
         f"deadline: expected seconds from 0 to {MOST}, or None for no limit, got a larger number",
     ),
     (called, {"new_id": lambda: 5}, "new_id() returns text, not int"),
+    (
+        called,
+        {"new_id": lambda: "a\r\nb"},
+        "new_id() returns text that a header can have: one line of ASCII, and not empty",
+    ),
 ]
 
 
@@ -391,15 +396,19 @@ def test_what_a_client_is_made_of_says_what_it_takes(make: Any, given: dict[str,
     assert str(caught.value) == message
 
 
-def test_a_journal_is_not_async() -> None:
+@pytest.mark.parametrize("method", ["begin", "settle", "release", "open_entries", "claim"])
+def test_a_journal_is_not_async(method: str) -> None:
     """Its methods are called in threads: one that nobody awaits would keep nothing."""
 
     class Awaited:
-        async def begin(self, *_: object) -> None: ...
+        def begin(self, *_: object) -> None: ...
 
         settle = release = open_entries = claim = begin
 
+    async def awaited(*_: object) -> None: ...
+
     journal: Any = Awaited()
+    setattr(journal, method, awaited)
     with pytest.raises(UsageError, match="no async ones"):
         Cabinet(URL, BearerToken("t", "client"), transport=Scripted(Script(thing())), journal=journal)
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockingError, blockbuster_ctx
 
-from cabinet_sdk import AsyncCabinet, Cabinet, RetryPolicy, SqliteJournal
+from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet, RetryPolicy, SqliteJournal
 from cabinet_sdk.charges import ExportFormat, ItemToPay, PaymentMethod
+from cabinet_sdk.errors import UsageError
 from cabinet_sdk.types import Money
 from reference_server import Profile, World
 from reference_server.testing import credentials, serve
+from tests.core.scripted import BASE_URL, READ, AsyncScripted, Script, thing
 
 pytestmark = pytest.mark.feature("EX-01")
 
@@ -49,3 +51,13 @@ async def test_no_call_blocks_the_loop(world: World, person: Profile, tmp_path: 
                 assert await file.read()
             await cabinet.close()
     journal.close()
+
+
+def test_another_event_loop_is_refused() -> None:
+    """With trio a call would end half-way: nothing is begun, and the error says what is needed."""
+    script = Script(thing())
+    call = AsyncCabinet(BASE_URL, BearerToken("t"), transport=AsyncScripted(script)).answer(READ).__await__()
+    with pytest.raises(UsageError, match="needs the event loop of asyncio"):
+        next(call)
+
+    assert script.requests == []

@@ -1191,6 +1191,33 @@ def test_the_deadline_goes_on_while_no_thread_is_free(late: float, left: float) 
     assert told == [left]
 
 
+async def test_a_journal_needs_no_thread_of_the_loop(
+    connect: Connect, world: World, person: Profile, journal: Journal
+) -> None:
+    """Where the program itself has taken all threads of the event loop, a payment is kept and sent all the same."""
+    busy, go = threading.Event(), threading.Event()
+
+    def work() -> None:
+        busy.set()
+        go.wait(60)
+
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1) as threads:
+        loop.set_default_executor(threads)
+        working = loop.run_in_executor(None, work)
+        try:
+            await asyncio.sleep(0)
+            assert busy.wait(60)
+            client = connect(person, journal=journal)
+            payment = await client.charges.pay(owed(world, person), method=CARD, amount=Money("100.00"))
+        finally:
+            go.set()
+        await working
+
+    assert [each.id for each in await paid(connect(person))] == [payment.id]
+    assert journal.open_entries() == []
+
+
 async def test_an_interrupt_is_not_hidden_by_the_journal(
     connect: Connect, world: World, person: Profile, journal: Journal, caplog: pytest.LogCaptureFixture, *, mode: str
 ) -> None:

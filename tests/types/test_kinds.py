@@ -2,13 +2,14 @@
 
 import datetime as dt
 import io
+from array import array
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from cabinet_sdk.charges import PaymentMethod
-from cabinet_sdk.errors import UsageError
+from cabinet_sdk.errors import InvalidValue, UsageError
 from cabinet_sdk.types import AccountNumber, Bik, File, Inn, Money, Period, Rounding, moscow_date
 
 pytestmark = pytest.mark.feature("EX-01")
@@ -51,11 +52,19 @@ def test_another_kind_is_refused_in_words(call: Any, given: tuple[object, ...], 
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("content", [bytearray(b"abc"), memoryview(b"abc"), io.StringIO("abc"), 5, None])
+@pytest.mark.parametrize(
+    "content", [bytearray(b"abc"), memoryview(b"abc"), array("B", b"abc"), {}, io.StringIO("abc"), 5, None]
+)
 def test_a_file_of_no_bytes_is_refused_where_it_is_made(content: Any) -> None:
     """It would be found out half-way through an upload."""
     with pytest.raises(UsageError, match=rf"^a file is made of bytes, .*, not of {type(content).__name__}$"):
         File(content, name="a.txt")
+
+
+def test_a_file_is_not_shorter_than_nothing() -> None:
+    """The error names what was expected."""
+    with pytest.raises(InvalidValue, match="0 bytes or more"):
+        File(iter([b"abc"]), name="a.txt", length=-1)
 
 
 @pytest.mark.parametrize(

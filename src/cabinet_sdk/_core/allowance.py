@@ -7,7 +7,7 @@ from typing import final
 
 import attrs
 
-from cabinet_sdk._core.process_lock import ProcessLock
+from cabinet_sdk._core.per_process import PerProcess
 from cabinet_sdk._core.retry import LONGEST_WAIT, limits_of, retry_after
 from cabinet_sdk._core.wire import Headers
 
@@ -45,7 +45,7 @@ class Allowance:
     def __init__(self) -> None:
         self._windows: dict[str, _Window] = {}
         # The handler of a signal may come back here.
-        self._lock = ProcessLock(threading.RLock)
+        self._lock = PerProcess(threading.RLock)
 
     @property
     def limited(self) -> bool:

@@ -179,6 +179,8 @@ def _new_id(context: Context) -> str:
     # For callers without a type checker.
     if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"new_id() returns text, not {type(value).__name__}")
+    if not value or not value.isascii() or not value.isprintable():
+        raise UsageError("new_id() returns text that a header can have: one line of ASCII, and not empty")
     return value
 
 

@@ -13,13 +13,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar, assert_never, cast, final
 
 import attrs
 
+from cabinet_sdk._core.per_process import PerProcess
 from cabinet_sdk._core.transport import AsyncTransport, Transport
 from cabinet_sdk._core.wire import AsyncByteStream, ByteStream, Request, Response
+from cabinet_sdk.errors import UsageError
 
 __all__ = [
     "Acquire",
@@ -44,6 +49,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+_THREADS = PerProcess(partial(ThreadPoolExecutor, 8, thread_name_prefix="cabinet_sdk"))
 
 
 class Lock(Protocol):
@@ -110,10 +117,13 @@ class Run:
     Attributes:
         function: What to call.
         whole: Whether a task that is cancelled meanwhile goes on waiting for the function, and ends only then.
+        apart: Whether it gets threads that nothing else takes. Those of the event loop may all be waiting for the very
+            call, or for a resolver that is silent.
     """
 
     function: Callable[[], object]
     whole: bool
+    apart: bool
 
 
 Effect: TypeAlias = Exchange | Pause | Acquire | ReadChunk | Close | Run
@@ -168,9 +178,9 @@ def close(stream: ByteStream | AsyncByteStream) -> Flow[None]:
     yield Close(stream)
 
 
-def run(function: Callable[[], T], *, whole: bool = False) -> Flow[T]:
+def run(function: Callable[[], T], *, whole: bool = False, apart: bool = False) -> Flow[T]:
     """Call a function that waits for a disk or computes for long, in async mode in a thread of its own."""
-    result: T = yield Run(function, whole)
+    result: T = yield Run(function, whole, apart)
     return result
 
 
@@ -194,7 +204,16 @@ def perform(flow: Flow[T], transport: Transport) -> T:
 
 
 async def perform_async(flow: Flow[T], transport: AsyncTransport) -> T:
-    """Hold the conversation, waiting in this task."""
+    """
+    Hold the conversation, waiting in this task.
+
+    Raises:
+        UsageError: No event loop of asyncio runs here; with another one, a call would end half-way.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError("an AsyncCabinet needs the event loop of asyncio: asyncio.run(…)") from None
     try:
         effect = next(flow)
         while True:
@@ -253,11 +272,15 @@ async def _do_async(effect: Effect, transport: AsyncTransport) -> object:
         case Close():
             await cast("AsyncByteStream", effect.stream).aclose()
         case Run():
-            work = asyncio.to_thread(effect.function)
+            work = _in_own_thread(effect.function) if effect.apart else asyncio.to_thread(effect.function)
             return await (_to_its_end(work) if effect.whole else work)
         case _:
             assert_never(effect)
     return None
+
+
+async def _in_own_thread(function: Callable[[], object]) -> object:
+    return await asyncio.get_running_loop().run_in_executor(_THREADS.get(), copy_context().run, function)
 
 
 async def _to_its_end(work: Coroutine[Any, Any, object]) -> object:  # Any: what a coroutine has no use for here

@@ -17,12 +17,14 @@ import ssl
 import threading
 import time
 import urllib.request
+import warnings
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar, cast, final
 from urllib.parse import urlsplit
 
@@ -50,7 +52,7 @@ __all__ = ["AsyncHttpxTransport", "HttpxTransport"]
 
 ConnectionT = TypeVar("ConnectionT", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 EndT = TypeVar("EndT", None, Awaitable[None])
-SlotsT = TypeVar("SlotsT", threading.Semaphore, asyncio.Semaphore)
+SlotsT = TypeVar("SlotsT", "_Slots", asyncio.Semaphore)
 
 logger = logging.getLogger("cabinet_sdk")
 
@@ -59,6 +61,7 @@ _USER_AGENT = f"cabinet-sdk/{__version__}"
 _SLICE = 256 * 1024
 _PIECE = 64 * 1024
 _NO_BODY = httpx.ByteStream(b"")
+_STREAM_CLOSED = "the stream is closed"
 # As long as httpx itself keeps a connection that nobody uses.
 _KEPT = 5.0
 
@@ -69,6 +72,11 @@ _HINTS = [
     (scheme, re.compile(said), hint)
     for scheme, said, hint in (
         ("http", "^ProxyError: 407", "Proxy(url=…, username=…, password=…) tells the proxy who asks."),
+        (
+            "http",
+            "Too many open files",
+            "Each client that was used holds a connection until it is closed: close it, or share one transport.",
+        ),
         (
             "http:",
             "^ReadError|without sending a response|illegal request line",
@@ -159,16 +167,39 @@ class _Held(Generic[ConnectionT, SlotsT]):
 
     Attributes:
         slots: How many exchanges there may still be at once.
-        lock: For the rest.
-        idle: The connections that nobody uses and since when, the latest last, by where they lead.
-        streams: The bodies that were handed out and are not closed, to be closed with the transport.
+        idle: The connections that nobody uses and since when, the latest last, by where they lead. No lock is held
+            around it, since each step is whole by itself: the handler of a signal may come back here.
     """
 
     def __init__(self, slots: SlotsT) -> None:
         self.slots: SlotsT = slots
-        self.lock = threading.Lock()
         self.idle: dict[_Way, deque[tuple[float, ConnectionT]]] = {}
-        self.streams: set[_OpenStream[Any]] = set()  # Any: of whichever mode
+
+
+@final
+class _Slots:
+    """
+    How many exchanges there may be at once, in threads.
+
+    Where a semaphore would wait for the thread itself, since the handler of a signal came back here, a queue does not.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(number):
+            self._free.put(None)
+
+    def acquire(self, timeout: float | None) -> bool:
+        """Take one within so many seconds, and say whether it is taken."""
+        try:
+            self._free.get(timeout=timeout)
+        except Empty:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Give one back."""
+        self._free.put(None)
 
 
 @final
@@ -179,7 +210,7 @@ class _Lease(Generic[ConnectionT]):
         self,
         connection: ConnectionT,
         idle: deque[tuple[float, ConnectionT]],
-        slots: threading.Semaphore | asyncio.Semaphore,
+        slots: _Slots | asyncio.Semaphore,
     ) -> None:
         self.connection: ConnectionT = connection
         self._idle: deque[tuple[float, ConnectionT]] | None = idle
@@ -191,6 +222,10 @@ class _Lease(Generic[ConnectionT]):
         if idle is not None:
             idle.append((time.monotonic(), self.connection))
             self._slots.release()
+
+    def __del__(self) -> None:
+        # Nobody has what it is for any more: of a file that was dropped, or of a call after an interrupt.
+        self.give_back()
 
 
 def _is_this_machine(host: str) -> bool:
@@ -243,10 +278,10 @@ class _Connections(Generic[ConnectionT, SlotsT]):
         if self.lifetime.over:
             raise UsageError(CLOSED)
         way = self._way(url)
-        with held.lock:
-            idle = held.idle.setdefault(way, deque())
-            connection: ConnectionT | None = idle.pop()[1] if idle else None
-        if connection is None:
+        idle = held.idle.setdefault(way, deque())
+        try:
+            connection = idle.pop()[1]
+        except IndexError:
             self._warn_of_clear_text(url)
             connection = self._make(way[0], way[2])
         return _Lease(connection, idle, held.slots)
@@ -269,21 +304,10 @@ class _Connections(Generic[ConnectionT, SlotsT]):
         held = self.held()
         longest_ago = math.inf if self.lifetime.over else time.monotonic() - _KEPT
         for idle in list(held.idle.values()):
-            while True:
-                with held.lock:
-                    if not idle or idle[0][0] >= longest_ago:
-                        break
-                    connection = idle.popleft()[1]
-                yield connection
-
-    def left(self) -> Iterator[_OpenStream[Any]]:  # Any: of whichever mode
-        """Return the bodies that nobody reads just now, each held while it is closed."""
-        for stream in list(self.held().streams):
-            if stream.reading.acquire(blocking=False):
-                try:
-                    yield stream
-                finally:
-                    stream.reading.release()
+            # Another thread may take any of them meanwhile.
+            with suppress(IndexError):
+                while idle[0][0] < longest_ago:
+                    yield idle.popleft()[1]
 
     def handed_on(self, url: str) -> bool:
         """Return whether a proxy reads a request and may answer it itself, rather than only carry what is inside."""
@@ -477,7 +501,10 @@ def _too_large(head: Response, request: Request) -> UnreadableAnswer:
 
 
 def _no_slot(place: str) -> ConnectionFailed:
-    return ConnectionFailed(f"No connection to {place}: as many as there may be are in use, and none became free.")
+    return ConnectionFailed(
+        f"No connection to {place}: as many as there may be are in use, and none became free; a file has one until it "
+        "is closed or read to its end."
+    )
 
 
 def _too_late(place: str) -> NetworkError:
@@ -536,12 +563,7 @@ def _more_came(response: httpx.Response) -> bool:
 
 
 class _OpenStream(Generic[EndT]):
-    """
-    A body that is read from outside: what both kinds are made of.
-
-    Attributes:
-        reading: Held by whoever reads or closes, who is one at a time.
-    """
+    """A body that is read from outside: what both kinds are made of."""
 
     def __init__(
         self,
@@ -554,27 +576,40 @@ class _OpenStream(Generic[EndT]):
         self._finish: Callable[[], EndT] = finish
         self._connections = connections
         self._url = url
+        # Held by whoever reads, or finishes.
+        self._busy = threading.Lock()
         self._closed = False
-        self.reading = threading.Lock()
-        self._all = connections.held().streams
-        self._all.add(self)
 
     @contextmanager
     def _step(self) -> Generator[None]:
-        if self._closed:
-            raise UsageError(CLOSED if self._connections.lifetime.over else "the stream is closed")
-        if not self.reading.acquire(blocking=False):
+        if not self._busy.acquire(blocking=False):
             raise UsageError("a stream is read by one at a time")
         try:
+            if self._closed:
+                raise UsageError(_STREAM_CLOSED)
             with _exchange(self._connections, self._url, under_way=True):
                 yield
         finally:
-            self.reading.release()
+            self._busy.release()
 
-    def _end(self) -> EndT:
+    def _end(self) -> EndT | None:
+        """
+        Finish, but not below another thread that reads, which does so when it has got its bytes.
+
+        TLS would read on from the number of a file that is somebody else's by then.
+        """
         self._closed = True
-        self._all.discard(self)
-        return self._finish()
+        if not self._busy.acquire(blocking=False):
+            return None
+        try:
+            return self._finish()
+        finally:
+            self._busy.release()
+
+    def __del__(self) -> None:
+        if not self._closed:
+            message = "a file was neither closed nor read to its end: use `with`"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
 
 @final
@@ -583,9 +618,16 @@ class _Stream(_OpenStream[None]):
         chunks = iter(cast("Iterable[bytes]", self._response.stream))
         while True:
             # Not around the loop: what the caller does between two chunks is not ours.
-            with self._step():
-                chunk = next(chunks, None)
+            try:
+                with self._step():
+                    chunk = next(chunks, None)
+            finally:
+                if self._closed:
+                    self.close()
+            if self._closed:
+                raise UsageError(_STREAM_CLOSED)
             if chunk is None:
+                self.close()
                 return
             yield chunk
 
@@ -598,14 +640,23 @@ class _AsyncStream(_OpenStream[Awaitable[None]]):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         chunks = aiter(cast("AsyncIterable[bytes]", self._response.stream))
         while True:
-            with self._step():
-                chunk = await anext(chunks, None)
+            try:
+                with self._step():
+                    chunk = await anext(chunks, None)
+            finally:
+                if self._closed:
+                    await self.aclose()
+            if self._closed:
+                raise UsageError(_STREAM_CLOSED)
             if chunk is None:
+                await self.aclose()
                 return
             yield chunk
 
     async def aclose(self) -> None:
-        await self._end()
+        end = self._end()
+        if end is not None:
+            await end
 
 
 @final
@@ -630,7 +681,7 @@ class HttpxTransport:
         environment: bool = True,
     ) -> None:
         _some("HttpxTransport()", connections)
-        slots = partial(threading.Semaphore, connections)
+        slots = partial(_Slots, connections)
         self._connections = _Connections(httpx.HTTPTransport, slots, tls or Tls(), proxy, environment=environment)
 
     def send(self, request: Request) -> Response:
@@ -670,7 +721,7 @@ class HttpxTransport:
 
     def _lease(self, url: str, foreign: httpx.Request) -> _Lease[httpx.HTTPTransport]:
         held = self._connections.held()
-        if not held.slots.acquire(timeout=foreign.extensions["timeout"]["pool"]):
+        if not held.slots.acquire(foreign.extensions["timeout"]["pool"]):
             raise _no_slot(self._connections.place(url))
         try:
             return self._connections.take(url, held)
@@ -705,10 +756,8 @@ class HttpxTransport:
         return time.monotonic()
 
     def close(self) -> None:
-        """Send nothing more; what is on its way comes to its end, and a file that nobody reads just now is closed."""
+        """Send nothing more; what is on its way comes to its end, files that were opened among it."""
         self._connections.lifetime.over = True
-        for stream in self._connections.left():
-            cast("_Stream", stream).close()
         self._close_unused()
 
 
@@ -829,10 +878,8 @@ class AsyncHttpxTransport:
         return time.monotonic()
 
     async def aclose(self) -> None:
-        """Send nothing more; what is on its way comes to its end, and a file that nobody reads just now is closed."""
+        """Send nothing more; what is on its way comes to its end, files that were opened among it."""
         if not self._connections.lifetime.over:
             self._stay_in_the_loop()
         self._connections.lifetime.over = True
-        for stream in self._connections.left():
-            await cast("_AsyncStream", stream).aclose()
         await self._close_unused()

@@ -217,7 +217,7 @@ def _begin(journal: Journal, entry: JournalEntry, remaining: Callable[[], float 
 def _kept(function: Callable[[], T]) -> Flow[T]:
     try:
         # To its end, also when the task is cancelled: half-known journals are worse than a moment's delay.
-        return (yield from run(function, whole=True))
+        return (yield from run(function, whole=True, apart=True))
     except (JournalFailed, StillRunning):
         raise
     except Exception as error:

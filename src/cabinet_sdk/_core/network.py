@@ -15,9 +15,11 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from ipaddress import ip_address
-from typing import Any, TypeVar, cast, final
+from typing import Any, TypeAlias, TypeVar, cast, final
 
 import httpcore
+
+from cabinet_sdk._core.per_process import PerProcess
 
 __all__ = ["AsyncioNetwork", "Lifetime", "OneAsyncConnection", "OneConnection", "TimedNetwork", "must_end_at", "sent"]
 
@@ -196,7 +198,7 @@ class TimedNetwork(httpcore.NetworkBackend):
 def _addresses(host: str, port: int, limit: float | None) -> list[str]:
     look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     try:
-        found = look_up() if limit is None or _is_number(host) else _in_time(look_up, limit)
+        found = look_up() if limit is None or _is_number(host) else _looked_up((host, port), look_up, limit)
     except TimeoutError as error:
         raise httpcore.ConnectTimeout from error
     except OSError as error:
@@ -211,21 +213,30 @@ def _is_number(host: str) -> bool:
     return False
 
 
-def _in_time(step: Callable[[], ResultT], limit: float) -> ResultT:
-    """Return what a step gives that nothing can break off: when it takes too long, a thread is left to its end."""
-    outcome: Future[ResultT] = Future()
+_Found: TypeAlias = list[tuple[Any, ...]]  # Any: what the socket module finds
+_looking_up: PerProcess[dict[tuple[str, int], Future[_Found]]] = PerProcess(dict)
+"""What is being looked up: of a resolver that is silent each name has one thread, however often it is asked for."""
 
-    def work() -> None:
+
+def _looked_up(place: tuple[str, int], look_up: Callable[[], _Found], limit: float) -> _Found:
+    """Return what a look-up finds, which nothing can break off: one that takes too long is left to a thread."""
+    under_way, new = _looking_up.get(), Future[_Found]()
+    outcome = under_way.setdefault(place, new)
+    if outcome is new:
+
+        def work() -> None:
+            try:
+                new.set_result(look_up())
+            except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
+                new.set_exception(error)
+            finally:
+                del under_way[place]
+
         try:
-            outcome.set_result(step())
-        except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
-            outcome.set_exception(error)
-
-    try:
-        threading.Thread(target=work, name="cabinet_sdk: look up a name", daemon=True).start()
-    except RuntimeError:
-        # The system has no more threads, or Python is about to end.
-        return step()
+            threading.Thread(target=work, name="cabinet_sdk: look up a name", daemon=True).start()
+        except RuntimeError:
+            # The system has no more threads, or Python is about to end.
+            work()
     return outcome.result(limit)
 
 

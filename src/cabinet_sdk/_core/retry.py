@@ -33,7 +33,7 @@ import attrs
 
 from cabinet_sdk._core.arguments import check_fields
 from cabinet_sdk._core.operation import Repeat
-from cabinet_sdk._core.process_lock import ProcessLock
+from cabinet_sdk._core.per_process import PerProcess
 from cabinet_sdk._core.wire import Headers
 from cabinet_sdk.errors import ConnectionFailed, NetworkError, StillRunning, UsageError
 
@@ -113,7 +113,7 @@ class RetryBudget:
         self._size = size * 10
         self._left = self._size
         # The handler of a signal may come back here.
-        self._lock = ProcessLock(threading.RLock)
+        self._lock = PerProcess(threading.RLock)
 
     def take(self) -> bool:
         """Pay for a repeat; False when there is nothing left."""

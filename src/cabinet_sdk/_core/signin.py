@@ -16,8 +16,8 @@ import attrs
 
 from cabinet_sdk._core.arguments import check_text
 from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, acquire, release
+from cabinet_sdk._core.per_process import PerProcess
 from cabinet_sdk._core.problems import object_in, problem_of
-from cabinet_sdk._core.process_lock import ProcessLock
 from cabinet_sdk._core.redaction import printable
 from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import DeadlineExceeded, InvalidValue, SignInRefused, UnreadableAnswer
@@ -98,7 +98,7 @@ class SignIn:
     ) -> None:
         self._credentials = credentials
         self._token_url = token_url
-        self._lock = ProcessLock(new_lock)
+        self._lock = PerProcess(new_lock)
         self._authorization: str | None = None
         self._expires_at = float("inf")
         if isinstance(credentials, BearerToken):

@@ -30,6 +30,8 @@ from cabinet_sdk.errors import (
 
 __all__ = ["Transfer"]
 
+_CLOSED = "the download is closed; ask for the file again"
+
 # Of ASCII alone: what else RFC 9110 allows could not be sent back by every transport.
 _STRONG = re.compile(r'"[\x21\x23-\x7e]*"')
 _PART = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(?:([0-9]{1,19})|\*)", re.ASCII | re.IGNORECASE)
@@ -70,6 +72,7 @@ class Transfer:
         self._failures = 0
         self._furthest = 0
         self._ended = False
+        self._given_up = False
         self._describe(Headers())
 
     @property
@@ -119,7 +122,11 @@ class Transfer:
         return None
 
     def close(self) -> Flow[None]:
-        """Give back the connection; nothing more can be read."""
+        """Give back the connection; nothing more can be read, also by who waits for it now."""
+        self._given_up = True
+        yield from self._let_go()
+
+    def _let_go(self) -> Flow[None]:
         stream, self._stream = self._stream, None
         self._chunks = None
         if stream is not None:
@@ -128,8 +135,7 @@ class Transfer:
     def _read(self) -> Flow[bytes]:
         """Return what comes next, nothing where the connection had to be made anew or the end is reached."""
         if self._chunks is None:
-            msg = "the download is closed; ask for the file again"
-            raise UsageError(msg)
+            raise UsageError(_CLOSED)
         try:
             chunk = yield from read_chunk(self._chunks)
             if chunk is None and not self._whole:
@@ -174,10 +180,12 @@ class Transfer:
         context = self._context
         resumable = self._resumable
         self._failures += 1
+        if self._given_up:
+            raise UsageError(_CLOSED)
         lost = self.position > 0 and not resumable and not self.restartable
         if lost or self._failures >= context.retry.attempts or not context.budget.take():
             raise error
-        yield from self.close()
+        yield from self._let_go()
         delay = context.retry.jittered_delay(self._failures, context.random())
         if delay > 0:
             yield from pause(delay)
@@ -194,7 +202,7 @@ class Transfer:
         except FileChanged:
             if not self.restartable:
                 raise
-            yield from self.close()
+            yield from self._let_go()
             self.restarts += 1
             self._describe(self.headers)
             yield from self._begin(())
@@ -206,6 +214,9 @@ class Transfer:
             msg = "the transport answered a streamed request without a stream"
             raise UsageError(msg)
         self._stream = stream
+        if self._given_up:
+            yield from self._let_go()
+            raise UsageError(_CLOSED)
         if self._asynchronous:
             self._chunks = aiter(cast("AsyncByteStream", stream))
         else:

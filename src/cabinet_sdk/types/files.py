@@ -8,6 +8,7 @@ import mimetypes
 import os
 import re
 import unicodedata
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Self, TypeAlias, cast, final
@@ -150,7 +151,7 @@ def _check_content(_: File, __: object, value: Any) -> None:  # Any: programs wi
     given = type(cast("object", value))
     # What is made of numbers or of text would be found out half-way through an upload.
     readable = isinstance(value, bytes | Path | Iterable) or hasattr(value, "read")
-    if not readable or isinstance(value, bytearray | memoryview | io.TextIOBase):
+    if not readable or isinstance(value, bytearray | memoryview | dict | array | io.TextIOBase):
         kinds = "bytes, a path, a file opened in binary mode ('rb') or an iterable of bytes"
         raise UsageError(f"a file is made of {kinds}, not of {given.__name__}")
 
@@ -158,6 +159,8 @@ def _check_content(_: File, __: object, value: Any) -> None:  # Any: programs wi
 def _check_length(_: File, __: object, value: int | None) -> None:
     if value is not None:
         check_kind(value, int, "the length of a file is an int")
+        if value < 0:
+            raise InvalidValue("File", "length", "0 bytes or more", str(value), personal=False)
 
 
 @final

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import hashlib
 import threading
 from collections.abc import Callable
@@ -14,14 +15,15 @@ from typing import Any
 import pytest
 import respx
 
-from cabinet_sdk import AsyncCabinet, BearerToken
+from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet
 from cabinet_sdk.errors import CallerError, ConnectionLost, FileChanged, TimedOut, UnreadableAnswer, UsageError
-from cabinet_sdk.transports import Timeout
+from cabinet_sdk.transports import AsyncHttpxTransport, HttpxTransport, Timeout
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http
 from tests.core.sample_area import SampleId, samples_of
 from tests.core.scripted import BASE_URL
 from tests.core.wires import contents_of, noise
+from tests.faces import with_async_face
 
 CONTENT = noise(3, 200_000)
 DIGEST = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
@@ -244,13 +246,13 @@ async def test_a_client_that_is_closed_lets_a_file_come_that_is_read(
     assert saved.read_bytes() == CONTENT
 
 
-async def test_a_client_that_is_closed_closes_files_that_nobody_reads(dial: Dial) -> None:
-    """What was opened and left is closed with the client, and says so to who reads on."""
+async def test_a_file_that_was_opened_outlives_its_client(dial: Dial) -> None:
+    """What was opened is read to its end after the client was closed, and its connection goes then."""
     gone = threading.Event()
 
     def serve(connection: Connection) -> None:
         connection.read()
-        connection.write(http("200 OK", CONTENT[:1000], WHOLE, *FIELDS))
+        connection.write(http("200 OK", CONTENT, WHOLE, *FIELDS))
         if not connection.read():
             gone.set()
 
@@ -258,10 +260,58 @@ async def test_a_client_that_is_closed_closes_files_that_nobody_reads(dial: Dial
         client = dial(server.url, attempts=1)
         file = await samples_of(client).download(SampleId("x"))
         await client.close()
+        assert await file.read() == CONTENT
         assert await asyncio.to_thread(gone.wait, 60)
-        with pytest.raises(UsageError, match="the client is closed"):
-            await file.read()
         await file.close()
+
+
+async def test_a_file_that_is_dropped_gives_its_connection_back(mode: str) -> None:
+    """Without a word files that nobody closes would end a client after a hundred of them; a warning tells of each."""
+    with RawServer.answering(http("200 OK", CONTENT, WHOLE, *FIELDS), close=False) as server:
+        token = BearerToken("token-of-tests")
+        if mode == "sync":
+            one = HttpxTransport(environment=False, connections=1)
+            client = with_async_face(Cabinet(server.url, token, transport=one))
+        else:
+            client = AsyncCabinet(server.url, token, transport=AsyncHttpxTransport(environment=False, connections=1))
+
+        async def drop() -> None:
+            await samples_of(client).download(SampleId("x"))
+            gc.collect()
+
+        for _ in range(3):
+            with pytest.warns(ResourceWarning, match="neither closed nor read to its end"):
+                await drop()
+        await client.close()
+
+
+async def test_a_file_that_is_closed_while_it_is_read_ends(mode: str, dial: Dial) -> None:
+    """Who waits for more, in another thread or task, is told so; nothing is asked for anew."""
+    loop = asyncio.get_running_loop()
+    begun = threading.Event()
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        server.requests.append(b"")
+        connection.write(http("200 OK", CONTENT[:1000], WHOLE, *FIELDS))
+        assert begun.wait(60)
+        closing = file.close()
+        if mode == "async":
+            asyncio.run_coroutine_threadsafe(closing, loop).result(60)
+        connection.write(CONTENT[1000:2000])
+
+    with RawServer(serve) as server:
+        client = dial(server.url, attempts=4)
+        file = await samples_of(client).download(SampleId("x"))
+
+        async def read() -> None:
+            async for _ in file:
+                begun.set()
+
+        with pytest.raises(UsageError, match="closed"):
+            await read()
+
+    assert len(server.requests) == 1
 
 
 @respx.mock(base_url=BASE_URL)
