@@ -206,6 +206,8 @@ class _Slots:
 class _Lease(Generic[ConnectionT]):
     """A connection that is one exchange's, until it is given back."""
 
+    _idle: deque[tuple[float, ConnectionT]] | None = None
+
     def __init__(
         self,
         connection: ConnectionT,
@@ -213,8 +215,8 @@ class _Lease(Generic[ConnectionT]):
         slots: _Slots | asyncio.Semaphore,
     ) -> None:
         self.connection: ConnectionT = connection
-        self._idle: deque[tuple[float, ConnectionT]] | None = idle
         self._slots = slots
+        self._idle = idle
 
     def give_back(self) -> None:
         """Let others have it; once more does nothing."""
@@ -222,6 +224,13 @@ class _Lease(Generic[ConnectionT]):
         if idle is not None:
             idle.append((time.monotonic(), self.connection))
             self._slots.release()
+
+    def give_up(self) -> bool:
+        """Let nobody have it, and say whether it is to be closed here."""
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            self._slots.release()
+        return idle is not None
 
     def __del__(self) -> None:
         # Nobody has what it is for any more: of a file that was dropped, or of a call after an interrupt.
@@ -555,7 +564,10 @@ def _more_came(response: httpx.Response) -> bool:
     Say whether the service sent more than the answer, as with a wrong `Content-Length`.
 
     On a connection that is used again it would be taken for the next answer. httpx does not look, and shows it nowhere.
+    Once the answer is closed, the connection may be another exchange's.
     """
+    if response.is_closed:
+        return False
     inner: Any = response.stream  # Any: private all the way down; a respx mock has none of it
     for name in ("_httpcore_stream", "_connection", "_h11_state"):
         inner = getattr(inner, name, None)
@@ -693,10 +705,6 @@ class HttpxTransport:
             try:
                 self._close_unused()
                 response = lease.connection.handle_request(foreign)
-            except BaseException:
-                self._give_back(lease)
-                raise
-            try:
                 head = _head(response)
                 content: bytes | bytearray = b""
                 try:
@@ -714,7 +722,7 @@ class HttpxTransport:
                     if head.status != 401:
                         raise
             except BaseException:
-                self._finish(response, lease)
+                self._drop(lease)
                 raise
             self._finish(response, lease)
         return Response(status=head.status, headers=head.headers, content=bytes(content))
@@ -731,17 +739,20 @@ class HttpxTransport:
 
     def _finish(self, response: httpx.Response, lease: _Lease[httpx.HTTPTransport]) -> None:
         try:
-            # Once it is closed, the connection may be another exchange's.
-            if not response.is_closed and _more_came(response):
+            if _more_came(response):
                 response.extensions["network_stream"].close()
             response.close()
-        finally:
-            self._give_back(lease)
-
-    def _give_back(self, lease: _Lease[httpx.HTTPTransport]) -> None:
+        except BaseException:
+            self._drop(lease)
+            raise
         lease.give_back()
         if self._connections.lifetime.over:
             self._close_unused()
+
+    def _drop(self, lease: _Lease[httpx.HTTPTransport]) -> None:
+        # Nobody knows what an interrupt has left half done in the libraries below.
+        if lease.give_up():
+            lease.connection.close()
 
     def _close_unused(self) -> None:
         for unused in self._connections.unused():
@@ -812,10 +823,6 @@ class AsyncHttpxTransport:
             try:
                 await self._close_unused()
                 response = await lease.connection.handle_async_request(foreign)
-            except BaseException:
-                await self._give_back(lease)
-                raise
-            try:
                 head = _head(response)
                 content: bytes | bytearray = b""
                 try:
@@ -833,7 +840,7 @@ class AsyncHttpxTransport:
                     if head.status != 401:
                         raise
             except BaseException:
-                await self._finish(response, lease)
+                await self._drop(lease)
                 raise
             await self._finish(response, lease)
         return Response(status=head.status, headers=head.headers, content=bytes(content))
@@ -853,17 +860,20 @@ class AsyncHttpxTransport:
 
     async def _finish(self, response: httpx.Response, lease: _Lease[httpx.AsyncHTTPTransport]) -> None:
         try:
-            # Once it is closed, the connection may be another exchange's.
-            if not response.is_closed and _more_came(response):
+            if _more_came(response):
                 await response.extensions["network_stream"].aclose()
             await response.aclose()
-        finally:
-            await self._give_back(lease)
-
-    async def _give_back(self, lease: _Lease[httpx.AsyncHTTPTransport]) -> None:
+        except BaseException:
+            await self._drop(lease)
+            raise
         lease.give_back()
         if self._connections.lifetime.over:
             await self._close_unused()
+
+    async def _drop(self, lease: _Lease[httpx.AsyncHTTPTransport]) -> None:
+        # Nobody knows what an interrupt has left half done in the libraries below.
+        if lease.give_up():
+            await lease.connection.aclose()
 
     async def _close_unused(self) -> None:
         for unused in self._connections.unused():
