@@ -238,6 +238,40 @@ def test_another_process_that_writes_is_waited_for_and_not_for_ever(path: Path) 
         release.join()
 
 
+@final
+class Clock:
+    """Time that passes in pauses alone, and what happens after so many of them."""
+
+    def __init__(self, happens: Callable[[], object], after: int) -> None:
+        self.pauses: list[float] = []
+        self._happens, self._after = happens, after
+
+    def monotonic(self) -> float:
+        return sum(self.pauses)
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        if len(self.pauses) == self._after:
+            self._happens()
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["opening", "open"])
+def test_whoever_waits_long_looks_as_often(path: Path, monkeypatch: pytest.MonkeyPatch, *, opened: bool) -> None:
+    """However long a file is locked, no pause grows: others that are quick would have it at each later look."""
+    journals = [SqliteJournal(path, timeout=10)] if opened else []
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        clock = Clock(lambda: other.execute("COMMIT"), after=1000)
+        monkeypatch.setattr("cabinet_sdk._core.sqlite_journal.time", clock)
+        journal = journals[0] if opened else SqliteJournal(path, timeout=10)
+
+        assert journal.begin(ENTRY) is None
+
+    assert len(clock.pauses) == 1000
+    assert max(clock.pauses) <= 0.004
+    assert len({*clock.pauses}) > 1, "two that wait are not in step"
+
+
 def test_another_process_that_reads_is_waited_for_too(path: Path) -> None:
     """A file that has no log yet gets one when nobody reads it any more, within the timeout."""
     SqliteJournal(path).close()

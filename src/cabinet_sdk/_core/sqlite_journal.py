@@ -12,18 +12,19 @@ from __future__ import annotations
 import datetime as dt
 import glob
 import os
+import random
 import sqlite3
 import sys
 import threading
 import time
 import uuid
 import weakref
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Any, Self, TypeVar, final
 
 from cabinet_sdk._core import sqlite_files
 from cabinet_sdk._core.arguments import checking
@@ -31,6 +32,8 @@ from cabinet_sdk._core.journal import JournalEntry
 from cabinet_sdk.errors import JournalFailed, StillRunning, UsageError
 
 __all__ = ["SqliteJournal"]
+
+T = TypeVar("T")
 
 # Tells our files from any other SQLite file ("CabJ").
 _APPLICATION_ID = 0x4361624A
@@ -52,7 +55,9 @@ CREATE TABLE entries (
 """
 # Seconds for which a call whose outcome is known waits for others: that its entry stays does no harm.
 _PATIENCE = 1.0
-# SQLite counts milliseconds in 32 bits.
+# Seconds between two tries to have the file.
+_PAUSES = (0.0005, 0.004)
+# A lock cannot be waited for without end.
 _LONGEST = 86400.0
 _ENTRY = "base_url, client_id, operation_id, operation, path, body, created_at"
 _THIS = "base_url = ? AND client_id = ? AND operation_id = ?"
@@ -134,8 +139,9 @@ class SqliteJournal:
     def open_entries(self) -> list[JournalEntry]:
         """Return all entries of all clients, the oldest first."""
         # Not to write: a full disk or a file that became read-only can still tell what is open.
-        with self._transaction("BEGIN") as connection:
-            return [_entry(row) for row in connection.execute(f"SELECT {_ENTRY} FROM entries ORDER BY number")]
+        with self._connected() as (connection, ends_at):
+            read = partial(connection.execute, f"SELECT {_ENTRY} FROM entries ORDER BY number")
+            return [_entry(row) for row in _patiently(lambda: read().fetchall(), ends_at)]
 
     def claim(self, entry: JournalEntry) -> bool:
         """Become the worker of an entry that is still there, unchanged, and has none."""
@@ -193,9 +199,13 @@ class SqliteJournal:
         return f"<SqliteJournal {self._open.path.name}>"
 
     @contextmanager
-    def _transaction(
-        self, begin: str = "BEGIN IMMEDIATE", *, seconds: float | None = None
-    ) -> Generator[sqlite3.Connection]:
+    def _transaction(self, *, seconds: float | None = None) -> Generator[sqlite3.Connection]:
+        with self._connected(seconds) as (connection, ends_at), _transaction(connection, ends_at):
+            yield connection
+
+    @contextmanager
+    def _connected(self, seconds: float | None = None) -> Generator[tuple[sqlite3.Connection, float]]:
+        """Have the connection for this call alone, and say until when it may wait for other processes."""
         limit = max(0.0, min(self._open.timeout, _LONGEST if seconds is None else seconds))
         ends_at = time.monotonic() + limit
         with self._held(limit):
@@ -205,16 +215,7 @@ class SqliteJournal:
                 connection = self._open.connection()
                 if connection.in_transaction:
                     raise JournalFailed("The journal is at work in the code that this call has interrupted.")
-                connection.execute(f"PRAGMA busy_timeout = {max(0, round(1000 * (ends_at - time.monotonic())))}")
-                try:
-                    # In here, since an interrupt comes once it is done: nothing would end the transaction.
-                    connection.execute(begin)
-                    yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
+                yield connection, ends_at
             except (sqlite3.Error, OSError) as error:
                 raise JournalFailed(f"The journal {self._open.path.name} failed: {error}.") from error
 
@@ -292,17 +293,17 @@ class _Open:
             if self.path.is_file() and self.path.stat().st_nlink > 1:
                 # SQLite's log and our locks lie beside a name, and by another one nobody would see them.
                 raise JournalFailed(f"{self.path.name} has another name (a hard link); remove one or copy the file.")
-            connection = sqlite_files.connect(self.path, self._key, timeout=self.timeout)
+            ends_at = time.monotonic() + self.timeout
+            connection = _patiently(lambda: sqlite_files.connect(self.path, self._key, timeout=0), ends_at)
             # SQLite opens it only below: what is put into its place until then is noticed.
             self._file = _identity(self.path)
             try:
-                _prepare(connection, self.path)
-                self._use_log(connection)
+                _prepare(connection, self.path, ends_at)
+                _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"), ends_at)
                 _keep_to_owner(self.path)
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA secure_delete = ON")
                 # What a crash left in the log was settled perhaps. Another process that is at it is not waited for.
-                connection.execute("PRAGMA busy_timeout = 0")
                 with suppress(sqlite3.OperationalError):
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             except BaseException as error:
@@ -319,19 +320,6 @@ class _Open:
                 f"The journal {self.path.name} was removed or replaced while it was open; open it anew."
             )
         return self._connection
-
-    def _use_log(self, connection: sqlite3.Connection) -> None:
-        ends_at = time.monotonic() + self.timeout
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError:
-                # SQLite itself does not wait here for another process that does the same.
-                if time.monotonic() >= ends_at:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
 
     def as_worker(self) -> str:
         """Return the worker's id, its lock held; inside a transaction, so that nobody clears the lock's file away."""
@@ -391,9 +379,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+def _prepare(connection: sqlite3.Connection, path: Path, ends_at: float) -> None:
+    with _transaction(connection, ends_at):
         application: int = connection.execute("PRAGMA application_id").fetchone()[0]
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
@@ -408,11 +395,41 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
                 f"The journal {path.name} is of version {version} and this SDK reads version {_VERSION}: "
                 "use the SDK that wrote it, or a newer one."
             )
-        connection.execute("COMMIT")
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, ends_at: float) -> Generator[None]:
+    try:
+        # In here, since an interrupt comes once it is done: nothing would end the transaction.
+        _patiently(lambda: connection.execute("BEGIN IMMEDIATE"), ends_at)
+        yield
+        # A file that has no log yet waits here for those who read it.
+        _patiently(lambda: connection.execute("COMMIT"), ends_at)
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _patiently(act: Callable[[], T], ends_at: float) -> T:
+    """
+    Do what other processes may have locked, as soon as they let go of it.
+
+    SQLite itself tries ever more seldom, and not at all in some places: beside others that are at the file all the time
+    it would find it locked at each of its tries.
+    """
+    while True:
+        try:
+            return act()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() >= ends_at:
+                raise
+        time.sleep(random.uniform(*_PAUSES))  # noqa: S311  # no secret
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _locked(path: Path) -> sqlite3.Connection:
