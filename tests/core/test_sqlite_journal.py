@@ -646,7 +646,7 @@ def test_a_signal_that_comes_back_to_it_waits_for_nobody(
 def test_what_is_settled_does_not_wait_for_another_call(
     path: Path, pending: list[tuple[str, Callable[[], None]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call that has its outcome leaves its entry behind where another is at the file for long; it is free then."""
+    """A call that has its outcome leaves its entry behind where another is at the file for long; the next erases it."""
     monkeypatch.setattr("cabinet_sdk._core.sqlite_journal._PATIENCE", 0.01)
     journal = SqliteJournal(path)
     journal.begin(ENTRY)
@@ -665,7 +665,55 @@ def test_what_is_settled_does_not_wait_for_another_call(
     go.set()
     other.join()
 
-    assert journal.claim(attrs.evolve(ENTRY))
+    assert not journal.claim(attrs.evolve(ENTRY))
+    assert [entry.operation_id for entry in journal.open_entries()] == ["k-2"]
+
+
+@pytest.mark.parametrize("leave", [SqliteJournal.settle, SqliteJournal.release], ids=["settled", "released"])
+def test_what_could_not_be_left_is_left_with_the_next_call(
+    path: Path, monkeypatch: pytest.MonkeyPatch, leave: Callable[[SqliteJournal, JournalEntry], None]
+) -> None:
+    """Where the file is locked as a call ends, the next call of its process ends it for all others as well."""
+    monkeypatch.setattr("cabinet_sdk._core.sqlite_journal._PATIENCE", 0)
+    journal, other = SqliteJournal(path), SqliteJournal(path)
+    journal.begin(ENTRY)
+    with closing(sqlite3.connect(path, isolation_level=None)) as locking:
+        locking.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalFailed, match="locked"):
+            leave(journal, ENTRY)
+    assert not other.claim(attrs.evolve(ENTRY))
+
+    journal.begin(attrs.evolve(ENTRY, operation_id="k-2"))
+
+    released = leave is SqliteJournal.release
+    assert (ENTRY in other.open_entries()) == released
+    assert other.claim(ENTRY) == released
+
+
+def test_who_begins_anew_is_not_left_with_the_call_before(
+    path: Path, pending: list[tuple[str, Callable[[], None]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry that was begun under the id of one that could not be erased stays, interrupted as it may be."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cabinet_sdk._core.sqlite_journal._PATIENCE", 0)
+    journal = SqliteJournal(path)
+    journal.begin(ENTRY)
+    with closing(sqlite3.connect(path, isolation_level=None)) as locking:
+        locking.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalFailed, match="locked"):
+            journal.settle(ENTRY)
+    corrected = attrs.evolve(ENTRY, body=b"{}")
+    pending.append(("COMMIT", interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        journal.begin(corrected)
+    del corrected
+
+    journal.begin(attrs.evolve(ENTRY, operation_id="k-2"))
+
+    assert [entry.body for entry in journal.open_entries()] == [b"{}", ENTRY.body]
 
 
 @pytest.mark.slow

@@ -99,6 +99,8 @@ class SqliteJournal:
         self._lock = threading.RLock()
         self._closed = False
         self._at_work: weakref.WeakValueDictionary[tuple[str, str, str], JournalEntry] = weakref.WeakValueDictionary()
+        # What calls of this process have left, and how, until a transaction has written it.
+        self._left: dict[tuple[str, str, str], str] = {}
         weakref.finalize(self, self._open.close)
         with self._transaction():
             pass
@@ -110,7 +112,7 @@ class SqliteJournal:
             worker = self._open.as_worker()
             row = connection.execute(f"SELECT {_ENTRY}, worker FROM entries WHERE {_THIS}", _key(entry)).fetchone()
             if row is None:
-                self._at_work[_key(entry)] = entry
+                self._take(entry)
                 connection.execute(
                     f"INSERT INTO entries ({_ENTRY}, worker) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (*_key(entry), entry.operation, entry.path, entry.body, entry.created_at.isoformat(), worker),
@@ -122,7 +124,7 @@ class SqliteJournal:
                 if self._is_anothers(entry, at_it):
                     message = f"Another call under the idempotency key {entry.operation_id} is on its way."
                     raise StillRunning(message, operation=entry.operation)
-                self._at_work[_key(entry)] = entry
+                self._take(entry)
                 connection.execute(f"UPDATE entries SET worker = ? WHERE {_THIS}", (worker, *_key(entry)))
             return earlier
 
@@ -153,7 +155,7 @@ class SqliteJournal:
             *kept, at_it = row
             if _entry(kept) != entry or self._is_anothers(entry, at_it):
                 return False
-            self._at_work[_key(entry)] = entry
+            self._take(entry)
             connection.execute(f"UPDATE entries SET worker = ? WHERE {_THIS}", (mine, *_key(entry)))
             return True
 
@@ -163,20 +165,21 @@ class SqliteJournal:
             return worker is not None and self._open.lives(worker)
         return self._at_work.get(_key(entry), entry) is not entry
 
+    def _take(self, entry: JournalEntry) -> None:
+        self._at_work[_key(entry)] = entry
+        # Or it would be left as an earlier call has, where the program is interrupted before it knows of the commit.
+        self._left.pop(_key(entry), None)
+
     def _leave(self, entry: JournalEntry, how: str) -> None:
-        """Be at an entry no more, if this call is at it; where the file fails, this process may take it over again."""
+        """Be at an entry no more, if this call is at it; where the file fails, the next transaction writes it."""
         key = _key(entry)
         if self._at_work.get(key) is not entry:
             return
-        try:
-            with self._transaction(seconds=_PATIENCE) as connection:
-                # Asked again and noted in here: before and afterwards another call may have begun under the key.
-                if self._at_work.get(key) is entry:
-                    connection.execute(how, (*key, self._open.as_worker()))
-                    del self._at_work[key]
-        finally:
-            if self._at_work.get(key) is entry:
-                del self._at_work[key]
+        # In this order: no other call takes what is at work, and none finds it idle and not left.
+        self._left[key] = how
+        del self._at_work[key]
+        with self._transaction(seconds=_PATIENCE):
+            pass
 
     def close(self) -> None:
         """Give back the file; its entries stay."""
@@ -200,8 +203,14 @@ class SqliteJournal:
 
     @contextmanager
     def _transaction(self, *, seconds: float | None = None) -> Generator[sqlite3.Connection]:
-        with self._connected(seconds) as (connection, ends_at), _transaction(connection, ends_at):
-            yield connection
+        with self._connected(seconds) as (connection, ends_at):
+            with _transaction(connection, ends_at):
+                left = {key: how for key, how in self._left.copy().items() if key not in self._at_work}
+                for key, how in left.items():
+                    connection.execute(how, (*key, self._open.as_worker()))
+                yield connection
+            for key in left:
+                self._left.pop(key, None)
 
     @contextmanager
     def _connected(self, seconds: float | None = None) -> Generator[tuple[sqlite3.Connection, float]]:
@@ -251,6 +260,7 @@ class SqliteJournal:
         if child:
             self._lock = threading.RLock()
             self._at_work = weakref.WeakValueDictionary()
+            self._left = {}
             self._open = self._open.again()
             weakref.finalize(self, self._open.close)
             return
