@@ -272,6 +272,17 @@ def test_whoever_waits_long_looks_as_often(path: Path, monkeypatch: pytest.Monke
     assert len({*clock.pauses}) > 1, "two that wait are not in step"
 
 
+@pytest.mark.parametrize("key", [None, bytes(32)], ids=["clear", "keyed"])
+def test_whoever_only_reads_waits_for_nobody(path: Path, key: bytes | None) -> None:
+    """A journal that is there is opened and read while another process writes, however long that takes."""
+    with SqliteJournal(path, key=key) as journal:
+        journal.begin(ENTRY)
+    with closing(connect_file(path, key, timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with SqliteJournal(path, timeout=0, key=key) as reader:
+            assert reader.open_entries() == [ENTRY]
+
+
 def test_another_process_that_reads_is_waited_for_too(path: Path) -> None:
     """A file that has no log yet gets one when nobody reads it any more, within the timeout."""
     SqliteJournal(path).close()

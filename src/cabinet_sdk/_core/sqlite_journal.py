@@ -102,7 +102,7 @@ class SqliteJournal:
         # What calls of this process have left, and how, until a transaction has written it.
         self._left: dict[tuple[str, str, str], str] = {}
         weakref.finalize(self, self._open.close)
-        with self._transaction():
+        with self._connected():
             pass
         _JOURNALS.add(self)
 
@@ -390,21 +390,25 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, ends_at: float) -> None:
-    with _transaction(connection, ends_at):
-        application: int = connection.execute("PRAGMA application_id").fetchone()[0]
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if not application and not tables:
-            connection.execute(_SCHEMA)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
-        elif application != _APPLICATION_ID:
-            raise JournalFailed(f"{path.name} is a database of another program and no journal; name another file.")
-        elif version != _VERSION:
-            raise JournalFailed(
-                f"The journal {path.name} is of version {version} and this SDK reads version {_VERSION}: "
-                "use the SDK that wrote it, or a newer one."
-            )
+    def read(what: str) -> int:
+        value: int = _patiently(lambda: connection.execute(what).fetchone()[0], ends_at)
+        return value
+
+    if not read("PRAGMA application_id"):
+        # Only to make one: whoever opens a journal that is there need not wait for those who write.
+        with _transaction(connection, ends_at):
+            if not read("PRAGMA application_id") and not read("SELECT count(*) FROM sqlite_schema"):
+                connection.execute(_SCHEMA)
+                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+    if read("PRAGMA application_id") != _APPLICATION_ID:
+        raise JournalFailed(f"{path.name} is a database of another program and no journal; name another file.")
+    version = read("PRAGMA user_version")
+    if version != _VERSION:
+        raise JournalFailed(
+            f"The journal {path.name} is of version {version} and this SDK reads version {_VERSION}: "
+            "use the SDK that wrote it, or a newer one."
+        )
 
 
 @contextmanager
