@@ -96,7 +96,7 @@ class UsageError(RuntimeError):
 class CabinetError(Exception):
     """Base of all that can go wrong in a call."""
 
-    remedy: ClassVar[str] = ""
+    remedy: str = ""
     """What the reader can do about it, one sentence."""
 
     _unpickled: ClassVar[frozenset[str]] = frozenset()
@@ -562,6 +562,18 @@ class JournalFailed(CabinetError):
     """The client's journal cannot be read or written: a full disk, a missing right, a newer file. Nothing was sent."""
 
     remedy = "Make room for the journal, or see to the rights and the place of its file, and call again."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        request_id: str | None = None,
+        operation: str | None = None,
+    ) -> None:
+        super().__init__(message, request_id=request_id, operation=operation)
+        if remedy is not None:
+            self.remedy = remedy
 
 
 @final

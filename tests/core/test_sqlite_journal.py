@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
 import os
 import shutil
@@ -193,7 +194,7 @@ def test_a_file_of_something_else_is_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs (id)")
     before = path.read_bytes()
-    with pytest.raises(JournalFailed, match="another program"):
+    with pytest.raises(JournalFailed, match=r"another program and no journal\. Name another file\.$"):
         SqliteJournal(path)
     assert path.read_bytes() == before
 
@@ -203,11 +204,29 @@ def test_a_file_of_something_else_is_refused(path: Path) -> None:
     assert path.read_bytes().startswith(b"a letter")
 
 
-@pytest.mark.parametrize("place", ["missing/journal.db", "."])
-def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, place: str) -> None:
-    """A folder that is not there, or is one, is told at once."""
-    with pytest.raises(JournalFailed):
+@pytest.mark.parametrize(
+    "place, told",
+    [
+        ("missing/journal.db", r"journal.db has no place: there is no folder .*missing\. Make the folder, or name"),
+        (".", r"test_a_place.* is a folder or a device and no file\. Name a file\.$"),
+    ],
+    ids=["no folder", "a folder"],
+)
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, place: str, told: str) -> None:
+    """A folder that is not there, or is one, is told at once, with its path and what to do."""
+    with pytest.raises(JournalFailed, match=told):
         SqliteJournal(tmp_path / place)
+
+
+def test_a_file_that_the_system_does_not_make_says_why(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system says of a new file is told, as that the process has too many open, and not that SQLite cannot."""
+
+    def make(path: Path) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+    monkeypatch.setattr("cabinet_sdk._core.sqlite_files.make", make)
+    with pytest.raises(JournalFailed, match=r"open files: .*journal\.db'\. Make room"):
+        SqliteJournal(path)
 
 
 def test_a_journal_that_may_not_be_written_says_so(path: Path) -> None:
@@ -227,7 +246,7 @@ def test_another_process_that_writes_is_waited_for_and_not_for_ever(path: Path) 
     journal = SqliteJournal(path, timeout=0.05)
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(JournalFailed, match="locked"):
+        with pytest.raises(JournalFailed, match=r"locked\. Others write to it: .* SqliteJournal\(timeout=…\)\.$"):
             journal.begin(ENTRY)
         other.execute("COMMIT")
         patient = SqliteJournal(path, timeout=60)
@@ -347,7 +366,7 @@ def test_a_closed_journal_says_so(path: Path) -> None:
     journal.close()
     journal.close()
 
-    with pytest.raises(JournalFailed, match="closed"):
+    with pytest.raises(JournalFailed, match=r"closed\. Close it after the last call\.$"):
         journal.begin(ENTRY)
     assert repr(journal) == "<SqliteJournal journal.db>"
 
@@ -671,7 +690,7 @@ def test_what_is_settled_does_not_wait_for_another_call(
     other = threading.Thread(target=journal.begin, args=(attrs.evolve(ENTRY, operation_id="k-2"),))
     other.start()
     inside.wait(10)
-    with pytest.raises(JournalFailed, match="at work for other calls"):
+    with pytest.raises(JournalFailed, match=r"at work for other calls\. Others write to it"):
         journal.settle(ENTRY)
     go.set()
     other.join()

@@ -60,6 +60,7 @@ _PAUSES = (0.0005, 0.004)
 # A lock cannot be waited for without end.
 _LONGEST = 86400.0
 _ENTRY = "base_url, client_id, operation_id, operation, path, body, created_at"
+_WAIT = "Others write to it: call again, or allow calls to wait for longer, SqliteJournal(timeout=…)."
 _THIS = "base_url = ? AND client_id = ? AND operation_id = ?"
 
 
@@ -94,7 +95,8 @@ class SqliteJournal:
         if any(other.conflicts_with(self._open) for other in list(_JOURNALS)):
             # Opened both ways, each would let go of the locks of the other, see `sqlite_files`.
             message = f"The journal {self._open.path.name} is open in this process already, {{}} a key."
-            raise JournalFailed(message.format("with" if key is None else "without"))
+            remedy = "Open it the same way, or close the other one first."
+            raise JournalFailed(message.format("with" if key is None else "without"), remedy=remedy)
         # Of the thread that holds it: a signal's handler or the garbage collector may come back here.
         self._lock = threading.RLock()
         self._closed = False
@@ -220,13 +222,15 @@ class SqliteJournal:
         with self._held(limit):
             try:
                 if self._closed:
-                    raise JournalFailed("The journal is closed.")
+                    raise JournalFailed("The journal is closed.", remedy="Close it after the last call.")
                 connection = self._open.connection()
                 if connection.in_transaction:
-                    raise JournalFailed("The journal is at work in the code that this call has interrupted.")
+                    message = "The journal is at work in the code that this call has interrupted."
+                    raise JournalFailed(message, remedy="Make no calls in the handler of a signal or a finalizer.")
                 yield connection, ends_at
             except (sqlite3.Error, OSError) as error:
-                raise JournalFailed(f"The journal {self._open.path.name} failed: {error}.") from error
+                message = f"The journal {self._open.path.name} failed: {error}."
+                raise JournalFailed(message, remedy=_WAIT if _is_busy(error) else None) from error
 
     def conflicts_with(self, other: _Open) -> bool:
         """Say whether this has the file open of which `other` has a key and this has none, or the other way round."""
@@ -239,7 +243,7 @@ class SqliteJournal:
         try:
             # In here, since an interrupt may come once it is taken; not taken, it cannot be released.
             if not lock.acquire(timeout=seconds):
-                raise JournalFailed(f"The journal {self._open.path.name} is at work for other calls.")
+                raise JournalFailed(f"The journal {self._open.path.name} is at work for other calls.", remedy=_WAIT)
             yield
         finally:
             with suppress(RuntimeError):
@@ -300,10 +304,10 @@ class _Open:
     def connection(self) -> sqlite3.Connection:
         """Return the connection, made and checked when first needed, while it is that of the file of this name."""
         if self._connection is None:
-            if self.path.is_file() and self.path.stat().st_nlink > 1:
-                # SQLite's log and our locks lie beside a name, and by another one nobody would see them.
-                raise JournalFailed(f"{self.path.name} has another name (a hard link); remove one or copy the file.")
+            _refuse_strange(self.path)
             ends_at = time.monotonic() + self.timeout
+            # SQLite would not say why it cannot.
+            sqlite_files.make(self.path)
             connection = _patiently(lambda: sqlite_files.connect(self.path, self._key, timeout=0), ends_at)
             # SQLite opens it only below: what is put into its place until then is noticed.
             self._file = _identity(self.path)
@@ -321,14 +325,13 @@ class _Open:
                 if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
                     name = self.path.name
                     message = f"The journal {name} is not a database, or it is encrypted and needs its key."
-                    raise JournalFailed(message) from error
+                    raise JournalFailed(message, remedy="Give its key, or name another file.") from error
                 raise
             self._connection = connection
         elif _identity(self.path) != self._file:
             # What is written to it from now on nobody would find again.
-            raise JournalFailed(
-                f"The journal {self.path.name} was removed or replaced while it was open; open it anew."
-            )
+            message = f"The journal {self.path.name} was removed or replaced while it was open."
+            raise JournalFailed(message, remedy="Open it anew.")
         return self._connection
 
     def as_worker(self) -> str:
@@ -389,6 +392,19 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+def _refuse_strange(path: Path) -> None:
+    """Refuse a place where no journal can be: SQLite would not say what is wrong with it, or use it all the same."""
+    if not path.parent.is_dir():
+        message = f"The journal {path.name} has no place: there is no folder {path.parent}."
+        raise JournalFailed(message, remedy="Make the folder, or name another.")
+    if path.exists() and not path.is_file():
+        raise JournalFailed(f"{path} is a folder or a device and no file.", remedy="Name a file.")
+    if path.exists() and path.stat().st_nlink > 1:
+        # SQLite's log and our locks lie beside a name, and by another one nobody would see them.
+        message = f"{path.name} has another name (a hard link)."
+        raise JournalFailed(message, remedy="Remove one or copy the file.")
+
+
 def _prepare(connection: sqlite3.Connection, path: Path, ends_at: float) -> None:
     def read(what: str) -> int:
         value: int = _patiently(lambda: connection.execute(what).fetchone()[0], ends_at)
@@ -402,13 +418,12 @@ def _prepare(connection: sqlite3.Connection, path: Path, ends_at: float) -> None
                 connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {_VERSION}")
     if read("PRAGMA application_id") != _APPLICATION_ID:
-        raise JournalFailed(f"{path.name} is a database of another program and no journal; name another file.")
+        message = f"{path.name} is a database of another program and no journal."
+        raise JournalFailed(message, remedy="Name another file.")
     version = read("PRAGMA user_version")
     if version != _VERSION:
-        raise JournalFailed(
-            f"The journal {path.name} is of version {version} and this SDK reads version {_VERSION}: "
-            "use the SDK that wrote it, or a newer one."
-        )
+        message = f"The journal {path.name} is of version {version} and this SDK reads version {_VERSION}."
+        raise JournalFailed(message, remedy="Use the SDK that wrote it, or a newer one.")
 
 
 @contextmanager
@@ -441,7 +456,7 @@ def _patiently(act: Callable[[], T], ends_at: float) -> T:
         time.sleep(random.uniform(*_PAUSES))  # noqa: S311  # no secret
 
 
-def _is_busy(error: sqlite3.Error) -> bool:
+def _is_busy(error: Exception) -> bool:
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF == sqlite3.SQLITE_BUSY
 
@@ -483,9 +498,8 @@ def _entry(row: Sequence[Any]) -> JournalEntry:  # Any: as the schema has it
     try:
         began = dt.datetime.fromisoformat(created_at)
     except (ValueError, TypeError) as error:
-        raise JournalFailed(
-            f"The journal's entry under the key {operation_id} is damaged: its moment is none."
-        ) from error
+        message = f"The journal's entry under the key {operation_id} is damaged: its moment is none."
+        raise JournalFailed(message, remedy="Put a copy of the file in its place that is whole.") from error
     return JournalEntry(
         base_url=base_url,
         client_id=client_id,
