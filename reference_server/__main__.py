@@ -12,6 +12,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from cabinet_sdk.errors import UsageError
 from reference_server import audit
 from reference_server.clock import SystemClock
 from reference_server.database import DatabaseRefused
@@ -228,7 +229,7 @@ def _serve_until_told(options: argparse.Namespace) -> int:
             rate_limit=_RATE_LIMIT,
             predictable=private and options.db is None,
         )
-    except DatabaseRefused as error:
+    except (DatabaseRefused, UsageError) as error:
         print(f"cabinet-reference-server: {error}", file=sys.stderr)
         return 1
     try:

@@ -21,6 +21,7 @@ from typing import Self, final
 import attrs
 
 from cabinet_sdk._core.arguments import checked, checking
+from cabinet_sdk._core.sqlite_files import path_of
 from cabinet_sdk._core.wire import Request, Response
 from cabinet_sdk.contract import CONTRACT
 from cabinet_sdk.errors import UsageError
@@ -261,7 +262,7 @@ class World:
     Raises:
         DatabaseRefused: The file is something else, of a later version, does not open with this key, another process
             has it, or its audit journal is not the one that the anchor beside it names.
-        UsageError: An argument is of a wrong kind.
+        UsageError: An argument is of a wrong kind, or no file can have that name; ``:memory:`` is none either.
         ValueError: The key is of a wrong length, or there is no file for it.
     """
 
@@ -278,7 +279,7 @@ class World:
     ) -> None:
         if clock is None:
             clock = ManualClock(DEFAULT_START) if file is None else SystemClock()
-        path = None if file is None else Path(file)
+        path = None if file is None else path_of("World(): file", file)
         self._begin(Database(SCHEMA, path, MIGRATIONS, key), seed, clock, rate_limit, predictable=predictable)
 
     def _begin(

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from inspect import isawaitable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -369,6 +370,9 @@ MADE: list[tuple[Any, dict[str, object], str]] = [
         {"path": "j", "timeout": float("nan")},
         "SqliteJournal(): timeout: expected seconds from 0 on, got nan",
     ),
+    (SqliteJournal, {"path": ":memory:"}, "SqliteJournal(): path: expected the path of a file, got ':memory:'"),
+    (SqliteJournal, {"path": "a\0b"}, r"SqliteJournal(): path: expected the path of a file, got 'a\x00b'"),
+    (SqliteJournal, {"path": Path("\ud800")}, r"SqliteJournal(): path: expected the path of a file, got '\ud800'"),
     (RetryPolicy, {"attempts": "4"}, "RetryPolicy(): attempts: expected int, got str '…'"),
     (RetryPolicy, {"attempts": 0}, "RetryPolicy(): attempts: expected 1 or more, got 0"),
     (RetryPolicy, {"first_delay": float("nan")}, "RetryPolicy(): first_delay: expected 0 or more, got nan"),

@@ -325,7 +325,7 @@ def test_half_a_pair_is_told_by_its_argument(
 def test_a_file_may_be_named_by_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Text is a path, as for the journal of a client, also where SQLite would take it for something else."""
     monkeypatch.chdir(tmp_path)
-    for name in (str(tmp_path / "world.db"), ":memory:"):
+    for name in (str(tmp_path / "world.db"), "file:world.db?mode=memory"):
         with closing(World(file=name)) as world:
             added = world.profiles.add("Орлова Вера")
         with closing(World.seeded(file=Path(name))) as world:

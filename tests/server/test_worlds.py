@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from cabinet_sdk.charges import Charge, ChargeKind, ChargeStatus, PaymentMethod, RefundMethod
+from cabinet_sdk.errors import UsageError
 from cabinet_sdk.types import Inn, Kpp, Money, Ogrn, Ogrnip
 from reference_server import DatabaseRefused, ManualClock, Profile, ProfileKind, RateLimit, SystemClock, World
+from reference_server.__main__ import main
 from reference_server.testing import connect
 from tests.server.raw import Raw, document
 
@@ -272,6 +274,22 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
         with pytest.raises(DatabaseRefused, match=message):
             World(file=file)
         assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", [":memory:", Path(":memory:"), "a\0b", "\ud800", Path("\ud800")])
+def test_what_names_no_file_is_no_world(
+    name: str | Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What SQLite or the system would take for something else than a file is refused by name, and none is made."""
+    monkeypatch.chdir(tmp_path)
+
+    for make in (World, World.seeded):
+        with pytest.raises(UsageError, match=r"^World\(\): file: expected the path of a file, got '"):
+            make(file=name)
+    assert main(["--db", str(name)]) == 1
+
+    assert "World(): file: expected" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_faults_only_for_operations_that_exist(world: World) -> None:

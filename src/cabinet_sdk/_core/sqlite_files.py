@@ -12,7 +12,9 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["KEY_LENGTH", "connect", "make"]
+from cabinet_sdk.errors import UsageError
+
+__all__ = ["KEY_LENGTH", "connect", "make", "path_of"]
 
 KEY_LENGTH = 32
 """Bytes of a key."""
@@ -60,6 +62,24 @@ def connect(
     from cabinet_sdk._core import sqlcipher  # noqa: PLC0415  # only who has a key needs what it loads
 
     return sqlcipher.connect(target, key, timeout=timeout, cached_statements=cached_statements, uri=uri)
+
+
+def path_of(place: str, name: str | os.PathLike[str]) -> Path:
+    """
+    Return the path of a file that was named at a place of the program.
+
+    Raises:
+        UsageError: It is SQLite's name for what is in memory, or one that no file can have.
+    """
+    text = os.fspath(name)
+    try:
+        strange = text == ":memory:" or b"\0" in os.fsencode(text)
+    except UnicodeEncodeError:
+        strange = True
+    if strange:
+        msg = f"{place}: expected the path of a file, got {text!a}"
+        raise UsageError(msg)
+    return Path(text)
 
 
 def make(path: Path) -> None:

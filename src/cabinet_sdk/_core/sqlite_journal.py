@@ -82,7 +82,8 @@ class SqliteJournal:
     Raises:
         JournalFailed: It cannot be opened, is something else, has a second name (a hard link), does not open with this
             key, or is of a newer version of the SDK.
-        UsageError: An argument of another kind, or seconds below zero.
+        UsageError: An argument of another kind, seconds below zero, or a name that no file can have; ``:memory:`` is
+            none either.
         ValueError: The key is of a wrong length.
     """
 
@@ -90,8 +91,9 @@ class SqliteJournal:
     def __init__(self, path: str | os.PathLike[str], *, timeout: float = 5.0, key: bytes | None = None) -> None:
         if not timeout >= 0:
             raise UsageError(f"SqliteJournal(): timeout: expected seconds from 0 on, got {timeout}")
+        file = sqlite_files.path_of("SqliteJournal(): path", path)
         # Resolved, so that the locks lie beside the file by whatever name it is known here.
-        self._open = _Open(Path(path).resolve(), min(timeout, _LONGEST), key)
+        self._open = _Open(file.resolve(), min(timeout, _LONGEST), key)
         if any(other.conflicts_with(self._open) for other in list(_JOURNALS)):
             # Opened both ways, each would let go of the locks of the other, see `sqlite_files`.
             message = f"The journal {self._open.path.name} is open in this process already, {{}} a key."
