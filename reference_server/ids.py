@@ -1,4 +1,8 @@
-"""Ids and secrets: from the seed and a counter in the database, so that the same calls give the same ids."""
+"""
+Ids and secrets: of a world in memory from the seed and a counter in the database, so that the same calls give the same.
+
+Elsewhere nobody may guess them: whoever has the id of a payment reads the page on which it is confirmed.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,7 @@ class Ids:
     Args:
         database: Where the counter is kept, so that no id comes twice after a restart.
         seed: Of the world.
-        predictable: Whether secrets come from the seed too: only for worlds in memory, whose bytes repeat.
+        predictable: Whether ids and secrets come from the seed: only for worlds in memory, whose bytes repeat.
     """
 
     def __init__(self, database: Database, seed: int, *, predictable: bool) -> None:
@@ -36,7 +40,7 @@ class Ids:
         self._predictable = predictable
 
     def new(self, prefix: str) -> str:
-        """Return an id such as ``chg_k3jx…``."""
+        """Return an id such as ``chg_k3jx…``, of 120 bits."""
         return f"{prefix}_{self._text('id', 15)}"
 
     def digits(self, count: int, *, taken: Callable[[str], object] | None = None) -> str:
@@ -54,10 +58,11 @@ class Ids:
 
     def secret(self) -> str:
         """Return a secret of 160 bits."""
-        return self._text("secret", 20) if self._predictable else secrets.token_hex(20)
+        return self._text("secret", 20)
 
     def _text(self, purpose: str, size: int) -> str:
-        return base64.b32encode(self._bytes(purpose, size)).decode().lower().rstrip("=")
+        value = self._bytes(purpose, size) if self._predictable else secrets.token_bytes(size)
+        return base64.b32encode(value).decode().lower().rstrip("=")
 
     def _bytes(self, purpose: str, size: int) -> bytes:
         row = self._database.one("UPDATE counters SET value = value + 1 WHERE name = 'id' RETURNING value")

@@ -225,7 +225,7 @@ class Checkpoint:
     Attributes:
         now: What its clock showed.
         seed: Of the world.
-        predictable: Whether tokens come from the seed.
+        predictable: Whether ids and tokens come from the seed.
         image: Its tables, with the audit journal and what its secrets are made from.
         faults: As they were set.
         windows: What was counted against the rate limit.
@@ -252,12 +252,12 @@ class World:
     A world of its own; in memory and empty unless told otherwise.
 
     Args:
-        seed: Makes ids and, in memory, secrets: the same seed and calls give the same bytes.
+        seed: Makes numbers and, in memory, ids and secrets: there the same seed and calls give the same bytes.
         file: Where its state is kept; in memory where it is None.
         key: 32 bytes under which the file is encrypted, the same each time; in clear where it is None.
         clock: A `ManualClock` at `DEFAULT_START` in memory and the system's for a file, where it is left out.
         rate_limit: Each client's allowance; none where it is left out.
-        predictable: Whether secrets come from the seed too; in memory they do, in a file never, unless told otherwise.
+        predictable: Whether ids and secrets come from the seed; unless told otherwise only in memory.
 
     Raises:
         DatabaseRefused: The file is something else, of a later version, does not open with this key, another process
@@ -321,7 +321,7 @@ class World:
         """
         Return a world with believable people, entrepreneurs, organisations and charges; the same for the same seed.
 
-        A file that has profiles already is left as it is.
+        What is not `predictable` has ids of its own each time. A file that has profiles already is left as it is.
         """
         if file is None and clock is None:
             clock = ManualClock(DEFAULT_START)

@@ -255,6 +255,20 @@ def test_secrets_of_a_file_are_not_to_be_guessed(tmp_path: Path) -> None:
     other.close()
 
 
+def test_ids_are_not_to_be_guessed_where_others_may_come(tmp_path: Path) -> None:
+    """In a file, and in a memory that others reach, no id follows from the seed: with it goes the page of a payment."""
+    worlds = [World.seeded(), World.seeded(predictable=False), World.seeded(file=tmp_path / "world.db")]
+    ids = [
+        {row["id"] for table in ("profiles", "charges") for row in world.database.all(f"SELECT id FROM {table}")}
+        for world in worlds
+    ]
+
+    assert not ids[0] & (ids[1] | ids[2])
+    assert len(ids[0]) == len(ids[1]) == len(ids[2])
+    for world in worlds:
+        world.close()
+
+
 def test_another_file_is_refused(tmp_path: Path) -> None:
     """A file of another program, of another version or of no database is refused and left as it was."""
     text = tmp_path / "notes.txt"
