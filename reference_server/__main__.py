@@ -194,7 +194,9 @@ def main(arguments: list[str] | None = None) -> int:
         if file is None or type(error) is not sqlite3.DatabaseError:
             # What the disk or the program did, and no word about the file.
             raise
-        print(f"cabinet-reference-server: {file} is damaged ({error}); restore a copy of it", file=sys.stderr)
+        # The log of another file would be read as its own.
+        advice = f"remove {file}-wal and restore a copy of it"
+        print(f"cabinet-reference-server: {file} is damaged ({error}); {advice}", file=sys.stderr)
         return 1
     return code
 

@@ -248,10 +248,12 @@ class Journal:
 
     def close(self) -> None:
         """Keep the last anchor; nothing is recorded after that."""
-        if self._anchors is not None:
-            self.anchor()
-            self._anchors.close()
-            self._anchors = None
+        anchors, self._anchors = self._anchors, None
+        if anchors is not None:
+            try:
+                anchors.write(latest(self._database, self._identity))
+            finally:
+                anchors.close()
 
     def erase(self, person: str) -> None:
         """Destroy a person's key, in the transaction that the caller has open."""

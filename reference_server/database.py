@@ -15,7 +15,7 @@ import sqlite3
 import stat
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar, final
@@ -255,6 +255,10 @@ class Database:
 
     def close(self) -> None:
         """Close the connection and leave the file to others; a world in memory is gone then."""
+        if self._owner is not None:
+            # SQLite empties the log only where nobody else has the file open, and a copy is often of the file alone.
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         if self._reusable and len(_IDLE) < _MOST_IDLE:
             self._reusable = False
             self._closing.detach()
@@ -345,7 +349,10 @@ def refuse_strange(file: Path) -> None:
         msg = f"{file} is no regular file"
         raise DatabaseRefused(msg)
     if found.st_nlink > 1:
-        msg = f"{file} has another name (a hard link), by which somebody else could own it; remove one or copy the file"
+        msg = (
+            f"{file} has another name (a hard link), by which somebody else could own it; remove one, or copy "
+            f"the file with {file}-wal, where that is there"
+        )
         raise DatabaseRefused(msg)
 
 

@@ -392,7 +392,10 @@ class World:
 
     def _in_memory_only(self) -> None:
         if not self.in_memory:
-            msg = "only a world in memory has checkpoints; of one in a file, copy the file while nobody has it open"
+            msg = (
+                "only a world in memory has checkpoints; of one in a file, copy the file while nobody has it open, with "
+                "FILE-wal where that is there"
+            )
             raise RuntimeError(msg)
 
     @property
@@ -406,10 +409,17 @@ class World:
         return hashlib.blake2b(client_id.encode(), key=self._root, digest_size=20).hexdigest()
 
     def close(self) -> None:
-        """Close the database; a world in memory is gone then."""
+        """
+        Close the database; a world in memory is gone then.
+
+        Raises:
+            OSError: The last anchor cannot be kept beside the file, on a full disk for one; the world is closed.
+        """
         with self.lock:
-            self._journal.close()
-            self.database.close()
+            try:
+                self._journal.close()
+            finally:
+                self.database.close()
 
     @contextmanager
     def work(self) -> Generator[Work]:

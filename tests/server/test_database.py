@@ -23,7 +23,7 @@ import pytest
 from cabinet_sdk._core.sqlite_files import connect as connect_file
 from cabinet_sdk.transports import Response
 from cabinet_sdk.types import Money
-from reference_server import DatabaseRefused, Profile, World
+from reference_server import DatabaseRefused, Profile, World, audit
 from reference_server.__main__ import main
 from reference_server.database import cannot_serve
 from reference_server.profiles import digest
@@ -186,6 +186,19 @@ def test_a_file_of_two_names_is_refused(file: Path) -> None:
     assert not list(file.parent.glob("link.db-*"))
     link.unlink()
     World(file=file).close()
+
+
+def test_a_closed_file_is_whole_without_its_log(file: Path, tmp_path: Path, key: bytes | None) -> None:
+    """Whoever reads it while its owner closes it, such as a check of the journal, keeps nothing out of the file."""
+    world = World(file=file, key=key)
+    person = world.profiles.add("Иванова")
+    with closing(audit.of_file(file, key)):
+        world.close()
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(file.read_bytes())
+
+    with closing(World(file=copy, key=key)) as again:
+        assert again.profiles.all() == [person]
 
 
 @contextmanager
@@ -431,6 +444,27 @@ def test_a_disk_that_does_not_answer_is_no_refusal() -> None:
     assert not cannot_serve(full(sqlite3.SQLITE_ERROR, "no such table"))
     assert not cannot_serve(OSError(errno.EACCES, "Permission denied"))
     assert not cannot_serve(ValueError("x"))
+
+
+def test_66_a_world_that_cannot_keep_its_anchor_lets_go_of_its_file(
+    file: Path, key: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing says that the disk is full, and the file is free for the next all the same; closing again is no error."""
+    world = World(file=file, key=key)
+    person = world.profiles.add("Иванова")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", no_room)
+        with pytest.raises(OSError, match="No space left"):
+            world.close()
+
+    with closing(World(file=file, key=key)) as again:
+        assert again.profiles.all() == [person]
+    world.close()
+
+
+def no_room(*_: object) -> int:
+    """Stand in for a write to a disk without room."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_thread_that_waits_for_the_file_ends(file: Path, kept: World, key: bytes | None) -> None:
