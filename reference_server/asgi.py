@@ -154,7 +154,7 @@ class App:
                 await _send(receive, send, await self._run(partial(exchange.answer, content)))
 
     async def _answer_slowly(self, exchange: Exchange, content: bytes | File, receive: Receive, send: Send) -> None:
-        """Answer in a thread of the operation, unless the client is gone before it is its turn."""
+        """Answer in a thread of the operation, unless the client is gone, or the server stops, before it is its turn."""
         job = self._slow[exchange.operation].submit(exchange.answer, content)
         done = asyncio.wrap_future(job)
         gone = asyncio.ensure_future(_disconnected(receive))
@@ -163,10 +163,10 @@ class App:
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             gone.cancel()
-        if not done.done() and job.cancel():
-            exchange.abandon()
-            return
-        await _send(receive, send, await done)
+            if job.cancel():
+                exchange.abandon()
+        if not job.cancelled():
+            await _send(receive, send, await done)
 
     async def _run(self, step: Callable[[], T]) -> T:
         """

@@ -393,8 +393,8 @@ class World:
     def _in_memory_only(self) -> None:
         if not self.in_memory:
             msg = (
-                "only a world in memory has checkpoints; of one in a file, copy the file while nobody has it open, with "
-                "FILE-wal where that is there"
+                "only a world in memory has checkpoints; of one in a file, copy the file while nobody has it open, "
+                "with FILE-wal where that is there"
             )
             raise RuntimeError(msg)
 

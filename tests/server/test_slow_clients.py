@@ -512,6 +512,37 @@ def test_82_exports_hold_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(begun) == 5
 
 
+def test_82_exports_that_wait_are_not_made_after_a_stop(
+    stopwatch: Stopwatch, world: World, person: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server whose time to stop is over gives up what has not begun, and its process does not wait for that."""
+    begun, done = threading.Semaphore(0), threading.Event()
+
+    def content() -> bytes:
+        begun.release()
+        return b"" if done.wait(60) else b"late"
+
+    def made(*_: object) -> StoredFile:
+        return StoredFile(content=content, name="charges.csv")
+
+    monkeypatch.setattr(handlers, "_EXPORTS", {ExportFormat.CSV: made})
+    monkeypatch.setattr("reference_server.serve._GRACE_SECONDS", 0)
+    sent = head("GET", "/exports/charges?format=csv", token_for(world, person))
+    with ExitStack() as stack:
+        stack.callback(done.set)
+        with serve(world) as url:
+            exports = [stack.enter_context(connection_to(url)) for _ in range(8)]
+            for connection in exports[:2]:
+                connection.sendall(sent)
+                assert begun.acquire(timeout=60)
+            # Nobody has the world any more, so that each is in the queue in the round of the loop in which it comes.
+            for connection in exports[2:]:
+                connection.sendall(sent)
+            stopwatch.wait_until_received(8 * len(sent))
+
+        assert [each.status for each in world.requests[1:]] == [None] * 6
+
+
 def test_an_offer_of_another_protocol_is_ignored(url: str, world: World, person: Profile) -> None:
     """Without a body such a request is answered as any other, and so is the next one."""
     offer = ("Connection: Upgrade", "Upgrade: h2c")
