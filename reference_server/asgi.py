@@ -154,7 +154,7 @@ class App:
                 await _send(receive, send, await self._run(partial(exchange.answer, content)))
 
     async def _answer_slowly(self, exchange: Exchange, content: bytes | File, receive: Receive, send: Send) -> None:
-        """Answer in a thread of the operation, unless the client is gone, or the server stops, before it is its turn."""
+        """Answer in a thread of the operation, unless before its turn the client is gone or the server stops."""
         job = self._slow[exchange.operation].submit(exchange.answer, content)
         done = asyncio.wrap_future(job)
         gone = asyncio.ensure_future(_disconnected(receive))

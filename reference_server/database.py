@@ -406,8 +406,10 @@ def identify(connection: sqlite3.Connection, file: Path) -> None:
         raise DatabaseRefused(msg)
 
 
-def reason(error: sqlite3.DatabaseError) -> str:
+def reason(error: sqlite3.DatabaseError | OSError) -> str:
     """Say why a file cannot be opened, and what to do."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
     if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
         return "another program has locked it; close that program, or wait until it is done"
     return str(error)

@@ -16,7 +16,7 @@ from contextlib import closing
 from pathlib import Path
 
 from cabinet_sdk._core.sqlite_files import KEY_LENGTH
-from reference_server.database import DatabaseRefused, identify, own, reason, refuse_strange
+from reference_server.database import DatabaseRefused, identify, own, path_beside, reason, refuse_strange
 
 __all__ = ["KeyFileRefused", "make_key", "read_key", "rewrite"]
 
@@ -90,17 +90,14 @@ def rewrite(file: Path, key: bytes | None, new_key: bytes | None) -> None:
         raise DatabaseRefused(msg)
     refuse_strange(file)
     real = file.resolve()
-    beside = real.with_name(f"{real.name}-rewritten")
+    beside = path_beside(file, "rewritten")
     with closing(own(file)):
         try:
             _export(real, key, beside, new_key)
             shutil.copymode(real, beside)
             beside.replace(real)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, OSError) as error:
             msg = f"{file} stays as it was: {reason(error)}"
-            raise DatabaseRefused(msg) from error
-        except OSError as error:
-            msg = f"{file} stays as it was: {error.strerror}"
             raise DatabaseRefused(msg) from error
         finally:
             beside.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Mapping
@@ -29,7 +30,7 @@ from cabinet_sdk.types import Inn, Kpp, Ogrn, Ogrnip
 from reference_server import audit, charges, idempotency, ids, profiles, respond, signin
 from reference_server.audit import Anchor, AuditEntry, Breach
 from reference_server.clock import Clock, ManualClock, SystemClock
-from reference_server.database import Database
+from reference_server.database import Database, DatabaseRefused, reason
 from reference_server.faults import Fault, Faults
 from reference_server.limits import RateLimit, RateLimiter
 from reference_server.profiles import Profile, ProfileKind
@@ -261,7 +262,7 @@ class World:
 
     Raises:
         DatabaseRefused: The file is something else, of a later version, does not open with this key, another process
-            has it, or its audit journal is not the one that the anchor beside it names.
+            has it, its audit journal is not the one that the anchor beside it names, or the disk does not take it.
         UsageError: An argument is of a wrong kind, or no file can have that name; ``:memory:`` is none either.
         ValueError: The key is of a wrong length, or there is no file for it.
     """
@@ -299,12 +300,21 @@ class World:
         self._log: deque[Callable[[], LoggedRequest]] = deque(maxlen=_LOG_LENGTH)
         self._unnamed_requests = 0
         self._numbering = threading.Lock()
-        try:
+        with self._opening():
             self._take_up(seed, predictable=predictable)
-        except BaseException:
-            self.database.close()
-            raise
         self.audit = AuditControl(self)
+
+    @contextmanager
+    def _opening(self) -> Generator[None]:
+        """Let go of the file where something fails; what does for the disk's sake is a refusal."""
+        try:
+            yield
+        except BaseException as error:
+            self.database.close()
+            if self.in_memory or not isinstance(error, (sqlite3.OperationalError, OSError)):
+                raise
+            msg = f"{self.database.file} cannot be used: {reason(error)}"
+            raise DatabaseRefused(msg) from error
 
     @classmethod
     @checking("World.seeded()", bound=True)
@@ -322,6 +332,11 @@ class World:
         Return a world with believable people, entrepreneurs, organisations and charges; the same for the same seed.
 
         What is not `predictable` has ids of its own each time. A file that has profiles already is left as it is.
+
+        Raises:
+            DatabaseRefused: As `World`.
+            UsageError: As `World`.
+            ValueError: As `World`.
         """
         if file is None and clock is None:
             clock = ManualClock(DEFAULT_START)
@@ -332,8 +347,9 @@ class World:
             world._begin(database, seed, clock, rate_limit, predictable=predictable)  # noqa: SLF001  # of this class
             return world
         world = cls(seed=seed, file=file, key=key, clock=clock, rate_limit=rate_limit, predictable=predictable)
-        if not world.profiles.all():
-            _fill(world, seed)
+        with world._opening():  # noqa: SLF001  # the same
+            if not world.profiles.all():
+                _fill(world, seed)
         return world
 
     def respond(self, request: Request) -> Response:

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from cabinet_sdk.transports import Response
 from cabinet_sdk.types import Money
 from reference_server import DatabaseRefused, Profile, World, audit
 from reference_server.__main__ import main
-from reference_server.database import cannot_serve
+from reference_server.database import Database, Value, cannot_serve
 from reference_server.profiles import digest
 from reference_server.testing import connect, serve
 from reference_server.world import MIGRATIONS
@@ -351,6 +351,28 @@ def test_66_a_full_disk_is_503_wherever_it_strikes(
     assert (paid.status, paid.headers.get("idempotency-replayed")) == (201, None)
     assert [entry.action for entry in world.audit.entries()][2:] == ["sign_in.token", "charges.pay"]
     world.charges.check_books()
+
+
+@pytest.mark.parametrize("table", ["settings", "charges"])
+def test_66_a_disk_that_is_full_at_the_first_start(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], table: str
+) -> None:
+    """Whatever finds no room while a world is made, the command says so in a line; with room the next start has all."""
+    execute = Database.execute
+
+    def without_room(database: Database, sql: str, parameters: Sequence[Value] = ()) -> int:
+        if sql.startswith(f"INSERT INTO {table}"):
+            raise full(sqlite3.SQLITE_FULL, "database or disk is full")
+        return execute(database, sql, parameters)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "execute", without_room)
+        assert main(["--db", str(file)]) == 1
+    message = f"cabinet-reference-server: {file} cannot be used: database or disk is full"
+    assert capsys.readouterr().err.splitlines() == [message]
+
+    with closing(World.seeded(file=file)) as world:
+        assert len(world.profiles.all()) == 7
 
 
 def test_66_a_file_that_may_not_grow(file: Path, kept: World) -> None:
