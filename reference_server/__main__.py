@@ -185,9 +185,12 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = {"audit": _audit, "key": _keys}.get(command, _serve)(options)
         print(end="", flush=True)
-    except BrokenPipeError:
-        # Whoever has read what was printed is gone; what is left is not to be tried again at the end.
+    except OSError as error:
+        # What could not be printed is not to be tried again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever has read what was printed is gone, and needs no word.
+        if not isinstance(error, BrokenPipeError):
+            print(f"cabinet-reference-server: {error}", file=sys.stderr)
         return 1
     except sqlite3.DatabaseError as error:
         file: Path | None = options.file if command else options.db
@@ -202,8 +205,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    # Being told to stop is a good end, at any moment of the start, and once uvicorn, which takes both signals while it
-    # serves, has stopped gracefully and raises them again.
+    # Being told to stop is a good end: from here on, though not while the modules above are loaded, and once uvicorn,
+    # which takes both signals while it serves, has stopped gracefully and raises them again.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         return _serve_until_told(options)

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 import attrs
 
 from reference_server.clock import from_micros, to_micros
-from reference_server.database import Database, DatabaseRefused, path_beside
+from reference_server.database import Database, DatabaseRefused, path_beside, refuse_strange
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -90,6 +90,8 @@ _NOBODY = ""
 """Whose key covers what came from somebody unknown."""
 _NONCE = 12
 _AT_ONCE = 1000
+# Of characters in the file of an anchor, which has 149.
+_MOST = 1024
 _ANCHOR = re.compile(r"([0-9a-f]{64}):([0-9]{1,18}):([0-9a-f]{64})", re.ASCII)
 
 
@@ -300,11 +302,13 @@ def beside(file: Path) -> Anchor | None:
     Whoever compares them reads it before the file: one that is older than what is read later is right.
 
     Raises:
-        DatabaseRefused: It cannot be read.
+        DatabaseRefused: It cannot be read, or is no regular file or no anchor.
     """
     path = path_beside(file, "anchor")
+    refuse_strange(path)
     try:
-        text = path.read_text()
+        with path.open(encoding="ascii") as opened:
+            text = opened.read(_MOST)
         # Empty where the process died, or the disk was full, before the first was written.
         return Anchor.parse(text) if text else None
     except FileNotFoundError:

@@ -19,7 +19,6 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self, TypeAlias, TypeVar, final
-from urllib.parse import quote
 
 from cabinet_sdk._core import sqlite_files
 
@@ -113,7 +112,7 @@ class Database:
         """
         refuse_strange(file)
         self = cls.__new__(cls)
-        address = f"file:{quote(str(file))}?mode=ro"
+        address = f"{file.absolute().as_uri()}?mode=ro"
         # Whoever has a file open has a log beside it. Without one SQLite would make it, also to read, and could not in
         # a folder where nobody may write.
         if _mark(path_beside(file, "wal")) is None:

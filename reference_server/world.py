@@ -347,7 +347,7 @@ class World:
             world._begin(database, seed, clock, rate_limit, predictable=predictable)  # noqa: SLF001  # of this class
             return world
         world = cls(seed=seed, file=file, key=key, clock=clock, rate_limit=rate_limit, predictable=predictable)
-        with world._opening():  # noqa: SLF001  # the same
+        with world._opening():
             if not world.profiles.all():
                 _fill(world, seed)
         return world

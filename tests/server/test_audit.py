@@ -489,12 +489,12 @@ def test_an_anchor_that_cannot_be_read(file: Path, capsys: pytest.CaptureFixture
     assert main(["audit", "anchor", str(long)]) == 1
     assert main(["audit", "verify", str(loop)]) == 1
     assert main(["--db", str(loop)]) == 1
-    with pytest.raises(DatabaseRefused, match=r"world.db-anchor cannot be read: Is a directory"):
+    with pytest.raises(DatabaseRefused, match=r"world.db-anchor is no regular file"):
         World(file=file)
     assert main(["audit", "verify", str(file), "--anchor", elsewhere]) == 0
 
     errors = capsys.readouterr().err
-    assert "world.db-anchor cannot be read: Is a directory" in errors
+    assert "world.db-anchor is no regular file" in errors
     assert "-anchor cannot be read: File name too long" in errors
 
 
@@ -508,6 +508,48 @@ def test_a_pipe_is_no_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         assert main(command) == 1
         assert "pipe is no regular file" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_a_pipe_is_no_anchor(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither the check nor a start waits for what comes out of it."""
+    beside = file.with_name("world.db-anchor")
+    beside.unlink()
+    os.mkfifo(beside)
+
+    for command in (["audit", "verify", str(file)], ["--db", str(file)]):
+        assert main(command) == 1
+        assert "world.db-anchor is no regular file" in capsys.readouterr().err
+
+
+def test_an_anchor_that_has_no_end(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No more of it is read than an anchor is long."""
+    beside = file.with_name("world.db-anchor")
+    with beside.open("r+b") as opened:
+        opened.truncate(1 << 40)
+
+    assert main(["audit", "verify", str(file)]) == 1
+    assert "world.db-anchor cannot be read: expected an anchor" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["/{path}", "{folder}/./{name}"])
+def test_a_file_may_be_named_in_any_way(file: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    """Slashes that say nothing are no part of a name."""
+    assert main(["audit", "verify", form.format(path=file, folder=file.parent, name=file.name)]) == 0
+    assert "10 entries" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["verify", "anchor"])
+def test_66_no_room_for_what_the_verifier_says(file: Path, task: str) -> None:
+    """A full disk in the place of its output ends it with a sentence."""
+    with open("/dev/full", "wb") as full:  # noqa: PTH123  # no file of ours
+        command = [sys.executable, "-m", "reference_server", "audit", task, str(file)]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert ended.stderr == "cabinet-reference-server: [Errno 28] No space left on device\n"
 
 
 @pytest.mark.slow
