@@ -143,7 +143,7 @@ class ProfilesControl:
                 )
                 inn = _moscow_inn(digits)
             elif profiles.profile_by_inn(work.database, inn) is not None:
-                msg = f"the world has somebody with the ИНН {inn!r} already"
+                msg = "another profile has this ИНН"
                 raise ValueError(msg)
             profile = Profile(
                 id=work.ids.new("prf"),

@@ -232,20 +232,9 @@ def kill_sweep(program: str, folder: Path, *, first: int = 1, every: int = 1, mo
 
 
 def _run(program: str, file: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        "strace",
-        "-qq",
-        "-e",
-        "signal=none",
-        "-e",
-        f"trace={_WRITES}",
-        *options,
-        sys.executable,
-        __file__,
-        "--program",
-        program,
-    ]
-    return subprocess.run([*command, str(file)], capture_output=True, text=True, check=False)  # noqa: S603  # our own
+    tracer = ["strace", "-qq", "-e", "signal=none", "-e", f"trace={_WRITES}", *options]
+    command = [*tracer, sys.executable, __file__, "--program", program, str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own
 
 
 def expect(truth: bool, otherwise: str) -> None:  # noqa: FBT001  # like assert, which optimised Python leaves out

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -59,7 +60,7 @@ def pages(world: World, *, sandbox: bool) -> Starlette:
         # The address of a form, such as one whose answer is loaded anew: its page is the next one above.
         while "GET" not in _methods(routes, path):
             path = path.rpartition("/")[0] or "/"
-        return RedirectResponse(path, status_code=303, headers=SAFE)
+        return RedirectResponse(quote(path), status_code=303, headers=SAFE)
 
     def missing(request: Request, error: Exception) -> Response:
         refusal = error if isinstance(error, HTTPException) else HTTPException(404)

@@ -50,8 +50,8 @@ class Form:
         self._told: set[str] = set()
 
     def refuse(self, field: str, message: str) -> None:
-        """Say what is wrong with a field; the first word about it stands."""
-        self.errors.setdefault(field, message)
+        """Say what is wrong with a field, in a sentence that begins as one; the first word about it stands."""
+        self.errors.setdefault(field, message[:1].upper() + message[1:])
 
     def error(self, name: str, field: str) -> str:
         """Return what is wrong with a field, for a page that tells it there; nothing if the form has another name."""

@@ -43,9 +43,12 @@ class PayerPages:
             ]
         return found
 
-    def payment(self, request: Request) -> Response:
+    def payment(self, request: Request, *, late: bool = False) -> Response:
         """Show a payment to whoever pays it."""
-        return self._show_payment(request)
+        payment = self._reader.payment(request.path_params["payment_id"])
+        if payment is None:
+            return self._renderer.page(request, "payment.html", status=404, payment=None, late=late)
+        return self._renderer.page(request, "payment.html", status=409 if late else 200, payment=payment, late=late)
 
     def decide(self, request: Request, _: Form) -> Response:
         """Confirm or decline it."""
@@ -58,18 +61,15 @@ class PayerPages:
         try:
             act(payment_id)
         except ValueError:
-            return self._show_payment(request, late=True)
+            return self.payment(request, late=True)
         return see_other(f"/pay/{payment_id}", "decided")
 
-    def _show_payment(self, request: Request, *, late: bool = False) -> Response:
-        payment = self._reader.payment(request.path_params["payment_id"])
-        if payment is None:
-            return self._renderer.page(request, "payment.html", status=404, payment=None, late=late)
-        return self._renderer.page(request, "payment.html", status=409 if late else 200, payment=payment, late=late)
-
-    def refund(self, request: Request) -> Response:
+    def refund(self, request: Request, *, late: bool = False) -> Response:
         """Show a refund to the holder of the card."""
-        return self._show_refund(request)
+        refund = self._reader.refund(request.path_params["refund_id"])
+        if refund is None:
+            return self._renderer.page(request, "refund.html", status=404, refund=None, late=late)
+        return self._renderer.page(request, "refund.html", status=409 if late else 200, refund=refund, late=late)
 
     def choose_card(self, request: Request, _: Form) -> Response:
         """Choose the card that the money comes back to; which one that would be is the bank's secret."""
@@ -77,11 +77,5 @@ class PayerPages:
         try:
             self._world.charges.choose_card(refund_id)
         except ValueError:
-            return self._show_refund(request, late=True)
+            return self.refund(request, late=True)
         return see_other(f"/refunds/{refund_id}", "decided")
-
-    def _show_refund(self, request: Request, *, late: bool = False) -> Response:
-        refund = self._reader.refund(request.path_params["refund_id"])
-        if refund is None:
-            return self._renderer.page(request, "refund.html", status=404, refund=None, late=late)
-        return self._renderer.page(request, "refund.html", status=409 if late else 200, refund=refund, late=late)

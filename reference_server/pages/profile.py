@@ -185,6 +185,7 @@ class ProfilePages:
             transfers=self._reader.transfers(profile),
             kinds=ChargeKind.members(),
             statuses=ChargeStatus.members(),
+            overdue=list(_OVERDUE),
             orders=ChargeOrder.members(),
             outcomes=Outcome.members(),
             form=form,

@@ -65,7 +65,7 @@ def test_a_profile_is_added(console: httpx.Client, world: World, kind: str) -> N
         (("я" * 201, ""), "At most 200 characters, not 201."),
         (("Иван\nов", ""), "One line"),
         (("Иванов", "123"), "Expected"),
-        (("Иванов", "{taken}"), "has somebody with the ИНН"),
+        (("Иванов", "{taken}"), "Another profile has this ИНН."),
     ],
 )
 def test_a_wrong_profile_is_refused(

@@ -41,7 +41,7 @@ def test_time_ends_with_an_error_at_the_field() -> None:
         )
 
     assert page.status_code == 422
-    assert "a clock goes to 9899-01-01 00:00:00+00:00 and no further." in page.text
+    assert "A clock goes to 9899-01-01 00:00:00+00:00 and no further." in page.text
 
 
 def test_the_systems_clock_cannot_be_moved() -> None:

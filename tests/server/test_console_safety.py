@@ -138,6 +138,8 @@ def test_the_address_of_a_form_leads_to_its_page(console: httpx.Client, world: W
             for answer in (console.get(form), console.head(form)):
                 assert (answer.status_code, answer.headers["location"]) == (303, page)
             assert console.put(form).headers["allow"] == "POST"
+    for odd, page in (("a%25b", "/pay/a%25b"), ("a%2523", "/pay/a%2523")):
+        assert console.get(f"/pay/{odd}/confirm").headers["location"] == page
     refused = console.put("/clock")
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, POST")
     assert console.get("/nothing").status_code == 404
