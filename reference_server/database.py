@@ -16,11 +16,13 @@ import stat
 import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self, TypeAlias, TypeVar, final
+from typing import Any, NoReturn, Self, TypeAlias, TypeVar, cast, final
 
 from cabinet_sdk._core import sqlite_files
+from cabinet_sdk.errors import UsageError
 
 __all__ = [
     "Database",
@@ -49,6 +51,9 @@ T = TypeVar("T")
 Value: TypeAlias = str | int | bytes | None
 """What a column holds."""
 
+# With what closes it once nobody has the database any more.
+_Owner: TypeAlias = "tuple[sqlite3.Connection, weakref.finalize[..., Any]]"
+
 
 class DatabaseRefused(RuntimeError):
     """The file is not a world that this server can serve, or is taken."""
@@ -66,13 +71,16 @@ class Database:
             schema. An older file is brought up to it in one transaction.
         key: Under which the file is encrypted; it is in clear where it is None.
 
+    Once it is closed, all but `close` raises `UsageError`. In a child that the process forks, one in a file raises
+    `DatabaseRefused`, since SQLite cannot share it over a fork; one in memory is the child's own copy.
+
     Raises:
         DatabaseRefused: The file is something else, of a later version, does not open with this key, or another process
             has it.
         ValueError: The key is of a wrong length, or for a world in memory.
     """
 
-    _owner: sqlite3.Connection | None = None
+    _owner: _Owner | None = None
     _reusable: bool = False
     _found: tuple[int, int] | None = None
 
@@ -90,8 +98,8 @@ class Database:
         else:
             try:
                 identify(self._connection, file)
-                self._owner = own(file)
-                weakref.finalize(self, self._owner.close)
+                owner = own(file)
+                self._owner = owner, weakref.finalize(self, owner.close)
                 self._prepare(schema, file, migrations)
             except sqlite3.OperationalError as error:
                 self.close()
@@ -148,6 +156,8 @@ class Database:
         self._readers = weakref.WeakSet[sqlite3.Cursor]()
         self._remembered: dict[object, Any] = {}  # Any: whatever was read
         self._remembered_at = 0
+        if file is not None:
+            _FILES.add(self)
 
     def _prepare(self, schema: str, file: Path, migrations: Sequence[str]) -> None:
         latest = len(migrations) + 1
@@ -266,9 +276,28 @@ class Database:
             _IDLE.append(self._connection)
         else:
             self._connection.close()
-        self._connection = _CLOSED
+        self._connection = _gone(UsageError("the world is closed"))
         if self._owner is not None:
-            self._owner.close()
+            self._owner[0].close()
+            self._owner = None
+
+    def leave(self) -> None:
+        """Leave a file to the process that this one was forked from; every use is refused from now on."""
+        # Never closed here: SQLite would take itself for the last to have the file.
+        _LEFT.append((self._connection, self._closing.detach(), self._owner and self._owner[1].detach()))
+        self._owner = None
+        msg = f"{self.file} belongs to the process that opened it, and this one was forked from that; "
+        self._connection = _gone(DatabaseRefused(f"{msg}open it after the fork"))
+
+    def expect_open(self) -> None:
+        """
+        Look whether this database can be used; every other method raises the same.
+
+        Raises:
+            UsageError: It is closed.
+            DatabaseRefused: This process was forked from the one that has the file.
+        """
+        _ = self._connection.in_transaction
 
 
 def cannot_serve(error: Exception) -> bool:
@@ -311,9 +340,36 @@ def _open(
 _IDLE: list[sqlite3.Connection] = []
 _MOST_IDLE = 4
 
-# What a closed database has in its place.
-_CLOSED = sqlite3.connect(":memory:")
-_CLOSED.close()
+# Databases in files, and what a child of the process that opened them must keep.
+_FILES = weakref.WeakSet[Database]()
+_LEFT: list[object] = []
+
+
+def _leave_all() -> None:
+    for database in list(_FILES):
+        database.leave()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all)
+
+
+@final
+class _Gone:
+    """What a database has in the place of a connection that it may not use any more."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, _: str) -> NoReturn:
+        raise copy(self._error)
+
+    def close(self) -> None:
+        """Have closed, or left, the connection already."""
+
+
+def _gone(error: Exception) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", _Gone(error))
 
 
 @atexit.register

@@ -45,9 +45,10 @@ from cabinet_sdk.errors import (
     SignInRequired,
     UnknownOperation,
     UnsupportedMediaType,
+    UsageError,
 )
 from reference_server import idempotency, signin
-from reference_server.database import cannot_serve
+from reference_server.database import DatabaseRefused, cannot_serve
 from reference_server.faults import Fault, FaultKind, lost
 from reference_server.files import StoredFile, answer_file
 from reference_server.limits import MAX_BODY, read_json, whole
@@ -485,7 +486,9 @@ class Exchange:
         if cannot_serve(error):
             logger.warning("%s cannot be served: %s, request id %s", self._operation, error, self._request_id)
             return ServiceUnavailable(retry_after=_COME_BACK_IN)
-        logger.error("%s failed, request id %s", self._operation, self._request_id, exc_info=error)
+        # A database that is closed, or another process's, has said all.
+        where = None if isinstance(error, DatabaseRefused | UsageError) else error
+        logger.error("%s failed: %s, request id %s", self._operation, error, self._request_id, exc_info=where)
         return InternalError()
 
     def _take_down_denial(self, error: Problem) -> None:
@@ -573,7 +576,13 @@ def respond(world: World, request: Request) -> Response:
 
     Raises:
         ConnectionLost: A fault asks that the connection be broken.
+        UsageError: The world is closed, or in a file of the process that this one was forked from.
     """
+    try:
+        world.database.expect_open()
+    except DatabaseRefused as error:
+        # Whoever calls it is wrong, and no server has an outcome that nobody knows.
+        raise UsageError(str(error)) from error
     reply = Exchange.of(world, request).respond(request.content)
     return Response(status=reply.status, headers=Headers(reply.headers), content=reply.content, stream=reply.stream)
 

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Self, final
@@ -358,6 +358,7 @@ class World:
 
         Raises:
             ConnectionLost: A fault asks that the connection be broken.
+            UsageError: The world is closed, or in a file of the process that this one was forked from.
         """
         return respond.respond(self, request)
 
@@ -433,7 +434,9 @@ class World:
         """
         with self.lock:
             try:
-                self._journal.close()
+                # In a process that was forked from the file's, closing leaves all to that one.
+                with suppress(DatabaseRefused):
+                    self._journal.close()
             finally:
                 self.database.close()
 

@@ -122,6 +122,65 @@ def key_option(folder: Path, key: bytes | None) -> list[str]:
     return ["--key-file", str(key_file)]
 
 
+FORKED = """
+import os, sys
+from pathlib import Path
+from cabinet_sdk.charges import PaymentMethod
+from cabinet_sdk.errors import UsageError
+from cabinet_sdk.types import Money
+from reference_server import DatabaseRefused, World
+from reference_server.testing import connect
+kept, free = World(file=Path(sys.argv[1]), key=bytes.fromhex(sys.argv[2]) or None), World()
+person = kept.profiles.add("Иванова")
+charge = kept.charges.add(person, Money(2))
+cabinet = connect(kept, person)
+list(cabinet.charges.list())
+free.profiles.add("Иванова")
+child = os.fork()
+if not child:
+    for use in (
+        kept.profiles.all,
+        lambda: kept.charges.add(person, Money(1)),
+        lambda: list(cabinet.charges.list()),
+        lambda: cabinet.charges.pay(charge.id, method=PaymentMethod.SBP),
+    ):
+        try:
+            use()
+        except (DatabaseRefused, UsageError) as error:
+            print(type(error).__name__, error)
+    kept.close()
+    print(free.profiles.add("Петров").name)
+    sys.exit()
+os.waitpid(child, 0)
+kept.charges.add(person, Money(3))
+print(kept.audit.check(), sorted(str(each.amount) for each in cabinet.charges.list()))
+kept.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no forks")
+@pytest.mark.slow
+def test_a_fork_does_not_share_a_file(file: Path, key: bytes | None) -> None:
+    """The child is refused in words wherever it begins, and takes nothing from its parent; memory is its own copy."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, str(file), (key or b"").hex()],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONUTF8": "1"},
+        timeout=60,
+        check=False,
+    )
+
+    refused = f"{file} belongs to the process that opened it, and this one was forked from that; open it after the fork"
+    by_controls, by_clients = f"DatabaseRefused {refused}", f"UsageError {refused}"
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[:-1] == [*[by_controls] * 2, *[by_clients] * 2, "Петров"]
+    assert done.stdout.splitlines()[-1] == "None ['2.00', '3.00']"
+    with closing(World(file=file, key=key)) as world:
+        assert world.audit.check() is None
+
+
 def test_a_file_has_one_owner_in_one_process_too(file: Path, kept: World, key: bytes | None) -> None:
     """Two worlds of one process do not share a file either; closing the first lets the second in."""
     beside = {path.name.removeprefix("world.db") for path in file.parent.iterdir()}

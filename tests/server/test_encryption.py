@@ -176,9 +176,6 @@ def test_errors_are_those_of_the_standard_library(world: World) -> None:
 
     assert (wrong.value.sqlite_errorcode, wrong.value.sqlite_errorname) == (sqlite3.SQLITE_ERROR, "SQLITE_ERROR")
     assert twice.value.sqlite_errorname == "SQLITE_CONSTRAINT_PRIMARYKEY"
-    world.close()
-    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-        world.profiles.all()
 
 
 def test_what_is_erased_is_not_in_the_log_either(file: Path, world: World) -> None:

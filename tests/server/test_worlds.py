@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from cabinet_sdk import Cabinet, RetryPolicy
 from cabinet_sdk.charges import Charge, ChargeKind, ChargeStatus, PaymentMethod, RefundMethod
-from cabinet_sdk.errors import UsageError
+from cabinet_sdk.errors import InternalError, UsageError
 from cabinet_sdk.types import Inn, Kpp, Money, Ogrn, Ogrnip
 from reference_server import DatabaseRefused, ManualClock, Profile, ProfileKind, RateLimit, SystemClock, World
 from reference_server.__main__ import main
-from reference_server.testing import connect
+from reference_server.testing import connect, credentials, serve
 from tests.server.raw import Raw, document
 
 
@@ -61,16 +63,38 @@ def test_a_world_takes_nothing_over_from_one_that_was_closed() -> None:
     for world in closed:
         rows = world.database.each("SELECT id FROM charges")
         next(rows)
-        with suppress(sqlite3.ProgrammingError), world.work():
+        with suppress(UsageError), world.work():
             world.charges.add(world.profiles.all()[0], Money("5.00"))
             world.close()
         with pytest.raises(sqlite3.ProgrammingError):
             next(rows)
         world.close()
-        with pytest.raises(sqlite3.ProgrammingError):
+        with pytest.raises(UsageError, match=r"^the world is closed$"):
             world.profiles.all()
 
     assert [World.seeded().checkpoint().image for _ in range(6)] == [fresh] * 6
+
+
+def test_a_client_of_a_closed_world_is_told(person: Profile, world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """In process it is a mistake of the caller's, at the first attempt; over HTTP the server says it in one line."""
+    charge = world.charges.add(person, Money("1.00"))
+    cabinet = connect(world, person)
+    who, once = credentials(world, person), RetryPolicy(attempts=1)
+    with serve(world) as url, Cabinet(url, who, retry=once) as remote:
+        assert remote.charges.get(charge.id) == cabinet.charges.get(charge.id)
+        world.close()
+        caplog.clear()
+        with pytest.raises(UsageError, match=r"^the world is closed$"):
+            cabinet.charges.get(charge.id)
+        with pytest.raises(UsageError, match=r"^the world is closed$"):
+            cabinet.charges.pay(charge.id, method=PaymentMethod.SBP)
+        with pytest.raises(InternalError):
+            remote.charges.get(charge.id)
+    told = [record for record in caplog.records if record.levelno >= logging.WARNING and "server" in record.name]
+
+    assert [(each.exc_info, each.getMessage().partition(", ")[0]) for each in told] == [
+        (None, "charges.get failed: the world is closed")
+    ]
 
 
 def test_the_seed_is_believable() -> None:
