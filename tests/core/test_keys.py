@@ -108,7 +108,7 @@ def test_a_key_that_a_program_makes_is_looked_at_too(made: str) -> None:
     """A `new_id` whose ids are no keys is found before anything is sent or kept."""
     script = Script(thing())
 
-    with pytest.raises(UsageError, match=r"an idempotency key is 1 to 255|new_id\(\) returns text that a header can have"):
+    with pytest.raises(UsageError, match=r"an idempotency key is 1 to 255|new_id\(\) returns text that a header can"):
         Cabinet(BASE_URL, transport=Scripted(script), new_id=lambda: made).answer(CHANGE)
 
     assert script.requests == []

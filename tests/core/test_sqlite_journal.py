@@ -469,6 +469,29 @@ def test_after_a_fork_it_is_open_before_others_get_it(path: Path, monkeypatch: p
     assert opened == [True, True]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_journal_that_is_made_during_a_fork_locks_no_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was not there when the fork began has nothing to be let go of, and those that were are let go of."""
+    journals = [SqliteJournal(path.with_name(f"before-{number}")) for number in range(3)]
+    made: list[SqliteJournal] = []
+    before_fork = SqliteJournal.before_fork
+
+    def make_another(journal: SqliteJournal) -> None:
+        made.append(SqliteJournal(path.with_name(f"during-{len(made)}")))
+        before_fork(journal)
+
+    monkeypatch.setattr(SqliteJournal, "before_fork", make_another)
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert len(made) >= 3
+    with ThreadPoolExecutor(1) as other_thread:
+        for journal in journals + made:
+            assert other_thread.submit(journal.begin, ENTRY, 0.0).result() is None
+
+
 @pytest.mark.parametrize("key", [None, bytes(32)], ids=["clear", "keyed"])
 def test_what_a_fork_inherits_is_opened_anew(path: Path, key: bytes | None) -> None:
     """A child opens the same file under the same key, works at nothing, and waits as long for others."""

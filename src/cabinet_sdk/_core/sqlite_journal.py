@@ -105,6 +105,7 @@ class SqliteJournal:
         self._at_work: weakref.WeakValueDictionary[tuple[str, str, str], JournalEntry] = weakref.WeakValueDictionary()
         # What calls of this process have left, and how, until a transaction has written it.
         self._left: dict[tuple[str, str, str], str] = {}
+        self._worked = False
         weakref.finalize(self, self._open.close)
         with self._connected():
             pass
@@ -277,7 +278,9 @@ class SqliteJournal:
                 with suppress(JournalFailed), self._transaction():
                     self._open.as_worker()
         finally:
-            self._lock.release()
+            # An interrupt may have come before it was taken.
+            with suppress(RuntimeError):
+                self._lock.release()
 
 
 @final
@@ -516,13 +519,26 @@ def _entry(row: Sequence[Any]) -> JournalEntry:  # Any: as the schema has it
 _JOURNALS: weakref.WeakSet[SqliteJournal] = weakref.WeakSet()
 
 
+class _Forking(threading.local):
+    """The journals that this thread has closed for its fork: others may have been made since."""
+
+    def __init__(self) -> None:
+        self.journals: list[SqliteJournal] = []
+
+
+_forking = _Forking()
+
+
 def _before_fork() -> None:
     for journal in list(_JOURNALS):
+        # Noted first: an interrupt, which ends this and not the fork, leaves no lock taken.
+        _forking.journals.append(journal)
         journal.before_fork()
 
 
 def _after_fork(*, child: bool) -> None:
-    for journal in list(_JOURNALS):
+    journals, _forking.journals = _forking.journals, []
+    for journal in list(_JOURNALS) if child else journals:
         journal.after_fork(child=child)
 
 
