@@ -27,7 +27,10 @@ from reference_server.respond import BASE_PATH, Exchange
 from reference_server.session import Reply
 from reference_server.world import World
 
-__all__ = ["App", "Receive", "Scope", "Send"]
+__all__ = ["BREAK", "App", "Receive", "Scope", "Send"]
+
+BREAK = "reference_server.break"
+"""What a server may have in a scope: to be called, it breaks the connection."""
 
 # How long and how much a client may send after its request has been refused.
 _LINGER_SECONDS = 5
@@ -120,6 +123,10 @@ class App:
         except ConnectionLost:
             # ASGI has no word for breaking a connection: an answer that ends before its body has the server do it.
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+            # Most call that an error in their log. One of ours can be told that it is meant.
+            if BREAK in scope:
+                scope[BREAK]()
+                await _disconnected(receive)
 
     async def _exchange(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         headers = exchange.headers

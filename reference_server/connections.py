@@ -15,7 +15,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from cabinet_sdk.errors import ConnectionLost
-from reference_server.asgi import App
+from reference_server.asgi import BREAK, App
 from reference_server.session import Reply
 
 __all__ = ["BYTES_PER_SECOND", "MAX_HEAD", "PATIENCE_SECONDS", "Connection"]
@@ -73,6 +73,8 @@ class Connection(HttpToolsProtocol):
         self._answered = False
         self._fields = 0
         super().on_message_begin()
+        scope: Any = self.scope  # Any: with a name of our own
+        scope[BREAK] = self.transport.close
 
     def on_headers_complete(self) -> None:
         """

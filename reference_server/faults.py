@@ -15,7 +15,7 @@ from cabinet_sdk.contract import Contract
 from cabinet_sdk.errors import ConnectionLost, Problem, RateLimited, ServiceUnavailable
 from reference_server import signin
 
-__all__ = ["EVERYTHING", "Fault", "FaultKind", "Faults", "lost"]
+__all__ = ["EVERYTHING", "CrashAskedFor", "Fault", "FaultKind", "Faults", "lost"]
 
 EVERYTHING = "*"
 """Names every operation in a fault, and fetching a token."""
@@ -191,6 +191,11 @@ class Faults:
                 fault.hits += 1
                 return fault
         return None
+
+
+@final
+class CrashAskedFor(Exception):
+    """The handler fails, as a fault asks."""
 
 
 def lost() -> ConnectionLost:

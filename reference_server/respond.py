@@ -49,7 +49,7 @@ from cabinet_sdk.errors import (
 )
 from reference_server import idempotency, signin
 from reference_server.database import DatabaseRefused, cannot_serve
-from reference_server.faults import Fault, FaultKind, lost
+from reference_server.faults import CrashAskedFor, Fault, FaultKind, lost
 from reference_server.files import StoredFile, answer_file
 from reference_server.limits import MAX_BODY, read_json, whole
 from reference_server.paging import Selection, Window, page, window_of
@@ -458,7 +458,7 @@ class Exchange:
             raise copy(fault.problem)
         if fault.kind is FaultKind.CRASH:
             msg = "a crash that a fault asked for"
-            raise RuntimeError(msg)
+            raise CrashAskedFor(msg)
         if fault.kind in {FaultKind.LOSE_REQUEST, FaultKind.LOSE_ANSWER}:
             raise lost()
         return fault
@@ -486,9 +486,10 @@ class Exchange:
         if cannot_serve(error):
             logger.warning("%s cannot be served: %s, request id %s", self._operation, error, self._request_id)
             return ServiceUnavailable(retry_after=_COME_BACK_IN)
+        level = logging.INFO if isinstance(error, CrashAskedFor) else logging.ERROR
         # A database that is closed, or another process's, has said all.
-        where = None if isinstance(error, DatabaseRefused | UsageError) else error
-        logger.error("%s failed: %s, request id %s", self._operation, error, self._request_id, exc_info=where)
+        where = None if isinstance(error, CrashAskedFor | DatabaseRefused | UsageError) else error
+        logger.log(level, "%s failed: %s, request id %s", self._operation, error, self._request_id, exc_info=where)
         return InternalError()
 
     def _take_down_denial(self, error: Problem) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -66,6 +67,8 @@ def test_the_command_serves_and_stops_gracefully(stop: signal.Signals) -> None:
 
 STOPPED = """
 import os, signal, sys
+# Where the tests run in the background of a shell, it was told to ignore Ctrl+C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from reference_server import World, __main__, serve
 stop, moment = int(sys.argv[1]), sys.argv[2]
 places = {"world": (World, "__init__"), "listen": (serve, "listen"), "server": (serve.WorldServer, "__init__")}
@@ -244,6 +247,24 @@ def test_a_lost_answer_breaks_the_connection(world: World, person: Profile) -> N
         who = ClientCredentials(person.id, world.client_secret(person.id))
         with Cabinet(url, who, retry=RetryPolicy(attempts=1)) as cabinet, pytest.raises(OutcomeUnknown):
             cabinet.charges.pay(charge.id, method=PaymentMethod.SBP)
+
+
+def test_what_a_fault_asks_for_is_no_error_of_the_server(
+    world: World, person: Profile, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Connections that break and a crash, each on request, leave nothing on stderr and no warning in the log."""
+    charge = world.charges.add(person, Money("1.00"))
+    for fault in (world.faults.lose_request, world.faults.lose_answer, world.faults.crash):
+        fault("charges.pay")
+        fault("charges.get")
+    with serve(world) as url, Cabinet(url, credentials(world, person)) as cabinet:
+        assert cabinet.charges.pay(charge.id, method=PaymentMethod.SBP).amount == charge.amount
+        assert cabinet.charges.get(charge.id).id == charge.id
+
+    assert [fault.hits for fault in world.faults.all()] == [1] * 6
+    assert capfd.readouterr().err == ""
+    loud = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert [message for message in loud if "a fault asked for" in message] == []
 
 
 def test_a_stopped_server_is_a_failed_connection(world: World, person: Profile) -> None:
