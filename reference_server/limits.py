@@ -9,6 +9,7 @@ from typing import Any, NoReturn, final
 
 import attrs
 
+from cabinet_sdk._core.arguments import check_fields
 from cabinet_sdk._core.wire import Body
 from cabinet_sdk.errors import MalformedRequest, RateLimited, RequestTooLarge
 
@@ -33,10 +34,20 @@ class RateLimit:
     Attributes:
         quota: Requests in a window.
         window: Its length in seconds.
+
+    Raises:
+        UsageError: One is no whole number.
+        ValueError: One is below 1.
     """
 
     quota: int
     window: int
+
+    def __attrs_post_init__(self) -> None:
+        check_fields("RateLimit()", self)
+        if min(self.quota, self.window) < 1:
+            msg = f"an allowance has a quota and a window from 1 on, not {self.quota} and {self.window}"
+            raise ValueError(msg)
 
 
 @final

@@ -349,6 +349,15 @@ def test_a_fault_strikes_often_and_keeps_nothing(world: World, raw: Raw) -> None
     assert (fault.problem.request_id, fault.problem.__traceback__) == (None, None)
 
 
+@pytest.mark.parametrize("quota, window", [(0, 60), (-3, 60), (60, 0), (60, -1)])
+def test_an_allowance_of_nothing_is_refused(quota: int, window: int) -> None:
+    """An allowance is of one request or more, in a window of one second or more."""
+    with pytest.raises(ValueError, match=r"^an allowance has a quota and a window from 1 on, not "):
+        RateLimit(quota=quota, window=window)
+    with pytest.raises(UsageError, match=r"^RateLimit\(\): quota: expected int, got str"):
+        RateLimit(quota="60", window=60)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a mistake
+
+
 def test_clocks() -> None:
     """A manual clock moves forward only and knows its zone; the system's clock is in UTC."""
     clock = ManualClock(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
