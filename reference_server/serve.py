@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -88,8 +90,17 @@ class WorldServer(uvicorn.Server):
         super().__init__(config)
         self._listener = listener
         self._ready = ready
+        self._wake: Callable[[], object] | None = None
         host, port = listener.getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def stop(self) -> None:
+        """Ask for a stop, from any thread."""
+        self.should_exit = True
+        if self._wake is not None:
+            # It may have ended meanwhile.
+            with contextlib.suppress(RuntimeError):
+                self._wake()
 
     def serve_forever(self) -> None:
         """Serve in this thread until a stop is asked for; what is being answered is finished first."""
@@ -100,3 +111,11 @@ class WorldServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self._ready is not None:
             self._ready(self.url)
+
+    async def main_loop(self) -> None:
+        """Serve until a stop is asked for: uvicorn looks for one ten times a second, and `stop` waits for no look."""
+        loop, ticking = asyncio.get_running_loop(), asyncio.ensure_future(super().main_loop())
+        self._wake = lambda: loop.call_soon_threadsafe(ticking.cancel)
+        await asyncio.wait({ticking})
+        if not ticking.cancelled():
+            ticking.result()

@@ -86,5 +86,5 @@ def serve(world: World, *, sandbox: bool = True) -> Generator[str]:
     try:
         yield f"{server.url}/v1"
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(timeout=30)

@@ -25,7 +25,7 @@ from cabinet_sdk.transports import HttpxTransport
 from cabinet_sdk.types import Money
 from reference_server import Profile, World
 from reference_server.__main__ import main
-from reference_server.serve import is_loopback
+from reference_server.serve import WorldServer, is_loopback
 from reference_server.testing import credentials, serve
 from tests.core.sample_area import add_file, sample_world
 from tests.server.raw import token_for
@@ -265,6 +265,19 @@ def test_what_a_fault_asks_for_is_no_error_of_the_server(
     assert capfd.readouterr().err == ""
     loud = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
     assert [message for message in loud if "a fault asked for" in message] == []
+
+
+def test_a_stop_waits_for_no_tick(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stops a server in its own process does not wait until that looks for it again."""
+
+    async def never(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(WorldServer, "on_tick", never)
+    with serve(world) as url:
+        assert get(f"{url.removesuffix('/v1')}/healthz").status_code == 200
+
+    assert [each.name for each in threading.enumerate() if each.name == "reference-server"] == []
 
 
 def test_a_stopped_server_is_a_failed_connection(world: World, person: Profile) -> None:
