@@ -147,8 +147,8 @@ class SqliteJournal:
         """Return all entries of all clients, the oldest first."""
         # Not to write: a full disk or a file that became read-only can still tell what is open.
         with self._connected() as (connection, ends_at):
-            read = partial(connection.execute, f"SELECT {_ENTRY} FROM entries ORDER BY number")
-            return [_entry(row) for row in _patiently(lambda: read().fetchall(), ends_at)]
+            select = f"SELECT {_ENTRY} FROM entries ORDER BY number"
+            return [_entry(row) for row in _patiently(lambda: connection.execute(select).fetchall(), ends_at)]
 
     def claim(self, entry: JournalEntry) -> bool:
         """Become the worker of an entry that is still there, unchanged, and has none."""
