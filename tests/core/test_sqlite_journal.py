@@ -282,6 +282,7 @@ def test_whoever_waits_long_looks_as_often(path: Path, monkeypatch: pytest.Monke
         other.execute("BEGIN IMMEDIATE")
         clock = Clock(lambda: other.execute("COMMIT"), after=1000)
         monkeypatch.setattr("cabinet_sdk._core.sqlite_journal.time", clock)
+        monkeypatch.setattr("cabinet_sdk._core.sqlite_files.time", clock)
         journal = journals[0] if opened else SqliteJournal(path, timeout=10)
 
         assert journal.begin(ENTRY) is None

@@ -8,13 +8,22 @@ and of two copies in one process each lets go of the locks of the other.
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
-from contextlib import suppress
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from cabinet_sdk.errors import UsageError
 
-__all__ = ["KEY_LENGTH", "connect", "make", "path_of"]
+__all__ = ["KEY_LENGTH", "connect", "is_busy", "make", "path_of", "patiently", "transaction"]
+
+T = TypeVar("T")
+
+# Seconds between two tries to have a file.
+_PAUSES = (0.0005, 0.004)
 
 KEY_LENGTH = 32
 """Bytes of a key."""
@@ -87,3 +96,47 @@ def make(path: Path) -> None:
     with suppress(FileExistsError):
         # By its real name: a link to nothing yet is there already.
         os.close(os.open(os.path.realpath(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, ends_at: float) -> Generator[None]:
+    """Write to a file, whole or not at all, with a connection that waits for nobody itself, see `patiently`."""
+    try:
+        # In here, since an interrupt comes once it is done: nothing would end the transaction.
+        patiently(lambda: connection.execute("BEGIN IMMEDIATE"), ends_at)
+        yield
+        # A file that has no log yet waits here for those who read it.
+        patiently(lambda: connection.execute("COMMIT"), ends_at)
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def patiently(act: Callable[[], T], ends_at: float) -> T:
+    """
+    Do what other processes may have locked, as soon as they let go of it.
+
+    SQLite itself tries ever more seldom, and not at all in some places: beside others that are at the file all the time
+    it would find it locked at each of its tries.
+
+    Args:
+        act: Done with a connection whose own timeout is 0, and again until it is not refused.
+        ends_at: When to give up, by `time.monotonic`.
+
+    Raises:
+        sqlite3.OperationalError: The file was locked until then, or something else is wrong.
+    """
+    while True:
+        try:
+            return act()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= ends_at:
+                raise
+        time.sleep(random.uniform(*_PAUSES))  # noqa: S311  # no secret
+
+
+def is_busy(error: Exception) -> bool:
+    """Say whether others have locked the file."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_BUSY

@@ -12,28 +12,26 @@ from __future__ import annotations
 import datetime as dt
 import glob
 import os
-import random
 import sqlite3
 import sys
 import threading
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, final
+from typing import Any, Self, final
 
 from cabinet_sdk._core import sqlite_files
 from cabinet_sdk._core.arguments import checking
 from cabinet_sdk._core.journal import JournalEntry
+from cabinet_sdk._core.sqlite_files import is_busy, patiently, transaction
 from cabinet_sdk.errors import JournalFailed, StillRunning, UsageError
 
 __all__ = ["SqliteJournal"]
-
-T = TypeVar("T")
 
 # Tells our files from any other SQLite file ("CabJ").
 _APPLICATION_ID = 0x4361624A
@@ -55,8 +53,6 @@ CREATE TABLE entries (
 """
 # Seconds for which a call whose outcome is known waits for others: that its entry stays does no harm.
 _PATIENCE = 1.0
-# Seconds between two tries to have the file.
-_PAUSES = (0.0005, 0.004)
 # A lock cannot be waited for without end.
 _LONGEST = 86400.0
 _ENTRY = "base_url, client_id, operation_id, operation, path, body, created_at"
@@ -148,7 +144,7 @@ class SqliteJournal:
         # Not to write: a full disk or a file that became read-only can still tell what is open.
         with self._connected() as (connection, ends_at):
             select = f"SELECT {_ENTRY} FROM entries ORDER BY number"
-            return [_entry(row) for row in _patiently(lambda: connection.execute(select).fetchall(), ends_at)]
+            return [_entry(row) for row in patiently(lambda: connection.execute(select).fetchall(), ends_at)]
 
     def claim(self, entry: JournalEntry) -> bool:
         """Become the worker of an entry that is still there, unchanged, and has none."""
@@ -209,7 +205,7 @@ class SqliteJournal:
     @contextmanager
     def _transaction(self, *, seconds: float | None = None) -> Generator[sqlite3.Connection]:
         with self._connected(seconds) as (connection, ends_at):
-            with _transaction(connection, ends_at):
+            with transaction(connection, ends_at):
                 left = {key: how for key, how in self._left.copy().items() if key not in self._at_work}
                 for key, how in left.items():
                     connection.execute(how, (*key, self._open.as_worker()))
@@ -233,7 +229,7 @@ class SqliteJournal:
                 yield connection, ends_at
             except (sqlite3.Error, OSError) as error:
                 message = f"The journal {self._open.path.name} failed: {error}."
-                raise JournalFailed(message, remedy=_WAIT if _is_busy(error) else None) from error
+                raise JournalFailed(message, remedy=_WAIT if is_busy(error) else None) from error
 
     def conflicts_with(self, other: _Open) -> bool:
         """Say whether this has the file open of which `other` has a key and this has none, or the other way round."""
@@ -313,12 +309,12 @@ class _Open:
             ends_at = time.monotonic() + self.timeout
             # SQLite would not say why it cannot.
             sqlite_files.make(self.path)
-            connection = _patiently(lambda: sqlite_files.connect(self.path, self._key, timeout=0), ends_at)
+            connection = patiently(lambda: sqlite_files.connect(self.path, self._key, timeout=0), ends_at)
             # SQLite opens it only below: what is put into its place until then is noticed.
             self._file = _identity(self.path)
             try:
                 _prepare(connection, self.path, ends_at)
-                _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"), ends_at)
+                patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"), ends_at)
                 _keep_to_owner(self.path)
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA secure_delete = ON")
@@ -412,12 +408,12 @@ def _refuse_strange(path: Path) -> None:
 
 def _prepare(connection: sqlite3.Connection, path: Path, ends_at: float) -> None:
     def read(what: str) -> int:
-        value: int = _patiently(lambda: connection.execute(what).fetchone()[0], ends_at)
+        value: int = patiently(lambda: connection.execute(what).fetchone()[0], ends_at)
         return value
 
     if not read("PRAGMA application_id"):
         # Only to make one: whoever opens a journal that is there need not wait for those who write.
-        with _transaction(connection, ends_at):
+        with transaction(connection, ends_at):
             if not read("PRAGMA application_id") and not read("SELECT count(*) FROM sqlite_schema"):
                 connection.execute(_SCHEMA)
                 connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
@@ -429,41 +425,6 @@ def _prepare(connection: sqlite3.Connection, path: Path, ends_at: float) -> None
     if version != _VERSION:
         message = f"The journal {path.name} is of version {version} and this SDK reads version {_VERSION}."
         raise JournalFailed(message, remedy="Use the SDK that wrote it, or a newer one.")
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection, ends_at: float) -> Generator[None]:
-    try:
-        # In here, since an interrupt comes once it is done: nothing would end the transaction.
-        _patiently(lambda: connection.execute("BEGIN IMMEDIATE"), ends_at)
-        yield
-        # A file that has no log yet waits here for those who read it.
-        _patiently(lambda: connection.execute("COMMIT"), ends_at)
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _patiently(act: Callable[[], T], ends_at: float) -> T:
-    """
-    Do what other processes may have locked, as soon as they let go of it.
-
-    SQLite itself tries ever more seldom, and not at all in some places: beside others that are at the file all the time
-    it would find it locked at each of its tries.
-    """
-    while True:
-        try:
-            return act()
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() >= ends_at:
-                raise
-        time.sleep(random.uniform(*_PAUSES))  # noqa: S311  # no secret
-
-
-def _is_busy(error: Exception) -> bool:
-    code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _locked(path: Path) -> sqlite3.Connection:
