@@ -561,7 +561,7 @@ class DeadlineExceeded(CabinetError, TimeoutError):
 class JournalFailed(CabinetError):
     """The client's journal cannot be read or written: a full disk, a missing right, a newer file. Nothing was sent."""
 
-    remedy = "Make room for the journal, or see to the rights and the place of its file, and call again."
+    remedy: str = "Make room for the journal, or see to the rights and the place of its file, and call again."
 
     def __init__(
         self,

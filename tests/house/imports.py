@@ -96,7 +96,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "cabinet_sdk.types.*": ("cabinet_sdk.types.*", "cabinet_sdk.errors", "attrs"),
     # The one module that knows httpx, and the network below it. It tells services the version of the library.
     "cabinet_sdk._core.httpx_transport": (*MACHINERY, "cabinet_sdk", "httpx"),
-    "cabinet_sdk._core.network": ("httpcore",),
+    "cabinet_sdk._core.network": ("cabinet_sdk._core.per_process", "httpcore"),
     # The one module that knows SQLCipher; loaded only where there is a key.
     "cabinet_sdk._core.sqlcipher": ("sqlcipher3",),
     "cabinet_sdk._core.*": (*MACHINERY, "cabinet_sdk.types.*", "cattrs", "msgspec"),
