@@ -89,7 +89,7 @@ _BAD_GATEWAY = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 @final
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class LoggedRequest:
     """
     A request that a world has seen; it holds nothing that must not be shown.
@@ -552,21 +552,21 @@ class Exchange:
             url = shown_url(f"{url}?{self._query[:_LONGEST_LOGGED]}")
         logger.info("%s %s -> %s %s, request id %s", self._method, url, status, code or "", self._request_id)
         self._world.log(
-            # Made when somebody looks.
+            # Made when somebody looks; by position, for names would cost twice as much.
             partial(
                 LoggedRequest,
-                at=self._world.clock.now(),
-                method=self._method,
-                url=url,
-                request_id=self._request_id,
-                operation=self._operation,
-                profile_id=self._profile_id,
-                idempotency_key=self._key,
-                status=status,
-                problem=code,
-                replayed=self._replayed,
-                detail=None if problem is None else problem.message,
-                errors=() if problem is None else problem.errors,
+                self._world.clock.now(),
+                self._method,
+                url,
+                self._request_id,
+                self._operation,
+                self._profile_id,
+                self._key,
+                status,
+                code,
+                self._replayed,
+                None if problem is None else problem.message,
+                () if problem is None else problem.errors,
             )
         )
 
