@@ -211,11 +211,8 @@ async def perform_async(flow: Flow[T], transport: AsyncTransport) -> T:
         UsageError: No event loop of asyncio runs here; with another one, a call would end half-way.
     """
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise UsageError("an AsyncCabinet needs the event loop of asyncio: asyncio.run(…)") from None
-    try:
         effect = next(flow)
+        _expect_asyncio()
         while True:
             try:
                 result = await _do_async(effect, transport)
@@ -228,6 +225,13 @@ async def perform_async(flow: Flow[T], transport: AsyncTransport) -> T:
     except BaseException:
         flow.close()
         raise
+
+
+def _expect_asyncio() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise UsageError("an AsyncCabinet needs the event loop of asyncio: asyncio.run(…)") from None
 
 
 # The casts below hold since a client makes its locks and takes its streams from a transport of its own mode.
