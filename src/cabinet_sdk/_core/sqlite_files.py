@@ -133,7 +133,7 @@ def patiently(act: Callable[[], T], ends_at: float) -> T:
         except sqlite3.OperationalError as error:
             if not is_busy(error) or time.monotonic() >= ends_at:
                 raise
-        time.sleep(random.uniform(*_PAUSES))  # noqa: S311  # no secret
+        time.sleep(random.uniform(*_PAUSES))  # noqa: S311  # how long to wait is no secret
 
 
 def is_busy(error: Exception) -> bool:

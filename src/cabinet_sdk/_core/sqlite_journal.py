@@ -51,7 +51,7 @@ CREATE TABLE entries (
     UNIQUE (base_url, client_id, operation_id)
 )
 """
-# Seconds for which a call whose outcome is known waits for others: that its entry stays does no harm.
+# Seconds for which a call whose outcome is known waits for others; after that the next transaction erases its entry.
 _PATIENCE = 1.0
 # A lock cannot be waited for without end.
 _LONGEST = 86400.0
