@@ -32,7 +32,25 @@ FORMS = {
     "no relation": ("<?cursor=9>", None),
     "part of a relation": ('<?cursor=9>; rel="next-archive"', None),
     "other parameter": ('<?cursor=9>; title="next"', None),
-    "no link": ("next", None),
+    "only the first anchor counts": (f'<?cursor=2>; anchor="{BASE}"; anchor="/other"; rel=next', f"{BASE}?cursor=2"),
+    "empty parameter at the end": ('<?cursor=2>; rel="next";', f"{BASE}?cursor=2"),
+    "empty parameters": ('<?cursor=2>;; ; title="x" ; ;rel="next"', f"{BASE}?cursor=2"),
+    "empty elements": (', ,<?cursor=0>; rel="first",, <?cursor=2>; rel="next",', f"{BASE}?cursor=2"),
+    "only empty elements": (" , ,", None),
+    "spaces": ('\t<?cursor=2> \t; REL = "\tNext  last " , ', f"{BASE}?cursor=2"),
+    "slash without quotes": ('<?cursor=2>; page=1/2; rel="next"', f"{BASE}?cursor=2"),
+    "quote in the midst": ('<?cursor=2>; x=a"b; rel="next"', f"{BASE}?cursor=2"),
+    "letters of any kind": ('<?cursor=2>; title=Страница; rel="next"', f"{BASE}?cursor=2"),
+    "escapes": (r'<?cursor=2>; rel="n\ext"', f"{BASE}?cursor=2"),
+    "relation that is an address": ('<?cursor=9>; rel="https://rel.example/next"', None),
+    "anchored here": ('<?cursor=2>; anchor="https://Cabinet.Example:443/v1/charges"; rel=next', f"{BASE}?cursor=2"),
+    "anchored at this page": ('<?cursor=2>; rel=next; anchor="?cursor=1&limit=5"', f"{BASE}?cursor=2"),
+    "anchored elsewhere": ('<?cursor=9>; rel=next; anchor="/v1/payments"', None),
+    "anchored at another host": (
+        '<?cursor=9>; rel=next; anchor="//other.example/v1/charges", <?cursor=2>; rel=next',
+        f"{BASE}?cursor=2",
+    ),
+    "read before it breaks": ('<?cursor=2>; rel="next", <', f"{BASE}?cursor=2"),
     "empty": ("", None),
 }
 
@@ -43,9 +61,65 @@ def test_forms_of_a_link(header: str, target: str | None) -> None:
     assert linked(header, "next", BASE) == target
 
 
+UNREADABLE = {
+    "no link": "next",
+    "relation in other quotes": "<?cursor=2>; rel='next'",
+    "open address": '<?cursor=2; rel="next"',
+    "open quote": '<?cursor=2>; rel="next',
+    "open quote before": '<?cursor=2>; title="a; rel=next',
+    "text after a quote": '<?cursor=2>; rel="next" foo',
+    "text after a name": "<?cursor=2>; crossorigin yes; rel=next",
+    "text after a link": "<?cursor=2> rel=next",
+    "text before a link": "foo, <?cursor=2>; rel=next",
+    "broken second link": '<?cursor=1>; rel="prev", ?cursor=2; rel="next"',
+    "anchor that is no address": '<?cursor=2>; rel="next"; anchor="https://["',
+}
+
+
+@pytest.mark.parametrize("header", UNREADABLE.values(), ids=UNREADABLE.keys())
+async def test_a_link_that_cannot_be_read_ends_no_list(play: Play, header: str) -> None:
+    """Where a header breaks RFC 8288 before a next page is found, the list may go on: that is an error, not its end."""
+    script = Script(ok([], ("Link", header)))
+
+    with pytest.raises(UnreadableAnswer, match="The link to the next page cannot be read"):
+        _ = [charge async for charge in play(script).charges.list()]
+
+
+SPACE = st.sampled_from(["", " ", "\t "])
+RELATIONS = st.lists(st.sampled_from(["next", "NeXt", "prev", "P3Pv1", "dns-prefetch", "https://rel.example/next"]))
+ANCHORS = st.sampled_from([None, "", "/v1/charges", BASE, "/v1/payments", "https://other.example/v1/charges"])
+TEXT = st.text(alphabet='<>;=,"\\ \tnextЖ', max_size=10)
+
+
+@st.composite
+def links(draw: st.DrawFn) -> tuple[str, bool]:
+    """Return a link as RFC 8288 lets it be written, and whether it leads to the next page."""
+    relations, anchor = draw(RELATIONS), draw(ANCHORS)
+    given_values = [("rel", " ".join(relations)), *([] if anchor is None else [("anchor", anchor)])]
+    values = draw(st.permutations([*given_values, *draw(st.lists(st.tuples(st.just("title"), TEXT), max_size=2))]))
+    written = ""
+    for name, value in values:
+        written += draw(st.sampled_from([";", ";;", "; crossorigin ;"])) + draw(SPACE)
+        written += draw(st.sampled_from([name, name.upper()])) + draw(SPACE) + "=" + draw(SPACE)
+        bare = draw(st.booleans()) and not set(value) & set(';,"')
+        written += value if bare else '"' + value.replace("\\", "\\\\").replace('"', r"\"") + '"'
+        written += draw(SPACE)
+    is_next = "next" in [each.lower() for each in relations] and anchor in {None, "", "/v1/charges", BASE}
+    return written + draw(st.sampled_from(["", ";"])) + draw(SPACE), is_next
+
+
+@given(st.lists(links(), max_size=4), st.sampled_from([",", ", ", " ,, "]))
+def test_whatever_may_be_written_is_read(written: list[tuple[str, bool]], between: str) -> None:
+    """Of any links that RFC 8288 allows, the first from here to the next page is found, or none is."""
+    header = between.join(f"<?cursor={number}>{text}" for number, (text, _) in enumerate(written))
+    first = next((number for number, (_, is_next) in enumerate(written) if is_next), None)
+
+    assert linked(header, "next", BASE) == (None if first is None else f"{BASE}?cursor={first}")
+
+
 @given(st.text(alphabet='<>;=,"\\ \trelnextabc/?:[]@%é\x00', max_size=80) | st.text(max_size=80))
 def test_no_link_breaks_the_client(header: str) -> None:
-    """Whatever the header holds, there is a target, none, or a `ValueError` for a target that is no address."""
+    """Whatever the header holds, there is a target, none, or a `ValueError` where it cannot be read."""
     try:
         target = linked(header, "next", BASE)
     except ValueError:
@@ -61,15 +135,19 @@ def test_no_link_breaks_the_client(header: str) -> None:
         "<" * 1_000_000,
         '<a>;a="' * 150_000,
         '<a>;a="' + r"\a" * 500_000,
-        " " * 1_000_000,
+        "<a>," * 250_000 + "<",
+        "<a>;" + " " * 1_000_000 + '"',
+        "<a>;a=" + " " * 1_000_000 + '"',
+        " " * 1_000_000 + '"',
     ],
-    ids=["spaces", "no values", "open", "quotes", "escapes", "blank"],
+    ids=["spaces", "no values", "open", "quotes", "escapes", "links", "no name", "no value", "blank"],
 )
 def test_a_link_made_to_be_slow_is_read_fast(header: str) -> None:
     """A header of 1 MB takes linear time, whatever it holds: a fraction of a second, and minutes were it quadratic."""
     started = time.thread_time()
 
-    assert linked(header, "next", BASE) is None
+    with pytest.raises(ValueError, match="breaks RFC 8288"):
+        linked(header, "next", BASE)
 
     assert time.thread_time() - started < 20
 

@@ -73,17 +73,17 @@ class _Reader(Generic[T]):
         header = got.headers.get("link")
         if header is None:
             return None
-        foreign = False
+        target, readable, foreign = None, True, False
         try:
             target = linked(header, "next", f"{self._context.base_url}{self._row.path}")
-            if target is None:
-                return None
-            foreign = origin_of(target) != origin_of(self._context.base_url)
+            foreign = target is not None and origin_of(target) != origin_of(self._context.base_url)
         except ValueError:
-            target = None
-        if target is None:
+            readable = False
+        if not readable:
             # Out here, since what Python says shows a piece of the link.
-            raise self._unreadable(got, "The link to the next page is no address.")
+            raise self._unreadable(got, "The link to the next page cannot be read.")
+        if target is None:
+            return None
         if foreign:
             raise self._unreadable(
                 got, "The next page is at another host; it is not asked, so that no token gets there."
