@@ -514,7 +514,7 @@ class InternalError(ServiceError):
 
 class UnreadableAnswer(ServiceError):
     """
-    What came is not an answer of this contract: HTML from a proxy, an empty or cut body, a wrong type.
+    What came is not an answer of this contract: HTML from a proxy, an empty body, half a document, a wrong type.
 
     Attributes:
         path: The place in the JSON where it is known, such as ``$[3].amount``.

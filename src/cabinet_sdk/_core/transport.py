@@ -3,8 +3,9 @@ What a client needs of the outside: four methods, in two modes.
 
 A transport sends one request and returns its answer, whatever the status. It neither retries, nor follows redirects,
 nor raises for a status: all of that is above it, the same for every transport. What it may raise is a `NetworkError`
-(`ConnectionFailed` only where nothing was sent), `UnreadableAnswer` for an answer that breaks HTTP, or `UsageError` for
-a request that it cannot send at all. Whatever else it raises leaves a change unknown.
+(`ConnectionFailed` only where nothing was sent, `ConnectionLost` also for an answer that breaks HTTP),
+`UnreadableAnswer` for an answer that would be the same once more, or `UsageError` for a request that it cannot send at
+all. Whatever else it raises leaves a change unknown.
 """
 
 from __future__ import annotations
