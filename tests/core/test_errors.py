@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import pickle
 from collections.abc import Callable
 from typing import assert_type
@@ -267,3 +268,30 @@ def test_a_problem_document_says_that_it_is_one(media_type: str | None, kind: ty
     response = Response(status=409, headers=headers, content=b'{"code": "charges.nothing_due"}')
 
     assert type(problem_of(response, "charges.pay", None)) is kind
+
+
+@pytest.mark.parametrize(
+    "members, kind, code",
+    [
+        ({"type": "https://cabinet.example/problems/charges.nothing_due"}, NothingDue, "charges.nothing_due"),
+        ({"type": "/v1/problems/charges.nothing_due", "code": 7}, NothingDue, "charges.nothing_due"),
+        ({"type": "problems/charges.frozen"}, StateError, "charges.frozen"),
+        ({"type": "/problems/charges.frozen", "code": "charges.nothing_due"}, NothingDue, "charges.nothing_due"),
+        ({"type": "/problems/charges.nothing_due", "code": "charges.frozen"}, StateError, "charges.frozen"),
+        ({"type": "https://cabinet.example/charges.nothing_due"}, StateError, "unknown"),
+        ({"type": "https://gateway.example/problems/conflict"}, StateError, "unknown"),
+        ({"type": "/problems/charges.nothing_due/"}, StateError, "unknown"),
+        ({"type": "about:blank"}, StateError, "unknown"),
+        ({"type": 7}, StateError, "unknown"),
+        ({}, StateError, "unknown"),
+    ],
+)
+def test_without_a_code_the_type_names_it(members: dict[str, object], kind: type[CabinetError], code: str) -> None:
+    """RFC 9457 makes `type` the identifier, and that of each code is its page: it serves where there is no `code`."""
+    headers = Headers([("content-type", "application/problem+json")])
+    problem = problem_of(
+        Response(status=409, headers=headers, content=json.dumps(members).encode()), "charges.pay", None
+    )
+
+    assert type(problem) is kind
+    assert problem.code == code

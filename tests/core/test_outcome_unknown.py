@@ -11,6 +11,7 @@ import pytest
 
 from cabinet_sdk import AsyncCabinet, Attempt, Cabinet, CallScope, ClientCredentials, Drift, RetryPolicy
 from cabinet_sdk._core.operation import Call
+from cabinet_sdk.charges import NothingDue
 from cabinet_sdk.errors import (
     ConnectionFailed,
     ConnectionLost,
@@ -80,6 +81,11 @@ NOT_SETTLING: dict[str, Step] = {
     "409 that is none of its own": problem(409, "charges.method_not_linked"),
     "409 that nobody knows": problem(409, "charges.frozen"),
     "its own with another status": problem(503, "charges.nothing_due"),
+    "409 whose type is none of its own": problem(409, None, type="https://cabinet.example/problems/charges.frozen"),
+    "409 whose type names no code": problem(409, None, type="https://gateway.example/problems/conflict"),
+    "409 of a code that counts more than its type": problem(
+        409, "charges.frozen", type="https://cabinet.example/problems/charges.nothing_due"
+    ),
     "no key came": problem(400, "idempotency.key_missing"),
     **{str(status): problem(status, "request.refused") for status in (405, 406, 413, 415, 421, 507)},
     "200 HTML": html(200),
@@ -88,6 +94,10 @@ NOT_SETTLING: dict[str, Step] = {
 }
 SETTLING: dict[str, tuple[Step, type[Exception]]] = {
     "409": (problem(409, "charges.nothing_due"), StateError),
+    "409 by its type": (
+        problem(409, None, type="https://cabinet.example/problems/charges.nothing_due"),
+        NothingDue,
+    ),
     "422": (problem(422, "idempotency.key_reused"), KeyReused),
     "404": (problem(404, "charges.charge_not_found"), Problem),
 }

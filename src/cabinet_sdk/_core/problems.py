@@ -1,9 +1,9 @@
 """
 Problem documents (RFC 9457), both ways: an error to a document, an answer to an error.
 
-Rule: an answer of another media type is no such document, whatever its body. Only `code` and `status` decide the class;
-`detail` is for people and never parsed. Members of a wrong type are ignored, as the RFC asks. Where no code is known,
-the challenge of a 401 says whether the token was refused.
+Rule: an answer of another media type is no such document, whatever its body. Only `status` and `code`, or else the
+`type` that names one, decide the class; `detail` is for people and never parsed. Members of a wrong type are ignored,
+as the RFC asks. Where no code is known, the challenge of a 401 says whether the token was refused.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ _TOKEN_REFUSED = re.compile(r'(?i)\berror="?invalid_token\b')
 
 # Of what says why there is no result. Its values take up to thirty times as much room as their text.
 _LARGEST_DOCUMENT = 1024 * 1024
+
+# The type of each code is its page (RFC 9457 3.1.1), wherever the service keeps those.
+_TYPE = re.compile(r"(?:.*/)?problems/([a-z0-9_]+\.[a-z0-9_.]+)", re.DOTALL)
 
 _KNOWN_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code", "request_id", "errors"})
 
@@ -90,6 +93,8 @@ def problem_of(response: Response, operation: str, retry_after: float | None) ->
             operation=operation,
         )
     code = _text(document, "code")
+    if code is None and (named := _TYPE.fullmatch(_text(document, "type") or "")):
+        code = named.group(1)
     cls = {known.code: known for known in catalogue()}.get(code or "", _class_for(response))
     return cls(
         _text(document, "detail") or _text(document, "title"),
