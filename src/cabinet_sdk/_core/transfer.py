@@ -228,13 +228,14 @@ class Transfer:
         if response.status not in {200, 206}:
             self._damaged(f"status {response.status} came in its place", status=response.status)
         if _is_page(response.headers):
-            self._damaged("a page came in its place; check the base URL and what stands between you and the service")
+            what = "a page came in its place; check the base URL and what stands between you and the service"
+            self._damaged(what, status=response.status)
         same = self._etag is not None and response.headers.get("etag") == self._etag
         part = _PART.fullmatch(response.headers.get("content-range") or "")
         self._to_skip, self._until = 0, self.length
         if response.status == 206:
             if not self._resumable:
-                self._damaged("a part of it came, which nobody asked for")
+                self._damaged("a part of it came, which nobody asked for", status=response.status)
             if part is None or int(part.group(1)) != self.position or not same:
                 raise self._changed()
             length = self.length if part.group(3) is None else int(part.group(3))

@@ -173,9 +173,10 @@ async def test_a_part_that_nobody_asked_for(dial: Dial, tmp_path: Path, field: s
     part = http("206 Partial Content", b"B" * 500, "Content-Length: 500", "Content-Range: bytes 500-999/1000", field)
     with RawServer.answering(first, part) as server:
         async with await samples_of(dial(server.url, attempts=2)).download(SampleId("x")) as file:
-            with pytest.raises(UnreadableAnswer, match="nobody asked for"):
+            with pytest.raises(UnreadableAnswer, match="nobody asked for") as caught:
                 await file.save(tmp_path)
 
+    assert caught.value.status == 206
     assert contents_of(tmp_path) == {}
 
 
