@@ -192,13 +192,8 @@ class Transfer:
         if not resumable:
             yield from self._begin(())
             return
-        condition = ("if-range", self._etag or "")
         try:
-            yield from self._begin((("range", f"bytes={self.position}-"), condition))
-        except CallerError as refusal:
-            if refusal.status != 416 or refusal.members.get("content_range") != f"bytes */{self.position}":
-                raise
-            yield from self._end()
+            yield from self._ask_for_the_rest()
         except FileChanged:
             if not self.restartable:
                 raise
@@ -206,6 +201,17 @@ class Transfer:
             self.restarts += 1
             self._describe(self.headers)
             yield from self._begin(())
+
+    def _ask_for_the_rest(self) -> Flow[None]:
+        try:
+            yield from self._begin((("range", f"bytes={self.position}-"), ("if-range", self._etag or "")))
+        except CallerError as refusal:
+            if refusal.status != 416:
+                raise
+            ends_here = refusal.members.get("content_range") == f"bytes */{self.position}"
+            if not ends_here or self.length not in {None, self.position}:
+                raise self._changed() from refusal
+            yield from self._end()
 
     def _begin(self, headers: tuple[tuple[str, str], ...]) -> Flow[None]:
         response = yield from send(self._context, self._row, self._value, headers, self.request_id)

@@ -129,24 +129,48 @@ async def test_a_416_of_a_gateway_is_the_end_too(dial: Dial, tmp_path: Path) -> 
     assert saved.read_bytes() == CONTENT[:500]
 
 
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        nothing_after(300),
-        nothing_after(501),
-        http("416 Range Not Satisfiable", b"<html>", "Content-Type: text/html", "Content-Length: 6"),
-    ],
-    ids=["shorter", "longer", "a page"],
-)
-async def test_not_every_416_is_the_end(dial: Dial, tmp_path: Path, refusal: bytes) -> None:
-    """Where the length is not known, only a refusal that names the very length there is says that all is there."""
-    first = http("200 OK", b"1f4\r\n" + CONTENT[:500] + b"\r\n", "Transfer-Encoding: chunked", 'ETag: "one"')
-    with RawServer.answering(first, refusal) as server:
+UNTOLD = http("200 OK", b"1f4\r\n" + CONTENT[:500] + b"\r\n", "Transfer-Encoding: chunked", 'ETag: "one"')
+REFUSALS = {
+    "shorter": (UNTOLD, nothing_after(300)),
+    "longer": (UNTOLD, nothing_after(501)),
+    "a page": (UNTOLD, http("416 Range Not Satisfiable", b"<html>", "Content-Type: text/html", "Content-Length: 6")),
+    "cut to what is there": (http("200 OK", CONTENT[:500], WHOLE, 'ETag: "one"'), nothing_after(500)),
+}
+
+
+@pytest.mark.parametrize("first, refusal", REFUSALS.values(), ids=REFUSALS.keys())
+async def test_not_every_416_is_the_end(dial: Dial, tmp_path: Path, first: bytes, refusal: bytes) -> None:
+    """Only a refusal that names the very length there is says that all is there; after another, all is asked for."""
+    whole = http("200 OK", CONTENT, WHOLE, *FIELDS)
+    with RawServer.answering(first, refusal, whole) as server:
         async with await samples_of(dial(server.url, attempts=2)).download(SampleId("x")) as file:
-            with pytest.raises(CallerError) as caught:
+            saved = await file.save(tmp_path / "it")
+        assert saved.read_bytes() == CONTENT
+        assert [b"range:" in request.lower() for request in server.requests] == [False, True, False]
+    with RawServer.answering(first, refusal, whole) as server:
+        async with await samples_of(dial(server.url, attempts=2)).download(SampleId("x")) as file:
+            assert await file.read() == CONTENT
+
+
+async def test_a_416_after_parts_were_handed_out(dial: Dial) -> None:
+    """What was handed out cannot be taken back, so that the file is to be downloaded again."""
+    with RawServer.answering(UNTOLD, nothing_after(300)) as server:
+        async with await samples_of(dial(server.url, attempts=2)).download(SampleId("x")) as file:
+            with pytest.raises(FileChanged) as caught:
+                _ = [chunk async for chunk in file]
+
+    assert isinstance(caught.value.__cause__, CallerError)
+    assert caught.value.__cause__.status == 416
+
+
+async def test_beginning_anew_after_a_416_is_counted(dial: Dial, tmp_path: Path) -> None:
+    """A service that refuses the rest each time is asked as often as there are attempts."""
+    with RawServer.answering(*[UNTOLD, nothing_after(300)] * 5) as server:
+        async with await samples_of(dial(server.url, attempts=3)).download(SampleId("x")) as file:
+            with pytest.raises(ConnectionLost):
                 await file.save(tmp_path)
 
-    assert caught.value.status == 416
+    assert len(server.requests) == 5
     assert contents_of(tmp_path) == {}
 
 
