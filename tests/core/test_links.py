@@ -43,6 +43,7 @@ FORMS = {
     "letters of any kind": ('<?cursor=2>; title=Страница; rel="next"', f"{BASE}?cursor=2"),
     "escapes": (r'<?cursor=2>; rel="n\ext"', f"{BASE}?cursor=2"),
     "relation that is an address": ('<?cursor=9>; rel="https://rel.example/next"', None),
+    "relation that is none": ('<?cursor=9>; rel="prev_page %"', None),
     "anchored here": ('<?cursor=2>; anchor="https://Cabinet.Example:443/v1/charges"; rel=next', f"{BASE}?cursor=2"),
     "anchored at this page": ('<?cursor=2>; rel=next; anchor="?cursor=1&limit=5"', f"{BASE}?cursor=2"),
     "anchored elsewhere": ('<?cursor=9>; rel=next; anchor="/v1/payments"', None),

@@ -15,8 +15,9 @@ _QUOTED = r'"((?:[^"\\]|\\.)*+)"'
 _PARAMETER = re.compile(rf'\s*+;\s*+([^\s"=;,]*+)\s*+(?:=\s*+(?:{_QUOTED}|(?!")([^;,]*+)))?', re.ASCII)
 _LINK = re.compile(rf"[\s,]*+<([^<>]*+)>((?:{_PARAMETER.pattern})*+)\s*+(?=,|\Z)", re.ASCII)
 _ESCAPED = re.compile(r"\\(.)")
-# A registered name or an address.
-_RELATION = re.compile(r"[a-z][a-z0-9+.-]*(?::\S*)?")
+# Wider than the RFC has it: what a service calls its other links is no reason to end a list with an error. Quotes of
+# another kind are, around what may be the relation.
+_RELATION = re.compile("[^'\"`]+")
 
 
 def linked(header: str, relation: str, base: str) -> str | None:
