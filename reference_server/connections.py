@@ -111,6 +111,8 @@ class Connection(HttpToolsProtocol):
                 msg = "a body comes as it is, or in chunks by HTTP/1.1"
                 raise ValueError(msg)
         self._fields = 0
+        # The parser names what follows a body like the fields of the head, whose list the application has from here on.
+        self.headers = []
         if bodiless and self._answer_at_once(parser):
             return
         self._due = self.loop.time() + PATIENCE_SECONDS

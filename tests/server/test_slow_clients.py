@@ -361,6 +361,28 @@ def test_81_what_follows_a_body_may_not_grow_for_ever(url: str, world: World, pe
     assert not world.database.all("SELECT id FROM payments")
 
 
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("missing, status", [("Authorization", 401), ("Idempotency-Key", 400)])
+def test_what_follows_a_body_is_no_head(
+    url: str, stopwatch: Stopwatch, world: World, person: Profile, *, missing: str, status: int, apart: bool
+) -> None:
+    """Fields after a chunked body neither sign in nor carry a key (RFC 9110 6.5.1), in one packet with it or in two."""
+    fields = {"Authorization": f"Bearer {token_for(world, person)}", "Idempotency-Key": "k"}
+    after = f"{missing}: {fields.pop(missing)}\r\n"
+    charge = world.charges.add(person, Money("1.00"))
+    start = f"POST /v1/charges/{charge.id}/payments HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+    start += "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    parts = [f"{start}Content-Type: application/json\r\n\r\n", f'10\r\n{{"method":"sbp"}}\r\n0\r\n{after}\r\n']
+    with connection_to(url) as connection:
+        for part in parts if apart else ["".join(parts)]:
+            connection.sendall(part.encode())
+            stopwatch.wait_until_received(len(part))
+        answer = answer_of(connection)
+
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert not world.database.all("SELECT id FROM payments")
+
+
 def test_a_large_body_in_small_pieces_is_no_head(url: str, world: World, person: Profile) -> None:
     """A chunked body far longer than a head may be, in chunks of one byte, is read as any other."""
     framing = ("Content-Type: application/json", "Idempotency-Key: k", "Transfer-Encoding: chunked")
