@@ -59,7 +59,8 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take what came; a body gains time with each byte, unless nobody waits for it any more."""
         if self._due is not None and not self._answered:
-            self._due += len(data) / BYTES_PER_SECOND
+            # Not in advance: whoever sent much at once could be silent for long.
+            self._due = min(self._due + len(data) / BYTES_PER_SECOND, self.loop.time() + PATIENCE_SECONDS)
         self._fields += len(data)
         self._first = True
         super().data_received(data)

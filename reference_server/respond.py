@@ -51,7 +51,7 @@ from reference_server import idempotency, signin
 from reference_server.database import DatabaseRefused, cannot_serve
 from reference_server.faults import CrashAskedFor, Fault, FaultKind, lost
 from reference_server.files import StoredFile, answer_file
-from reference_server.limits import MAX_BODY, read_json, whole
+from reference_server.limits import read_json, whole
 from reference_server.paging import Selection, Window, page, window_of
 from reference_server.routing import Admitted, Route
 from reference_server.session import Reply, Session
@@ -72,7 +72,8 @@ BASE_PATH = "/v1"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
 _BELOW = f"{BASE_PATH}/"
 _TOKEN_PATH = f"{BASE_PATH}/oauth/token"
-_TOKEN_ADMITTED = Admitted(MAX_BODY)
+# Far more than a form for a token has: strangers may send it, and it lies in memory until it is whole.
+_TOKEN_ADMITTED = Admitted(16 * 1024)
 _JSON = "application/json"
 _UNWANTED = re.compile(r"q=0(?:\.0{0,3})?")
 _FORM = "multipart/form-data"

@@ -126,6 +126,41 @@ def test_81_a_body_that_drips(stopwatch: Stopwatch, world: World, person: Profil
     assert [each.status for each in world.requests if each.operation == "charges.pay"] == [None]
 
 
+def test_81_a_body_that_stops(url: str, stopwatch: Stopwatch, world: World, person: Profile) -> None:
+    """What came at once buys no silence: 15 s after its last byte a body that is not whole is cut off."""
+    fields = (*PAYMENT[:2], "Content-Length: 1000000")
+    request = head("POST", "/payments", token_for(world, person), *fields) + b" " * 900_000
+    with connection_to(url) as connection:
+        connection.sendall(request)
+        stopwatch.wait_until_received(len(request))
+        stopwatch.sleep(14.9)
+        assert stopwatch.ended == 0
+        connection.sendall(b" " * 1000)
+        stopwatch.wait_until_received(len(request) + 1000)
+        stopwatch.sleep(1.9)
+        assert stopwatch.ended == 0
+        stopwatch.sleep(0.3)
+
+        assert rest_of(connection) == b""
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: {:d}", "Transfer-Encoding: chunked"])
+def test_82_a_form_for_a_token_is_short(url: str, world: World, person: Profile, framing: str) -> None:
+    """A stranger may send 16 KB for a token, which is far more than it needs."""
+    form = f"grant_type=client_credentials&client_id={person.id}&client_secret={world.client_secret(person.id)}&scope="
+    statuses: list[bytes] = []
+    for form_of in (form.ljust(16 * 1024, "+"), form.ljust(16 * 1024 + 1, "+")):
+        start = (
+            "POST /v1/oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        )
+        body = form_of if "Length" in framing else f"{len(form_of):x}\r\n{form_of}\r\n0\r\n\r\n"
+        with connection_to(url) as connection:
+            connection.sendall(f"{start}{framing.format(len(form_of))}\r\n\r\n{body}".encode())
+            statuses.append(answer_of(connection)[9:12])
+
+    assert statuses == [b"200", b"413"]
+
+
 def test_81_an_answer_that_nobody_takes(stopwatch: Stopwatch, world: World, tmp_path: Path) -> None:
     """Who asks for a large file and does not read it loses the connection; the file is let go of."""
     person = sample_world(world)
