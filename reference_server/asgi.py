@@ -10,21 +10,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import lru_cache, partial
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, TypeAlias, TypeVar, cast, final
 from urllib.parse import urlsplit
 
 from cabinet_sdk._core.wire import ByteStream, Headers
-from cabinet_sdk.errors import ConnectionLost, RequestTooLarge
+from cabinet_sdk.errors import ConnectionLost, RequestTooLarge, ServiceUnavailable
 from cabinet_sdk.types import File
 from reference_server.limits import MAX_BODY
 from reference_server.pages import pages
 from reference_server.respond import BASE_PATH, Exchange
 from reference_server.session import Reply
+from reference_server.turns import Turns, stopping
 from reference_server.world import World
 
 __all__ = ["BREAK", "App", "Receive", "Scope", "Send"]
@@ -35,8 +35,6 @@ BREAK = "reference_server.break"
 # How long and how much a client may send after its request has been refused.
 _LINGER_SECONDS = 5
 _LINGER_BYTES = 64 * 1024 * 1024
-
-_SLOW_AT_ONCE = 2
 
 # Any: ASGI's own types are open mappings.
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -69,19 +67,27 @@ class App:
         self._world = world
         self._sandbox = sandbox
         self._pages = pages(world, sandbox=sandbox)
-        # Threads for each operation that takes long: with those of all others, a few exports would hold up everybody.
-        self._slow = defaultdict[str, ThreadPoolExecutor](
-            partial(ThreadPoolExecutor, _SLOW_AT_ONCE, thread_name_prefix="slow")
-        )
+        # With the threads of all others, a few exports would hold up everybody.
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer below the base path by the contract, elsewhere with pages for people."""
-        if scope["type"] == "http":
-            exchange = self._exchange_of(scope)
-            if exchange.misdirected or scope["path"].startswith(_BELOW):
-                await self._serve(exchange, scope, receive, send)
-                return
-        await self._pages(scope, receive, send)
+        try:
+            if scope["type"] == "http":
+                exchange = self._exchange_of(scope)
+                if exchange.misdirected or scope["path"].startswith(_BELOW):
+                    await self._serve(exchange, scope, receive, send)
+                    return
+            await self._pages(scope, receive, send)
+        except asyncio.CancelledError:
+            # The time to stop is over, and what became of the request nobody knows.
+            if BREAK not in scope:
+                raise
+            await _break(scope, receive)
+
+    def stop(self) -> None:
+        """Refuse what waits for its turn or for the rest of its body: the server is to stop."""
+        self._turns.stop()
 
     def at_once(self, scope: Scope) -> Reply | None:
         """
@@ -125,8 +131,7 @@ class App:
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
             # Most call that an error in their log. One of ours can be told that it is meant.
             if BREAK in scope:
-                scope[BREAK]()
-                await _disconnected(receive)
+                await _break(scope, receive)
 
     async def _exchange(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         headers = exchange.headers
@@ -143,13 +148,15 @@ class App:
             return
         with SpooledTemporaryFile(max_size=MAX_BODY) as spool:
             try:
-                content = await _body(headers, receive, begun.max_body, cast("BinaryIO", spool))
-            except (RequestTooLarge, OSError) as error:
+                async with self._turns.waiting():
+                    content = await _body(headers, receive, begun.max_body, cast("BinaryIO", spool))
+            except (RequestTooLarge, ServiceUnavailable, OSError) as error:
                 response = await self._run(partial(exchange.refuse, error))
-                await _send(receive, send, response, unread=True)
+                # A server that is to stop waits for no more of it.
+                await _send(receive, send, response, unread=not isinstance(error, ServiceUnavailable))
                 return
             except BaseException:
-                # A server that stops waits for no body, and a key must not stay claimed.
+                # A server that ends waits for no body, and a key must not stay claimed.
                 exchange.abandon()
                 raise
             if content is None:
@@ -161,19 +168,22 @@ class App:
                 await _send(receive, send, await self._run(partial(exchange.answer, content)))
 
     async def _answer_slowly(self, exchange: Exchange, content: bytes | File, receive: Receive, send: Send) -> None:
-        """Answer in a thread of the operation, unless before its turn the client is gone or the server stops."""
-        job = self._slow[exchange.operation].submit(exchange.answer, content)
-        done = asyncio.wrap_future(job)
+        """Answer when it is the profile's turn, unless before that the client is gone or the server is to stop."""
         gone = asyncio.ensure_future(_disconnected(receive))
-        waited: set[asyncio.Future[Any]] = {done, gone}  # Any: of two kinds
+        step = partial(exchange.answer, content)
         try:
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            reply = await self._turns.take(exchange.operation, exchange.profile_id, step, gone)
+        except ServiceUnavailable as error:
+            if gone.done():
+                exchange.abandon()
+                return
+            reply = exchange.refuse(error)
+        except asyncio.CancelledError:
+            # The time to stop is over; the thread, which changes nothing, still has the exchange itself.
+            reply = copy(exchange).refuse(stopping())
         finally:
             gone.cancel()
-            if job.cancel():
-                exchange.abandon()
-        if not job.cancelled():
-            await _send(receive, send, await done)
+        await _send(receive, send, reply)
 
     async def _run(self, step: Callable[[], T]) -> T:
         """
@@ -287,6 +297,11 @@ async def _stream(receive: Receive, send: Send, stream: ByteStream) -> None:
     finally:
         gone.cancel()
         stream.close()
+
+
+async def _break(scope: Scope, receive: Receive) -> None:
+    scope[BREAK]()
+    await _disconnected(receive)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -75,7 +75,8 @@ class Connection(HttpToolsProtocol):
         self._fields = 0
         super().on_message_begin()
         scope: Any = self.scope  # Any: with a name of our own
-        scope[BREAK] = self.transport.close
+        # What a client does not take must not hold it up.
+        scope[BREAK] = self.transport.abort
 
     def on_headers_complete(self) -> None:
         """

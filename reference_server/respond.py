@@ -187,6 +187,11 @@ class Exchange:
         return "" if isinstance(self._found, Problem) else self._found[0].row.id
 
     @property
+    def profile_id(self) -> str | None:
+        """As whom it is asked, None before the head is judged."""
+        return self._profile_id
+
+    @property
     def slow(self) -> bool:
         """Whether answering may take a while."""
         return not isinstance(self._found, Problem) and self._found[0].download

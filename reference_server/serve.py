@@ -74,8 +74,9 @@ class WorldServer(uvicorn.Server):
         sandbox: bool = True,
         log_level: str = "warning",
     ) -> None:
+        self._app = App(world, sandbox=sandbox)
         config = uvicorn.Config(
-            App(world, sandbox=sandbox),
+            self._app,
             http=Connection,
             ws="none",
             log_level=log_level,
@@ -119,3 +120,11 @@ class WorldServer(uvicorn.Server):
         await asyncio.wait({ticking})
         if not ticking.cancelled():
             ticking.result()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish what is being answered, for a while; what waits for its turn or its body is refused at once."""
+        self._app.stop()
+        await super().shutdown(sockets)
+        if tasks := set(self.server_state.tasks):
+            # They were cancelled; the end of the loop would cancel them once more, in the middle of their last word.
+            await asyncio.wait(tasks, timeout=1)

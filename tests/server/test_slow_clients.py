@@ -5,8 +5,11 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from typing import final
 
 import pytest
 
@@ -19,6 +22,7 @@ from reference_server.connections import MAX_HEAD
 from reference_server.files import StoredFile
 from reference_server.signin import TOKEN_LIFETIME
 from reference_server.testing import connect, credentials, serve
+from reference_server.turns import LONGEST_LINE
 from tests.core.sample_area import MAX_BYTES, UPLOADED, add_file, sample_world
 from tests.server.raw import token_for
 from tests.server.sockets import answer_of, connection_to, head, rest_of
@@ -225,12 +229,12 @@ def test_86_a_client_that_vanishes_with_its_body(url: str, world: World, person:
 def test_86_a_client_that_vanishes_in_the_middle_of_an_answer(
     url: str, world: World, person: Profile, path: str
 ) -> None:
-    """Thirty connections that are reset while the answer comes hold neither a worker nor the world."""
+    """Eight connections that are reset while the answer comes hold neither a worker nor the world."""
     for _ in range(500):
         world.charges.add(person, Money("1.00"))
     token = token_for(world, person)
     with ExitStack() as stack:
-        connections = [stack.enter_context(connection_to(url, window=1024)) for _ in range(30)]
+        connections = [stack.enter_context(connection_to(url, window=1024)) for _ in range(LONGEST_LINE)]
         for connection in connections:
             connection.sendall(head("GET", path, token))
         for connection in connections:
@@ -532,72 +536,144 @@ def test_a_slow_request_behind_a_quick_one_keeps_its_connection(
         assert answer_of(connection).startswith(b"HTTP/1.1 201")
 
 
-def test_82_exports_hold_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else is asked of a world in a file is answered, other papers too; who is gone has none made."""
-    done = threading.Event()
-    begun: list[object] = []
+@final
+class Exports:
+    """
+    Exports that are begun, and not done before they may be.
 
-    def content() -> bytes:
-        begun.append(None)
-        return b"" if done.wait(60) else b"late"
+    Attributes:
+        begun: Released by each.
+        done: Set when they may be.
+    """
 
-    def made(*_: object) -> StoredFile:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.done = threading.Semaphore(0), threading.Event()
+        monkeypatch.setattr(handlers, "_EXPORTS", {ExportFormat.CSV: self._made})
+
+    def _made(self, *_: object) -> StoredFile:
+        def content() -> bytes:
+            self.begun.release()
+            return b"" if self.done.wait(60) else b"late"
+
         return StoredFile(content=content, name="charges.csv")
 
-    monkeypatch.setattr(handlers, "_EXPORTS", {ExportFormat.CSV: made})
+
+@pytest.fixture
+def exports(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exports]:
+    """Exports that wait for the test."""
+    made = Exports(monkeypatch)
+    yield made
+    made.done.set()
+
+
+def export(token: str) -> bytes:
+    """Return a request for one."""
+    return head("GET", "/exports/charges?format=csv", token)
+
+
+def test_82_exports_hold_up_nobody(tmp_path: Path, exports: Exports) -> None:
+    """Whatever else is asked of a world in a file is answered, other papers too; who is gone has none made."""
     world = World(file=tmp_path / "world.db")
     person = world.profiles.add("Иванова Мария Петровна")
     token, charge = token_for(world, person), world.charges.add(person, Money("1.00"))
     payment = connect(world, person).charges.pay(charge.id, method=PaymentMethod.BANK_CARD)
     with closing(world), serve(world) as url, ExitStack() as stack:
-        stack.callback(done.set)
-        exports = [stack.enter_context(connection_to(url)) for _ in range(20)]
-        for connection in exports:
-            connection.sendall(head("GET", "/exports/charges?format=csv", token))
+        stack.callback(exports.done.set)
+        connections = [stack.enter_context(connection_to(url)) for _ in range(8)]
+        for connection in connections:
+            connection.sendall(export(token))
+            if connection is connections[0]:
+                assert exports.begun.acquire(timeout=60)
         with connection_to(url) as other:
             for path in ("/charges", f"/payments/{payment.id}/document"):
                 other.sendall(head("GET", path, token))
                 assert answer_of(other).startswith(b"HTTP/1.1 200")
-            for connection in exports[5:]:
+            for connection in connections[3:]:
                 connection.close()
-            while sum(each.status is None for each in world.requests) < 15:
+            while sum(each.status is None for each in world.requests) < 5:
                 other.sendall(head("GET", "/charges", token))
                 answer_of(other)
-        assert not done.is_set()
-        done.set()
-        assert [answer_of(each)[:12] for each in exports[:5]] == [b"HTTP/1.1 200"] * 5
-    assert len(begun) == 5
+        exports.done.set()
+        assert [answer_of(each)[:12] for each in connections[:3]] == [b"HTTP/1.1 200"] * 3
+        assert exports.begun.acquire(timeout=60)
+        assert exports.begun.acquire(timeout=60)
+        assert not exports.begun.acquire(blocking=False)
+
+
+def test_82_exports_of_one_hold_up_no_other(
+    url: str, stopwatch: Stopwatch, world: World, person: Profile, exports: Exports
+) -> None:
+    """One export of a profile is made at a time, seven wait, more are 503; another profile's begins meanwhile."""
+    sent, other = export(token_for(world, person)), export(token_for(world, world.profiles.add("Другая")))
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connection_to(url)) for _ in range(10)]
+        for number, connection in enumerate(connections[:8], 1):
+            connection.sendall(sent)
+            stopwatch.wait_until_received(number * len(sent))
+        assert exports.begun.acquire(timeout=60)
+        connections[8].sendall(sent)
+        refused = answer_of(connections[8])
+        assert not exports.begun.acquire(blocking=False)
+        connections[9].sendall(other)
+        assert exports.begun.acquire(timeout=60)
+        exports.done.set()
+        statuses = [answer_of(each)[9:12] for each in (*connections[:8], connections[9])]
+
+    assert refused.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nretry-after: 5\r\n" in refused
+    assert b'"service.unavailable"' in refused
+    assert statuses == [b"200"] * 9
 
 
 def test_82_exports_that_wait_are_not_made_after_a_stop(
-    stopwatch: Stopwatch, world: World, person: Profile, monkeypatch: pytest.MonkeyPatch
+    stopwatch: Stopwatch, world: World, person: Profile, exports: Exports
 ) -> None:
-    """A server whose time to stop is over gives up what has not begun, and its process does not wait for that."""
-    begun, done = threading.Semaphore(0), threading.Event()
+    """A server that is to stop refuses what has not begun, a body that is not whole too, and finishes what has."""
+    token = token_for(world, person)
+    sent, half = export(token), head("POST", "/payments", token, *PAYMENT) + b"{"
+    connections: list[socket.socket] = []
 
-    def content() -> bytes:
-        begun.release()
-        return b"" if done.wait(60) else b"late"
+    def answers() -> list[bytes]:
+        refused = [answer_of(each) for each in connections[1:]]
+        exports.done.set()
+        return [answer_of(connections[0]), *refused]
 
-    def made(*_: object) -> StoredFile:
-        return StoredFile(content=content, name="charges.csv")
-
-    monkeypatch.setattr(handlers, "_EXPORTS", {ExportFormat.CSV: made})
-    monkeypatch.setattr("reference_server.serve._GRACE_SECONDS", 0)
-    sent = head("GET", "/exports/charges?format=csv", token_for(world, person))
-    with ExitStack() as stack:
-        stack.callback(done.set)
+    with ExitStack() as stack, ThreadPoolExecutor(1) as threads:
         with serve(world) as url:
-            exports = [stack.enter_context(connection_to(url)) for _ in range(8)]
-            for connection in exports[:2]:
+            connections += [stack.enter_context(connection_to(url)) for _ in range(8)]
+            for connection in connections[:7]:
                 connection.sendall(sent)
-                assert begun.acquire(timeout=60)
-            # Nobody has the world any more, so that each is in the queue in the round of the loop in which it comes.
-            for connection in exports[2:]:
-                connection.sendall(sent)
-            stopwatch.wait_until_received(8 * len(sent))
+                if connection is connections[0]:
+                    assert exports.begun.acquire(timeout=60)
+            connections[7].sendall(half)
+            stopwatch.wait_until_received(7 * len(sent) + len(half))
+            received = threads.submit(answers)
+        statuses = [each[9:12] for each in received.result()]
 
-        assert [each.status for each in world.requests[1:]] == [None] * 6
+    assert statuses == [b"200", *[b"503"] * 7]
+
+
+def test_71_a_stop_that_lasts_too_long_says_so(
+    world: World,
+    person: Profile,
+    exports: Exports,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whose export is not done when the time to stop is over gets 503, and the log no traceback."""
+    monkeypatch.setattr("reference_server.serve._GRACE_SECONDS", 0)
+    with ExitStack() as stack:
+        with serve(world) as url:
+            connection = stack.enter_context(connection_to(url))
+            connection.sendall(export(token_for(world, person)))
+            assert exports.begun.acquire(timeout=60)
+        answer = answer_of(connection)
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nconnection: close\r\n" in answer
+    assert b"\r\nretry-after: 5\r\n" in answer
+    assert b'"service.unavailable"' in answer
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_an_offer_of_another_protocol_is_ignored(url: str, world: World, person: Profile) -> None:
