@@ -302,14 +302,16 @@ class Database:
 
 def cannot_serve(error: Exception) -> bool:
     """
-    Say whether an error means that the disk is full or out of reach, or the file locked, and that nothing was done.
+    Say whether an error means that the system has run out of room, memory or files, and that nothing was done.
+
+    So it is where the disk is full or out of reach too, and where another program has locked the file.
 
     Not where the disk failed to say that it has taken what it was given: that may or may not be there after a crash.
     """
     if isinstance(error, sqlite3.OperationalError):
         code = error.sqlite_errorcode
         return code & 0xFF in _UNAVAILABLE and code not in _UNKNOWN
-    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return isinstance(error, OSError) and error.errno in _OUT_OF
 
 
 _UNAVAILABLE = frozenset(
@@ -322,6 +324,7 @@ _UNAVAILABLE = frozenset(
         sqlite3.SQLITE_CANTOPEN,
     }
 )
+_OUT_OF = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _UNKNOWN = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 
 

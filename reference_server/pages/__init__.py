@@ -81,7 +81,7 @@ def pages(world: World, *, sandbox: bool) -> Starlette:
         if not cannot_serve(error):
             raise error
         headers = {**SAFE, "retry-after": "1"}
-        text = "The disk is full or the file locked by another program; nothing was done."
+        text = "The disk is full, the file locked by another program, or the system out of files; nothing was done."
         return PlainTextResponse(text, status_code=503, headers=headers)
 
     routes = [
@@ -101,7 +101,12 @@ def pages(world: World, *, sandbox: bool) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[Middleware(Guard)] if sandbox else [],
-        exception_handlers={404: missing, 405: not_allowed, sqlite3.OperationalError: unavailable},
+        exception_handlers={
+            404: missing,
+            405: not_allowed,
+            sqlite3.OperationalError: unavailable,
+            OSError: unavailable,
+        },
     )
 
 

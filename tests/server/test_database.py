@@ -15,7 +15,7 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
@@ -520,11 +520,40 @@ def test_66_reads_go_on_though_the_clock_cannot_act(
 def test_a_disk_that_does_not_answer_is_no_refusal() -> None:
     """Where the disk fails to say whether it has what it was given, nobody knows: that is no 503."""
     assert cannot_serve(full(sqlite3.SQLITE_FULL, "full"))
+    assert cannot_serve(full(sqlite3.SQLITE_CANTOPEN, "unable to open database file"))
     assert cannot_serve(OSError(errno.ENOSPC, "No space left on device"))
+    assert cannot_serve(OSError(errno.ENOMEM, "Cannot allocate memory"))
     assert not cannot_serve(full(sqlite3.SQLITE_IOERR_FSYNC, "disk I/O error"))
     assert not cannot_serve(full(sqlite3.SQLITE_ERROR, "no such table"))
     assert not cannot_serve(OSError(errno.EACCES, "Permission denied"))
     assert not cannot_serve(ValueError("x"))
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
+def test_66_whoever_needs_a_file_that_the_system_has_not_is_asked_to_come_back(
+    world: World, person: Profile, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """Without a free descriptor a paper and a page are 503, as on a full disk, and made once there is one."""
+
+    def none(*_: object, **__: object) -> NoReturn:
+        raise OSError(code, "Too many open files")
+
+    token = token_for(world, person)
+    with serve(world) as url, httpx.Client(trust_env=False, timeout=60) as client:
+
+        def asked() -> list[httpx.Response]:
+            headers = {"authorization": f"Bearer {token}"}
+            page = client.get(f"{url.removesuffix('/v1')}/profiles/{person.id}")
+            return [client.get(f"{url}/exports/charges?format=csv", headers=headers), page]
+
+        with monkeypatch.context() as patch:
+            patch.setattr("reference_server.papers.Spool", none)
+            patch.setattr("reference_server.pages.rendering._environment", none)
+            refused = asked()
+        taken = asked()
+
+    assert [(each.status_code, each.headers["retry-after"]) for each in refused] == [(503, "1")] * 2
+    assert [each.status_code for each in taken] == [200, 200]
 
 
 def test_66_a_world_that_cannot_keep_its_anchor_lets_go_of_its_file(
