@@ -27,10 +27,13 @@ from reference_server.session import Reply
 from reference_server.turns import Turns, stopping
 from reference_server.world import World
 
-__all__ = ["BREAK", "App", "Receive", "Scope", "Send"]
+__all__ = ["BREAK", "SLOW", "App", "Receive", "Scope", "Send"]
 
 BREAK = "reference_server.break"
 """What a server may have in a scope: to be called, it breaks the connection."""
+
+SLOW = "reference_server.slow"
+"""What `App` has in a scope: whether answering takes a while, so that nobody who is gone is answered."""
 
 # How long and how much a client may send after its request has been refused.
 _LINGER_SECONDS = 5
@@ -78,7 +81,7 @@ class App:
                 if exchange.misdirected or scope["path"].startswith(_BELOW):
                     await self._serve(exchange, scope, receive, send)
                     return
-            await self._pages(scope, receive, send)
+            await self._pages(scope, *_ending(scope, receive, send))
         except asyncio.CancelledError:
             # The time to stop is over, and what became of the request nobody knows.
             if BREAK not in scope:
@@ -135,6 +138,7 @@ class App:
 
     async def _exchange(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         headers = exchange.headers
+        scope[SLOW] = exchange.slow
         bodiless = _has_no_body(scope, headers)
         if bodiless and not exchange.slow:
             await _send(receive, send, await self._run(partial(exchange.respond, b"")))
@@ -281,6 +285,28 @@ async def _send(receive: Receive, send: Send, reply: Reply, *, unread: bool = Fa
         await send({"type": "http.response.body", "body": b""})
         return
     await send({"type": "http.response.body", "body": reply.content})
+
+
+def _ending(scope: Scope, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Have the connection end with an answer that comes before the end of a large body, like those of the contract."""
+    unread = scope["type"] == "http" and _has_large_body(Headers.received(scope["headers"]))
+
+    async def received() -> MutableMapping[str, Any]:  # Any: as above
+        nonlocal unread
+        message = await receive()
+        unread = unread and message.get("more_body", False)
+        return message
+
+    async def sent(message: MutableMapping[str, Any]) -> None:  # Any: as above
+        if unread and message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        elif unread and not message.get("more_body", False):
+            await send({**message, "more_body": True})
+            await _linger(receive)
+            message = {"type": "http.response.body", "body": b""}
+        await send(message)
+
+    return received, sent
 
 
 async def _stream(receive: Receive, send: Send, stream: ByteStream) -> None:

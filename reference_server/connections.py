@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, cast, final
+from urllib.parse import urlsplit
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from cabinet_sdk.errors import ConnectionLost
-from reference_server.asgi import BREAK, App
+from cabinet_sdk._core.answer_codec import encode_answer
+from cabinet_sdk._core.problems import MEDIA_TYPE, to_document
+from cabinet_sdk.errors import ConnectionLost, MalformedRequest, Problem, RequestTooLarge
+from reference_server.asgi import BREAK, SLOW, App
+from reference_server.respond import EVERY_ANSWER
 from reference_server.session import Reply
 
 __all__ = ["BYTES_PER_SECOND", "MAX_HEAD", "PATIENCE_SECONDS", "Connection"]
@@ -32,7 +36,8 @@ MAX_HEAD = 64 * 1024
 # In digits: 64 bits.
 _LONGEST_LENGTH = 20
 
-_HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_NOT_HTTP = MalformedRequest("What came is no HTTP/1.1, or its method is none that exists.")
+_HEAD_TOO_LARGE = RequestTooLarge(f"A head has at most {MAX_HEAD} bytes, and so has what follows a body.", status=431)
 
 
 @final
@@ -65,7 +70,7 @@ class Connection(HttpToolsProtocol):
         self._first = True
         super().data_received(data)
         if self._fields > MAX_HEAD and not self.transport.is_closing():
-            self._refuse_head()
+            self._refuse(_HEAD_TOO_LARGE)
         self._watch_request()
 
     def on_message_begin(self) -> None:
@@ -103,6 +108,12 @@ class Connection(HttpToolsProtocol):
             # Zeros, which the parser takes in any number and Python does not.
             msg = f"a length has {_LONGEST_LENGTH} digits at most"
             raise ValueError(msg)
+        if not self.url.startswith(b"/"):
+            # The target of a request names the host before its head does (RFC 9112 3.2.2).
+            authority = urlsplit(self.url).netloc
+            if authority:
+                self.headers[:] = [field for field in self.headers if field[0] != b"host"]
+                self.headers.append((b"host", authority))
         bodiless = b"content-length" not in names and b"transfer-encoding" not in names
         if not bodiless and parser.should_upgrade():
             msg = "a request with a body cannot change the protocol"
@@ -200,6 +211,15 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         self._forget_answer()
 
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # uvicorn never goes on
+        """Have all that comes: a whole request is answered, though its client has closed its side of the connection."""
+        whole = self._is_answering() and self._due is None
+        # A client that is gone says no more than that: nothing that takes long goes on for it.
+        if not whole or self.cycle.response_started or self.scope.get(SLOW) or self.scheme != "http":
+            return None
+        self.cycle.keep_alive = False
+        return True
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the clocks."""
         self._due = None
@@ -207,20 +227,29 @@ class Connection(HttpToolsProtocol):
         self._forget_answer()
         super().connection_lost(exc)
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP; while an answer is on its way the refusal would stand in its place, or within it."""
-        if self._is_answering():
-            self.transport.abort()
-        else:
-            super().send_400_response(msg)
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # one for all
+        """Refuse what is no HTTP."""
+        self._refuse(_NOT_HTTP)
 
-    def _refuse_head(self) -> None:
-        """End a connection whose head has no end; say so, unless an answer is on its way already."""
+    def _refuse(self, problem: Problem) -> None:
+        """
+        End a connection on which nothing can be read any more; say so, where that is the only answer to its request.
+
+        While another answer is on its way the refusal would stand in its place, or within it.
+        """
         if self._is_answering():
-            self.transport.abort()
-        else:
-            self.transport.write(_HEAD_TOO_LARGE)
-            self.transport.close()
+            cycle = self.cycle
+            if self.pipeline or cycle.response_started or not cycle.more_body:
+                self.transport.abort()
+                return
+            # Its answer has not begun, and is not wanted any more.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        host, port = self.server or ("localhost", 80)
+        content = encode_answer(to_document(problem, f"{self.scheme}://{host}:{port}/problems"))
+        headers = [("content-type", MEDIA_TYPE), *EVERY_ANSWER, ("content-length", str(len(content)))]
+        self.transport.write(self._head(Reply(problem.status, [*headers, ("connection", "close")])) + content)
+        self.transport.close()
 
     def _watch_request(self) -> None:
         if self._due is None:

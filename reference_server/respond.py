@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
     from reference_server.world import World
 
-__all__ = ["BASE_PATH", "Exchange", "LoggedRequest", "respond"]
+__all__ = ["BASE_PATH", "EVERY_ANSWER", "Exchange", "LoggedRequest", "respond"]
 
 logger = logging.getLogger("reference_server")
 
@@ -85,7 +85,7 @@ _MISDIRECTED = (
     "A server for this machine alone answers to localhost, names below it and loopback addresses: use one of these, or "
     "serve others with --host."
 )
-_EVERY_ANSWER = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+EVERY_ANSWER = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 _BAD_GATEWAY = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -540,7 +540,7 @@ class Exchange:
         self._end(reply.status)
         headers = reply.headers
         headers.append(("x-request-id", self._request_id))
-        headers += _EVERY_ANSWER
+        headers += EVERY_ANSWER
         if reply.status != 304:
             headers.append(("content-length", str(len(reply.content) if reply.length is None else reply.length)))
         if self._method == "HEAD":

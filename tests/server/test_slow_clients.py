@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import threading
@@ -517,6 +518,115 @@ def test_no_refusal_stands_in_the_place_of_an_answer(url: str, world: World, per
             received = rest_of(connection)
 
     assert b" 400 " not in received
+
+
+@pytest.mark.parametrize("body", [b"-5\r\nhello\r\n", b"f" * 17 + b"\r\n", b"2\r\n{}}"])
+def test_84_a_body_that_breaks_off_is_refused(
+    url: str, stopwatch: Stopwatch, world: World, person: Profile, body: bytes
+) -> None:
+    """A chunk that is none, behind a head that is good, is 400 as it is in the same packet: no answer was begun."""
+    request = head("POST", "/payments", token_for(world, person), *PAYMENT[:2], "Transfer-Encoding: chunked")
+    with connection_to(url) as connection:
+        connection.sendall(request)
+        stopwatch.wait_until_received(len(request))
+        connection.sendall(body)
+        received = rest_of(connection)
+
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"request.malformed"' in received
+    assert received.count(b"HTTP/1.1 4") == 1
+
+
+def test_84_a_refused_body_that_breaks_off_gets_one_answer(url: str) -> None:
+    """Who was refused by the head is not refused once more for the body that follows."""
+    with connection_to(url) as connection:
+        connection.sendall(
+            head("POST", "/payments", "nonsense", "Content-Type: text/plain", "Transfer-Encoding: chunked")
+        )
+        received = answer_of(connection)
+        connection.sendall(b"-5\r\n")
+        received += rest_of(connection)
+
+    assert received.startswith(b"HTTP/1.1 401 ")
+    assert received.count(b"HTTP/1.1 4") == 1
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"FOO / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"get / HTTP/1.1\r\n\r\n", b"\x16\x03\x01", b"GET / HTTP/9\r\n"],
+)
+def test_84_what_is_no_http_gets_a_problem(url: str, sent: bytes) -> None:
+    """What cannot be parsed, a method that nobody knows too, is 400 with a problem document like any other refusal."""
+    with connection_to(url) as connection:
+        connection.sendall(sent)
+        start, _, body = rest_of(connection).partition(b"\r\n\r\n")
+
+    assert start.startswith(b"HTTP/1.1 400 ")
+    fields = start.lower().split(b"\r\n")
+    assert b"content-type: application/problem+json" in fields
+    assert b"x-content-type-options: nosniff" in fields
+    assert b"connection: close" in fields
+    assert json.loads(body)["code"] == "request.malformed"
+
+
+def test_86_a_client_that_has_said_all(url: str, world: World, person: Profile, charge: Charge) -> None:
+    """Who closes its side of the connection behind a whole request is answered, and then the connection ends."""
+    body = b'{"method": "sbp"}'
+    request = head(
+        "POST", f"/charges/{charge.id}/payments", token_for(world, person), *PAYMENT[:2], f"Content-Length: {len(body)}"
+    )
+    with connection_to(url) as connection, ExitStack() as held:
+        held.enter_context(world.lock)
+        connection.sendall(request + body)
+        connection.shutdown(socket.SHUT_WR)
+        with connection_to(url) as other:
+            # What came before it has been seen then.
+            other.sendall(b"GET /style.css HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert answer_of(other).startswith(b"HTTP/1.1 200 ")
+        held.close()
+        received = rest_of(connection)
+
+    assert received.startswith(b"HTTP/1.1 201 ")
+    assert b"\r\nconnection: close\r\n" in received
+
+
+@pytest.mark.parametrize(
+    "target, host, status",
+    [
+        ("http://evil.example/v1/charges", "localhost", 421),
+        ("http://a@localhost/v1/charges", "localhost", 421),
+        ("http://localhost/v1/charges", "evil.example", 401),
+        ("http://localhost/v1/charges", "localhost", 401),
+    ],
+)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_target_names_its_host_itself(url: str, target: str, host: str, status: int, version: str) -> None:
+    """A target that is a whole address is judged by that, and not by `Host` (RFC 9112 3.2.2)."""
+    with connection_to(url) as connection:
+        connection.sendall(f"GET {target} HTTP/{version}\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+
+        assert rest_of(connection).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 1000000000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("request_line, status", [("POST /faults", 413), ("PUT /healthz", 405), ("GET /", 200)])
+def test_82_a_page_takes_no_large_body(url: str, request_line: str, status: int, framing: str) -> None:
+    """The connection ends with the answer of a page that did not read a body to its end."""
+    lines = [f"{request_line} HTTP/1.1", "Host: localhost", framing, "Content-Type: application/x-www-form-urlencoded"]
+    block = b"x" * 0x20000 if "Length" in framing else b"20000\r\n" + b"x" * 0x20000 + b"\r\n"
+    with connection_to(url) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        connection.sendall(block)
+        start = answer_of(connection)
+        sent = 0
+        with suppress(OSError):
+            while sent < 1_000_000_000:
+                connection.sendall(block)
+                sent += len(block)
+
+    assert start.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"\r\nconnection: close\r\n" in start
+    assert sent < 100_000_000
 
 
 def test_a_slow_request_behind_a_quick_one_keeps_its_connection(
