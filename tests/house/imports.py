@@ -159,7 +159,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
         "starlette",
         "jinja2",
     ),
-    "reference_server.asgi": (*SERVER, "reference_server.pages", "starlette"),
+    "reference_server.asgi": (*SERVER, "reference_server.pages", "reference_server.turns", "starlette"),
     "reference_server.connections": (*SERVER, "reference_server.asgi", "httptools", "uvicorn"),
     "reference_server.serve": (*SERVER, "reference_server.asgi", "reference_server.connections", "uvicorn"),
     "reference_server.__main__": (*SERVER, "reference_server.serve"),
