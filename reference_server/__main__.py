@@ -128,13 +128,14 @@ def _audit(options: argparse.Namespace) -> int:
         # The anchor before the file, see there.
         anchor: audit.Anchor | None = None if options.task == "anchor" else options.anchor or audit.beside(file)
         database = audit.of_file(file, options.key_file)
+        if options.task == "anchor":
+            with contextlib.closing(database):
+                print(audit.latest(database))
+            return 0
     except DatabaseRefused as error:
         print(f"cabinet-reference-server: {error}", file=sys.stderr)
         return 1
     with contextlib.closing(database):
-        if options.task == "anchor":
-            print(audit.latest(database))
-            return 0
         if anchor is None:
             message = (
                 f"{file}-anchor is missing or empty; without an anchor nobody sees what was cut off. Name one: --anchor"

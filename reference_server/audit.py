@@ -88,6 +88,8 @@ IDENTITY = "audit_journal"
 
 _NOBODY = ""
 """Whose key covers what came from somebody unknown."""
+_COLUMNS = "number", "at", "action", "outcome", "actor", "profile_id", "subject", "request_id", "personal", "hash"
+_ERASE = "audit.erase"
 _NONCE = 12
 _AT_ONCE = 1000
 # Of characters in the file of an anchor, which has 149.
@@ -257,9 +259,10 @@ class Journal:
             finally:
                 anchors.close()
 
-    def erase(self, person: str) -> None:
-        """Destroy a person's key, in the transaction that the caller has open."""
+    def erase(self, work: Work, person: str) -> None:
+        """Destroy a person's key, in the transaction that the caller has open; that is an entry too."""
         self._database.execute("DELETE FROM audit_keys WHERE person = ?", (person,))
+        self.record(work, _ERASE, profile_id=person)
 
     def _encrypt(self, person: str, number: int, value: str) -> bytes:
         key = _key(self._database, person)
@@ -287,7 +290,7 @@ def of_file(file: Path, key: bytes | None = None) -> Database:
     """
     database = Database.reading(file, key)
     try:
-        latest(database)
+        database.one("SELECT number FROM audit_entries LIMIT 1")
     except sqlite3.OperationalError as error:
         database.close()
         msg = f"{file} has no audit journal: {error}"
@@ -319,40 +322,91 @@ def beside(file: Path) -> Anchor | None:
 
 
 def latest(database: Database, identity: bytes | None = None) -> Anchor:
-    """Return how far a journal has come."""
-    row = database.one("SELECT number, hash FROM audit_entries ORDER BY number DESC LIMIT 1")
-    if identity is None:
-        setting = database.one("SELECT value FROM settings WHERE name = ?", (IDENTITY,))
-        identity = b"" if setting is None else bytes.fromhex(setting["value"])
-    return Anchor(identity, 0, identity) if row is None else Anchor(identity, row["number"], row["hash"])
-
-
-def check(database: Database, anchor: Anchor) -> Breach | None:
     """
-    Read a journal from its first entry to its last, with constant memory; return the first that is not as it was.
+    Return how far a journal has come.
+
+    Raises:
+        DatabaseRefused: Its identity, or the hash of its last entry, is not what one writes.
+    """
+    row = database.one("SELECT number, hash FROM audit_entries ORDER BY number DESC LIMIT 1")
+    identity = _identity(database) if identity is None else identity
+    number, last = (0, identity) if row is None else (row["number"], row["hash"])
+    if not identity or not isinstance(last, bytes):
+        msg = f"the audit journal of {database.file} was tampered with: `audit verify` names the entry"
+        raise DatabaseRefused(msg)
+    return Anchor(identity, number, last)
+
+
+def check(database: Database, anchor: Anchor | None = None) -> Breach | None:
+    """
+    Read a journal from its first entry to its last; return the first that is not as it was.
+
+    Nor is one whose personal value cannot be read, unless its person was erased later.
 
     Args:
         database: Where the journal is.
         anchor: A point that it has reached once: what was cut off before that point, and a journal that was put in
             place of another, is found.
     """
-    if latest(database).journal != anchor.journal:
+    identity = _identity(database)
+    if not identity:
+        return Breach(1, "the journal has lost its identity, with which the entry was chained")
+    anchor = anchor or Anchor(identity, 0, identity)
+    if identity != anchor.journal:
         return Breach(1, "the anchor is of another journal: the file was put in place of another one")
-    expected, previous = 1, anchor.journal
-    for row in _rows(database):
-        number = row["number"]
-        if number != expected:
-            missing = isinstance(number, int) and number > expected
-            return Breach(expected, "the entry is missing" if missing else f"an entry {number} stands before it")
-        if row["hash"] != _hash(previous, tuple(row)[:8], row["personal"]):
-            return Breach(number, "the entry is not what was written after the one before it")
-        previous = row["hash"]
-        if number == anchor.number and previous != anchor.hash:
-            return Breach(number, "the entry is not the one that the anchor names")
-        expected += 1
-    if expected <= anchor.number:
-        return Breach(expected, f"the entry is missing: the journal had reached {anchor.number}")
+    number, previous = 1, identity
+    # The first of each person; an erasure that is still to come explains it.
+    unreadable: dict[str, int] = {}
+    try:
+        with database.any_text():
+            for row in _rows(database):
+                reason = _wrong(row, number, previous, anchor)
+                if reason is not None:
+                    return Breach(number, reason)
+                if row["personal"] is not None and _sender(database, row) is None:
+                    unreadable.setdefault(row["actor"] or _NOBODY, number)
+                if row["action"] == _ERASE:
+                    unreadable.pop(row["profile_id"], None)
+                number, previous = number + 1, row["hash"]
+    except sqlite3.OperationalError as error:
+        # Of the tables and not of the disk.
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        return Breach(number, f"the entry cannot be read: {error}")
+    if number <= anchor.number:
+        return Breach(number, f"the entry is missing: the journal had reached {anchor.number}")
+    reason = "what is personal in the entry cannot be read, and no later one says that its person was erased"
+    return next((Breach(each, reason) for each in unreadable.values()), None)
+
+
+def _wrong(row: sqlite3.Row, number: int, previous: bytes, anchor: Anchor) -> str | None:
+    """Say what is wrong with a row where the entry of that number is to be."""
+    found = row["number"]
+    if found != number:
+        missing = isinstance(found, int) and found > number
+        return "the entry is missing" if missing else f"an entry {found} stands before it"
+    if not _is_entry(row) or row["hash"] != _hash(previous, tuple(row)[:8], row["personal"]):
+        return "the entry is not what was written after the one before it"
+    if number == anchor.number and row["hash"] != anchor.hash:
+        return "the entry is not the one that the anchor names"
     return None
+
+
+def _identity(database: Database) -> bytes:
+    """Return what the settings have; nothing where it is no identity."""
+    row = database.one("SELECT CAST(value AS BLOB) AS value FROM settings WHERE name = ?", (IDENTITY,))
+    try:
+        return b"" if row is None else bytes.fromhex(row["value"].decode())
+    except ValueError:
+        return b""
+
+
+def _is_entry(row: sqlite3.Row) -> bool:
+    """Say whether a row has the columns of an entry and what they can hold."""
+    *told, personal, _ = row
+    if tuple(row.keys()) != _COLUMNS or any(isinstance(each, bytes) for each in told):
+        return False
+    return personal is None or isinstance(personal, bytes)
 
 
 def _rows(database: Database) -> Iterator[sqlite3.Row]:
@@ -369,8 +423,8 @@ def _rows(database: Database) -> Iterator[sqlite3.Row]:
 
 def _hash(previous: bytes, told: tuple[Any, ...], personal: bytes | None) -> bytes:  # Any: whatever a column holds
     covered = [*told, None if personal is None else hashlib.sha256(personal).hexdigest()]
-    # A value of a type that no entry has is shown and so hashed as another one.
-    return hashlib.sha256(previous + json.dumps(covered, ensure_ascii=False, default=repr).encode()).digest()
+    # Bytes that are no text are hashed as themselves: no entry has any.
+    return hashlib.sha256(previous + json.dumps(covered, ensure_ascii=False).encode(errors="surrogateescape")).digest()
 
 
 def _entry(database: Database, row: sqlite3.Row) -> AuditEntry:
@@ -383,20 +437,21 @@ def _entry(database: Database, row: sqlite3.Row) -> AuditEntry:
         profile_id=row["profile_id"],
         subject=row["subject"],
         request_id=row["request_id"],
-        sender=_decrypt(database, row["actor"] or _NOBODY, row["number"], row["personal"]),
+        sender=_sender(database, row),
     )
 
 
-def _decrypt(database: Database, person: str, number: int, personal: bytes | None) -> str | None:
-    key = None if personal is None else _key(database, person)
+def _sender(database: Database, row: sqlite3.Row) -> str | None:
+    personal: bytes | None = row["personal"]
+    key = None if personal is None else _key(database, row["actor"] or _NOBODY)
     if personal is None or key is None:
         return None
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415  # loaded with the first personal value
 
     try:
-        return _cipher(key).decrypt(personal[:_NONCE], personal[_NONCE:], str(number).encode()).decode()
-    except InvalidTag:
-        # Of before an erasure: who came back has another key.
+        return _cipher(key).decrypt(personal[:_NONCE], personal[_NONCE:], str(row["number"]).encode()).decode()
+    except (InvalidTag, TypeError, ValueError):
+        # Of before an erasure: who came back has another key. Or somebody has put what is no key in its place.
         return None
 
 

@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn, Self, TypeAlias, TypeVar, cast, final
 
@@ -233,6 +233,15 @@ class Database:
         cursor = self._connection.execute(sql, parameters)
         self._readers.add(cursor)
         return cursor
+
+    @contextmanager
+    def any_text(self) -> Generator[None]:
+        """Read inside also text that is not UTF-8, with half a surrogate pair for each wrong byte."""
+        self._connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+        try:
+            yield
+        finally:
+            self._connection.text_factory = str
 
     def remembered(self, key: object, read: Callable[[Database], T]) -> T:
         """Return what `read` reads, and the same again without reading as long as nothing in the database changes."""

@@ -191,7 +191,7 @@ class AuditControl:
     def check(self, anchor: Anchor | None = None) -> Breach | None:
         """Return the first entry that is not as it was written, None where all are; an earlier anchor tells more."""
         with self._world.lock:
-            return audit.check(self._world.database, anchor or self.anchor())
+            return audit.check(self._world.database, anchor)
 
     def erase(self, profile_id: str) -> None:
         """
@@ -207,8 +207,7 @@ class AuditControl:
             if profiles.profile_by_id(work.database, profile_id) is None:
                 msg = f"the world has no profile {profile_id}"
                 raise ValueError(msg)
-            work.journal.erase(profile_id)
-            work.journal.record(work, "audit.erase", profile_id=profile_id)
+            work.journal.erase(work, profile_id)
         with self._world.lock:
             # The pages with the key are still in the log of a file until it is emptied.
             busy, *_ = self._world.database.all("PRAGMA wal_checkpoint(TRUNCATE)")[0]

@@ -270,6 +270,16 @@ TAMPERED = {
         ),
         11,
     ),
+    "a text that is none": ("UPDATE audit_entries SET action = CAST(x'ff41' AS TEXT) WHERE number = 5", 5),
+    "a personal value that is a text": ("UPDATE audit_entries SET personal = 'abc' WHERE number = 5", 5),
+    "a personal value that is a number": ("UPDATE audit_entries SET personal = 5 WHERE number = 6", 6),
+    "a hash that is a text": ("UPDATE audit_entries SET hash = 'abc' WHERE number = 10", 10),
+    "a moment without end": ("UPDATE audit_entries SET at = 9e999 WHERE number = 4", 4),
+    "an identity that is none": ("UPDATE settings SET value = 'zz' WHERE name = 'audit_journal'", 1),
+    "an identity of another type": ("UPDATE settings SET value = x'ff' WHERE name = 'audit_journal'", 1),
+    "no identity": ("DELETE FROM settings WHERE name = 'audit_journal'", 1),
+    "a column dropped": ("ALTER TABLE audit_entries DROP COLUMN personal", 1),
+    "a column renamed": ("ALTER TABLE audit_entries RENAME COLUMN outcome TO result", 1),
     "cut tail": ("DELETE FROM audit_entries WHERE number > 8", 9),
     "cut to nothing": ("DELETE FROM audit_entries", 1),
 }
@@ -294,6 +304,63 @@ def test_76_the_verifier_names_the_first_bad_entry(file: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out
     assert "10 entries, each as it was written" in printed
     assert f"entry {first} is bad" in printed
+
+
+@pytest.mark.parametrize("how", ["a hash that is a text", "an identity that is none", "no identity"])
+def test_76_a_journal_that_was_tampered_with_has_no_anchor(
+    file: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    """What has no shape of an anchor is not printed as one."""
+    tamper(file, TAMPERED[how][0])
+
+    assert main(["audit", "anchor", str(file)]) == 1
+    assert "was tampered with: `audit verify` names the entry" in capsys.readouterr().err
+
+
+KEYS_GONE = {
+    "deleted": "DELETE FROM audit_keys",
+    "overwritten": "UPDATE audit_keys SET key = zeroblob(32)",
+    "too short": "UPDATE audit_keys SET key = x'00'",
+    "a text": "UPDATE audit_keys SET key = 'abc'",
+    "table dropped": "DROP TABLE audit_keys",
+}
+
+
+@pytest.mark.parametrize("how", KEYS_GONE)
+def test_76_keys_that_are_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str) -> None:
+    """An address that nobody can read any more is a breach, unless its person was erased after it, and not before."""
+    file = tmp_path / "world.db"
+    with closing(World(file=file)) as world:
+        erased, stays = world.profiles.add("Иванова"), world.profiles.add("Петров")
+        act(world, erased)
+        world.audit.erase(erased.id)
+        act(world, erased)
+        world.audit.erase(erased.id)
+        act(world, stays)
+    assert main(["audit", "verify", str(file)]) == 0
+    tamper(file, KEYS_GONE[how])
+
+    assert main(["audit", "verify", str(file)]) == 1
+    assert f"entry {3 if how == 'table dropped' else 7} is bad" in capsys.readouterr().out
+
+
+def test_76_a_key_that_went_after_its_person_came_back(world: World, person: Profile) -> None:
+    """An erasure explains what stands before it only."""
+    world.audit.erase(person.id)
+    act(world, person)
+    assert world.audit.check() is None
+    world.database.execute("DELETE FROM audit_keys")
+
+    breach = world.audit.check()
+
+    assert breach is not None
+    assert breach.number == len(world.audit.entries())
+
+
+def act(world: World, person: Profile) -> None:
+    """Have somebody do something over the network."""
+    with world.work() as work:
+        work.journal.record(work, "charges.pay", actor=person.id, profile_id=person.id, sender="192.0.2.7")
 
 
 def test_76_two_files_that_changed_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
