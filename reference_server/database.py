@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from functools import lru_cache, partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, NoReturn, Self, TypeAlias, TypeVar, cast, final
 
 from cabinet_sdk._core import sqlite_files
@@ -40,8 +41,10 @@ __all__ = [
 _APPLICATION_ID = 0x43616253
 
 # How long a statement waits for another program that has locked the file. Everybody else waits meanwhile, and those
-# who own a file have no such company.
+# who own a file have no such company. Once one has waited in vain, none does for a while: many that waited one after
+# another would hold up those who only read.
 _PATIENCE_SECONDS = 0.2
+_IMPATIENT_SECONDS = 1.0
 
 # Callers may make up as many tokens as they like.
 _MOST_REMEMBERED = 1000
@@ -83,6 +86,7 @@ class Database:
     _owner: _Owner | None = None
     _reusable: bool = False
     _found: tuple[int, int] | None = None
+    _patient_from: float | None = None
 
     def __init__(
         self, schema: str, file: Path | None = None, migrations: Sequence[str] = (), key: bytes | None = None
@@ -189,7 +193,7 @@ class Database:
             yield
             return
         self.transactions += 1
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._begin()
         try:
             yield
             self._connection.execute("COMMIT")
@@ -198,6 +202,18 @@ class Database:
             # After some errors, a full disk for one, SQLite has undone it already.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            raise
+
+    def _begin(self) -> None:
+        if self._patient_from is not None and monotonic() >= self._patient_from:
+            self._connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_SECONDS * 1000:.0f}")
+            self._patient_from = None
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if _is_busy(error) and self._patient_from is None:
+                self._connection.execute("PRAGMA busy_timeout = 0")
+                self._patient_from = monotonic() + _IMPATIENT_SECONDS
             raise
 
     @contextmanager
@@ -477,9 +493,13 @@ def reason(error: sqlite3.DatabaseError | OSError) -> str:
     """Say why a file cannot be opened, and what to do."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+    if isinstance(error, sqlite3.OperationalError) and _is_busy(error):
         return "another program has locked it; close that program, or wait until it is done"
     return str(error)
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

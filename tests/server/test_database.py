@@ -287,6 +287,33 @@ def test_69_a_locked_file_is_503_until_it_is_free(file: Path, kept: World, key: 
     assert paid.headers.get("idempotency-replayed") is None
 
 
+def test_69_many_changes_do_not_wait_one_after_another(
+    file: Path, kept: World, key: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a change has waited in vain none does for a second, so that reads go on; the next one waits again."""
+    now = 100.0
+    monkeypatch.setattr("reference_server.database.monotonic", lambda: now)
+    person = kept.profiles.add("Иванова")
+    charge = kept.charges.add(person, Money("10.00"))
+    raw = Raw(kept, person)
+
+    def pay_at(moment: float) -> tuple[int, int]:
+        """Return the status, and how many milliseconds the next one would wait."""
+        nonlocal now
+        now = moment
+        return pay(raw, charge.id).status, kept.database.all("PRAGMA busy_timeout")[0][0]
+
+    with locked(file, key):
+        refused = [pay_at(moment) for moment in (100.0, 100.5, 100.9)]
+    taken = [pay_at(moment)[1] for moment in (100.95, 101.0)]
+    with locked(file, key):
+        again = pay_at(101.1)
+
+    assert refused == [(503, 0)] * 3
+    assert taken == [0, 200]
+    assert again == (503, 0)
+
+
 def test_69_the_console_of_a_locked_file(file: Path, kept: World, key: bytes | None) -> None:
     """Pages are read on; a form is refused as any change is, with a sentence, and taken once the file is free."""
     person = kept.profiles.add("Иванова")
