@@ -48,13 +48,14 @@ from cabinet_sdk.errors import (
     UsageError,
 )
 from reference_server import idempotency, signin
+from reference_server.audit import DONE
 from reference_server.database import DatabaseRefused, cannot_serve
 from reference_server.faults import CrashAskedFor, Fault, FaultKind, lost
 from reference_server.files import StoredFile, answer_file
 from reference_server.limits import read_json, whole
 from reference_server.paging import Selection, Window, page, window_of
 from reference_server.routing import Admitted, Route
-from reference_server.session import Reply, Session
+from reference_server.session import Reply, Session, Work
 from reference_server.uploads import read_form
 
 if TYPE_CHECKING:
@@ -326,9 +327,13 @@ class Exchange:
 
     def _carry_out(self, route: Route, content: bytes | Body) -> Reply:
         with self._world.lock:
-            answered = self._answered(route, content)
-        # A file may still have to be made or read, which takes no world.
-        reply = answer_file(answered, self._method, self.headers) if isinstance(answered, StoredFile) else answered
+            reply = self._answered(route, content)
+        if isinstance(reply, StoredFile):
+            # It may still have to be made or read, which takes no world; what may not leave after all is no entry.
+            reply = answer_file(reply, self._method, self.headers)
+            with self._world.lock, self._world.database.transaction():
+                self._take_down(self._world.unit(self._world.clock.now()), self._path)
+                self._strike(FaultKind.CRASH)
         reply.headers += self._limits
         return reply
 
@@ -354,10 +359,7 @@ class Exchange:
         if route.changes:
             return self._change(route, session, value)
         if route.download:
-            with world.database.transaction():
-                stored: StoredFile = route.handler(session, value)
-                self._take_down(session, self._path)
-                self._strike(FaultKind.CRASH)
+            stored: StoredFile = route.handler(session, value)
             return stored
         return self._reply(route, session, value, route.handler(session, value), window)
 
@@ -399,16 +401,17 @@ class Exchange:
 
     def _carried_out(self, route: Route, session: Session, value: object) -> Reply:
         reply = self._reply(route, session, value, route.handler(session, value), None)
-        self._take_down(session, dict(reply.headers).get("location") or self._path)
+        self._take_down(session.work, dict(reply.headers).get("location") or self._path)
         return reply
 
-    def _take_down(self, session: Session, path: str) -> None:
-        session.work.journal.record(
-            session.work,
+    def _take_down(self, work: Work, path: str, outcome: str = DONE) -> None:
+        work.journal.record(
+            work,
             self._operation or "",
+            outcome=outcome,
             # A client is its profile's, so far.
-            actor=session.profile.id,
-            profile_id=session.profile.id,
+            actor=self._profile_id,
+            profile_id=self._profile_id,
             subject=_subject(path),
             request_id=self._request_id,
             sender=self._sender,
@@ -502,17 +505,7 @@ class Exchange:
         world = self._world
         try:
             with world.lock, world.database.transaction():
-                work = world.unit(world.clock.now())
-                work.journal.record(
-                    work,
-                    self._operation or "",
-                    outcome=error.code,
-                    actor=self._profile_id,
-                    profile_id=self._profile_id,
-                    subject=_subject(self._path),
-                    request_id=self._request_id,
-                    sender=self._sender,
-                )
+                self._take_down(world.unit(world.clock.now()), self._path, error.code)
         except (sqlite3.OperationalError, OSError):
             # It stays denied, whatever becomes of the journal.
             logger.exception("a denied attempt is not in the journal, request id %s", self._request_id)

@@ -153,6 +153,25 @@ def test_79_every_file_that_leaves_is_taken_down(world: World, person: Profile, 
         assert entry.sender == "127.0.0.1"
 
 
+@pytest.mark.parametrize("row", DOWNLOADS)
+def test_79_a_file_that_does_not_leave_is_not_taken_down(world: World, person: Profile, row: Row) -> None:
+    """What is refused once the file is there, a part that it lacks or another file, is no entry; nor is a crash."""
+    path = before(world, row).url.removeprefix(BASE_URL)
+    raw = Raw(world, person)
+    raw.send("GET", path)
+    earlier = len(world.audit.entries())
+
+    world.faults.crash(row.id)
+    refused = [
+        raw.send("GET", path).status,
+        raw.send("GET", path, headers={"if-match": '"another"'}).status,
+        raw.send("GET", path, headers={"range": "bytes=99999999-"}).status,
+    ]
+
+    assert refused == [500, 412, 416]
+    assert len(world.audit.entries()) == earlier
+
+
 async def test_77_one_effect_is_one_entry(client: AsyncCabinet, world: World, person: Profile) -> None:
     """A repeat that is replayed, a crash before the commit and a refusal by a rule add nothing."""
     charge = world.charges.add(person, Money("10.00"))
