@@ -45,10 +45,10 @@ def pages(world: World, *, sandbox: bool) -> Starlette:
     def health(_: Request) -> Response:
         with world.lock:
             world.database.one("SELECT 1")
-        return JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
+        return JSONResponse({"status": "ok"}, headers=SAFE)
 
     def openapi(_: Request) -> Response:
-        return JSONResponse(document(CONTRACT), headers={"cache-control": "no-store"})
+        return JSONResponse(document(CONTRACT), headers=SAFE)
 
     def not_allowed(request: Request, error: Exception) -> Response:
         path = request.url.path

@@ -109,6 +109,14 @@ def test_loopback_hosts_are_served(console: httpx.Client, world: World, person: 
     assert console.get(path, headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/openapi.json", "/style.css", "/nothing", "/v1/nothing"])
+def test_no_answer_is_taken_for_what_it_is_not(console: httpx.Client, path: str) -> None:
+    """Every answer forbids a browser to guess what it is, and to keep it."""
+    headers = console.get(path).headers
+
+    assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+
+
 def test_broken_forms_are_refused(console: httpx.Client) -> None:
     """A body that is too large or no form is refused and does nothing."""
     assert console.post("/clock", content=b"a" * 100_000).status_code == 413
