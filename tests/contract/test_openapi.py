@@ -116,6 +116,12 @@ def test_row_has_every_problem(row: Row) -> None:
         assert f"`{problem.code}`" in answer["description"]
 
 
+@pytest.mark.parametrize("row", ROWS)
+def test_row_has_what_any_request_may_get(row: Row) -> None:
+    """A body that is too large, also where none is taken, and a foreign name of the host stand at every operation."""
+    assert {"413", "421"} <= operation_of(row)["responses"].keys()
+
+
 def test_requests_are_closed() -> None:
     """No object in a request takes a field that is not described, and none in an answer refuses one."""
     for name, schema in DOCUMENT["components"]["schemas"].items():

@@ -27,6 +27,7 @@ from cabinet_sdk.errors import (
     KeyMissing,
     KeyReused,
     MalformedRequest,
+    MisdirectedRequest,
     NotAcceptable,
     PermissionMissing,
     Problem,
@@ -54,7 +55,9 @@ _EVERYWHERE = (
     TokenInvalid,
     PermissionMissing,
     NotAcceptable,
+    RequestTooLarge,
     UnsupportedMediaType,
+    MisdirectedRequest,
     RateLimited,
     InternalError,
     ServiceUnavailable,
@@ -77,8 +80,6 @@ def problems_of(row: _Row) -> tuple[type[Problem], ...]:
     problems: set[type[Problem]] = {*_EVERYWHERE, *row.errors}
     if row.repeat is Repeat.KEYED:
         problems.update(_WHERE_KEYED)
-    if _takes_body(row):
-        problems.add(RequestTooLarge)
     if isinstance(row, Download):
         problems.update((FileChanged, RangeNotSatisfiable))
     return tuple(sorted(problems, key=lambda problem: (problem.status, problem.code)))
@@ -263,7 +264,7 @@ class _Document:
                 },
             },
         }
-        if not {*problems} <= {*_EVERYWHERE, *_WHERE_KEYED, RequestTooLarge}:
+        if not {*problems} <= {*_EVERYWHERE, *_WHERE_KEYED}:
             return answer
         if {*problems} & {*_WHERE_KEYED}:
             name += "Keyed"

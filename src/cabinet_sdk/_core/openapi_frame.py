@@ -29,6 +29,7 @@ STATUSES = {
     413: ("ContentTooLarge", "The request is too large."),
     415: ("UnsupportedMediaType", "The request has a format that the operation does not take."),
     416: ("RangeNotSatisfiable", "The file has no such part."),
+    421: ("MisdirectedRequest", "The request came under a name that is not the service's."),
     422: ("UnprocessableContent", "The idempotency key belongs to another request."),
     429: ("TooManyRequests", "The caller asks too often."),
     500: ("InternalServerError", "The service has a fault."),
