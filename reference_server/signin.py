@@ -119,7 +119,9 @@ def grant(  # noqa: PLR0911  # one return for each of RFC 6749's refusals
     if not hmac.compare_digest(digest(client[1]), expected) or found is None:
         take_down("invalid_client")
         return _refused("invalid_client", "The client is unknown or its secret is wrong.", status=401)
-    if form.get("grant_type") != "client_credentials":
+    if "grant_type" not in form:
+        return _refused("invalid_request", "Name the grant_type: client_credentials.")
+    if form["grant_type"] != "client_credentials":
         return _refused("unsupported_grant_type", "Only client_credentials is offered.")
     profile = found[0]
     asked = frozenset(form.get("scope", "").split()) or profile.permissions

@@ -89,7 +89,8 @@ def test_wrong_credentials_are_refused(world: World, person: Profile) -> None:
     "form,error",
     [
         ("grant_type=password&{client}", "unsupported_grant_type"),
-        ("{client}", "unsupported_grant_type"),
+        ("{client}", "invalid_request"),
+        ("grant_type=&{client}", "invalid_request"),
         ("grant_type=client_credentials", "invalid_request"),
         ("grant_type=client_credentials&grant_type=client_credentials&{client}", "invalid_request"),
         ("grant_type=client_credentials&scope=everything&{client}", "invalid_scope"),
