@@ -15,7 +15,7 @@ from pathlib import Path
 from cabinet_sdk.errors import UsageError
 from reference_server import audit
 from reference_server.clock import SystemClock
-from reference_server.database import DatabaseRefused
+from reference_server.database import DatabaseRefused, damaged
 from reference_server.encryption import KeyFileRefused, make_key, read_key, rewrite
 from reference_server.limits import RateLimit
 from reference_server.world import World
@@ -198,9 +198,7 @@ def main(arguments: list[str] | None = None) -> int:
         if file is None or type(error) is not sqlite3.DatabaseError:
             # What the disk or the program did, and no word about the file.
             raise
-        # The log of another file would be read as its own.
-        advice = f"remove {file}-wal and restore a copy of it"
-        print(f"cabinet-reference-server: {file} is damaged ({error}); {advice}", file=sys.stderr)
+        print(f"cabinet-reference-server: {damaged(file, str(error))}", file=sys.stderr)
         return 1
     return code
 

@@ -30,6 +30,7 @@ __all__ = [
     "DatabaseRefused",
     "Value",
     "cannot_serve",
+    "damaged",
     "identify",
     "own",
     "path_beside",
@@ -78,8 +79,8 @@ class Database:
     `DatabaseRefused`, since SQLite cannot share it over a fork; one in memory is the child's own copy.
 
     Raises:
-        DatabaseRefused: The file is something else, of a later version, does not open with this key, or another process
-            has it.
+        DatabaseRefused: The file is something else, of a later version, damaged, does not open with this key, or another
+            process has it.
         ValueError: The key is of a wrong length, or for a world in memory.
     """
 
@@ -181,6 +182,9 @@ class Database:
                 for migration in migrations[version - 1 :]:
                     _run(self._connection, migration)
                 self._connection.execute(f"PRAGMA user_version = {latest}")
+            missing = _columns(_template(schema, latest)) - _columns(self._connection)
+            if missing:
+                raise damaged(file, f"it has no {min(missing)}")
 
     @contextmanager
     def transaction(self) -> Generator[None]:
@@ -482,11 +486,19 @@ def identify(connection: sqlite3.Connection, file: Path) -> None:
         msg = f"{file} cannot be opened: {reason(error)}"
         raise DatabaseRefused(msg) from error
     except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CORRUPT:
+            raise damaged(file, str(error)) from error
         msg = f"{file} is not an SQLite database, or it is encrypted and needs its key (key, --key-file)"
         raise DatabaseRefused(msg) from error
     if (tables or application) and application != _APPLICATION_ID:
         msg = f"{file} is a database of another program; this server needs one of its own"
         raise DatabaseRefused(msg)
+
+
+def damaged(file: Path | None, what: str) -> DatabaseRefused:
+    """Return the refusal of a file that something has spoilt."""
+    # The log of another file would be read as its own.
+    return DatabaseRefused(f"{file} is damaged ({what}); remove {file}-wal and restore a copy of it")
 
 
 def reason(error: sqlite3.DatabaseError | OSError) -> str:
@@ -505,6 +517,15 @@ def _is_busy(error: sqlite3.OperationalError) -> bool:
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
     value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
     return value
+
+
+def _columns(connection: sqlite3.Connection) -> set[str]:
+    return {
+        f"{table}.{column}"
+        for table, column in connection.execute(
+            "SELECT s.name, c.name FROM sqlite_schema AS s, pragma_table_info(s.name) AS c WHERE s.type = 'table'"
+        )
+    }
 
 
 def _create(connection: sqlite3.Connection, schema: str, version: int) -> None:

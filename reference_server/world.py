@@ -30,7 +30,7 @@ from cabinet_sdk.types import Inn, Kpp, Ogrn, Ogrnip
 from reference_server import audit, charges, idempotency, ids, profiles, respond, signin
 from reference_server.audit import Anchor, AuditEntry, Breach
 from reference_server.clock import Clock, ManualClock, SystemClock
-from reference_server.database import Database, DatabaseRefused, reason
+from reference_server.database import Database, DatabaseRefused, damaged, reason
 from reference_server.faults import Fault, Faults
 from reference_server.limits import RateLimit, RateLimiter
 from reference_server.profiles import Profile, ProfileKind
@@ -473,21 +473,25 @@ class World:
         self._seed, self._predictable = seed, predictable
         self._ids = ids.Ids(self.database, seed, predictable=predictable)
         with self.database.transaction():
-            self._root = bytes.fromhex(self._setting("root_secret", seed, predictable=predictable))
-            identity = bytes.fromhex(self._setting(audit.IDENTITY, seed, predictable=predictable))
+            self._root = self._setting("root_secret", seed, predictable=predictable)
+            identity = self._setting(audit.IDENTITY, seed, predictable=predictable)
         self._journal = audit.Journal(self.database, identity)
         self.cursor_secret = hashlib.blake2b(b"cursors", key=self._root, digest_size=32).digest()
 
-    def _setting(self, name: str, seed: int, *, predictable: bool) -> str:
-        row = self.database.one("SELECT value FROM settings WHERE name = ?", (name,))
+    def _setting(self, name: str, seed: int, *, predictable: bool) -> bytes:
+        """Return the 32 bytes of a setting, which is made where there is none."""
+        row = self.database.one("SELECT CAST(value AS BLOB) AS value FROM settings WHERE name = ?", (name,))
         if row is not None:
-            value: str = row["value"]
-            return value
+            with suppress(ValueError):
+                found = bytes.fromhex(row["value"].decode())
+                if len(found) == 32:
+                    return found
+            raise damaged(self.database.file, f"its setting {name} is none")
         if predictable:
-            value = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=32).hexdigest()
+            value = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=32).digest()
         else:
-            value = secrets.token_hex(32)
-        self.database.execute("INSERT INTO settings VALUES (?, ?)", (name, value))
+            value = secrets.token_bytes(32)
+        self.database.execute("INSERT INTO settings VALUES (?, ?)", (name, value.hex()))
         return value
 
 

@@ -287,6 +287,42 @@ def test_69_a_locked_file_is_503_until_it_is_free(file: Path, kept: World, key: 
     assert paid.headers.get("idempotency-replayed") is None
 
 
+SPOILT = {
+    "a secret that is none": "UPDATE settings SET value = 'zz' WHERE name = 'root_secret'",
+    "an empty secret": "UPDATE settings SET value = '' WHERE name = 'root_secret'",
+    "a secret of bytes": "UPDATE settings SET value = x'ff' WHERE name = 'root_secret'",
+    "a table gone": "PRAGMA foreign_keys = OFF; DROP TABLE tokens",
+    "a column gone": "ALTER TABLE audit_entries DROP COLUMN personal",
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_a_spoilt_file_is_refused(
+    file: Path, tmp_path: Path, key: bytes | None, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    """A start says in one sentence what is wrong with the file, and lets go of it."""
+    World(file=file, key=key).close()
+    with closing(connect_file(file, key, timeout=5)) as connection:
+        connection.executescript(SPOILT[how])
+
+    for _ in range(2):
+        with pytest.raises(DatabaseRefused, match=r"world\.db is damaged \((its setting root_secret|it has no )"):
+            World(file=file, key=key)
+    assert main(["--db", str(file), *key_option(tmp_path, key)]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_file_that_was_cut_is_damaged(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is called neither encrypted nor somebody else's."""
+    World(file=file).close()
+    os.truncate(file, file.stat().st_size // 2)
+
+    assert main(["--db", str(file)]) == 1
+    assert f"{file} is damaged (database disk image is malformed)" in capsys.readouterr().err
+    assert main(["audit", "verify", str(file)]) == 1
+    assert f"{file} is damaged (database disk image is malformed)" in capsys.readouterr().err
+
+
 def test_69_many_changes_do_not_wait_one_after_another(
     file: Path, kept: World, key: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
