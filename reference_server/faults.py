@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import math
+import uuid
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Final, final
 
@@ -54,6 +56,7 @@ class Fault:
         until: When it ends, by the world's clock; None where it is counted.
         hits: How often it has.
         problem: What a refusal answers.
+        id: Tells it from others like it; a checkpoint's copy has the same.
     """
 
     operation: str
@@ -62,6 +65,7 @@ class Fault:
     until: dt.datetime | None = None
     hits: int = 0
     problem: Problem | None = None
+    id: uuid.UUID = attrs.field(factory=uuid.uuid4, eq=False, repr=False)
 
     def holds(self, now: dt.datetime) -> bool:
         """Say whether it still strikes."""
@@ -85,6 +89,8 @@ class Faults:
         """What a fault may name."""
         self._now = now
         self._faults: list[Fault] = []
+        # A test asks a fault how often it struck: that very one goes on when a checkpoint is restored.
+        self._known = weakref.WeakValueDictionary[uuid.UUID, Fault]()
 
     @checking("world.faults.refuse()", bound=True)
     def refuse(
@@ -152,8 +158,13 @@ class Faults:
         self._faults.clear()
 
     def restore(self, faults: Iterable[Fault]) -> None:
-        """Forget every fault but these, which are copied, as they are now."""
-        self._faults = [attrs.evolve(fault) for fault in faults]
+        """Forget every fault but these, as they are now: those that were asked for here go on, others are copied."""
+        restored: list[Fault] = []
+        for each in faults:
+            fault = self._known.setdefault(each.id, attrs.evolve(each))
+            fault.times, fault.hits = each.times, each.hits
+            restored.append(fault)
+        self._faults = restored
 
     def _add(
         self,
@@ -178,6 +189,7 @@ class Faults:
         until = None if seconds is None else self._now() + dt.timedelta(seconds=seconds)
         count = (times or 1) if until is None else None
         fault = Fault(operation=operation, kind=kind, times=count, until=until, problem=problem)
+        self._known[fault.id] = fault
         self._faults.append(fault)
         return fault
 

@@ -312,7 +312,7 @@ def test_a_spoilt_file_is_refused(
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_file_that_was_cut_is_damaged(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_was_cut_is_damaged(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is called neither encrypted nor somebody else's."""
     World(file=file).close()
     os.truncate(file, file.stat().st_size // 2)

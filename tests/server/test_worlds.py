@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import pickle
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -234,6 +235,29 @@ def test_a_world_becomes_what_it_was_at_a_checkpoint() -> None:
         world.restore(before)
     assert told[0] == told[1]
     world.charges.check_books()
+
+
+def test_a_fault_goes_on_where_a_checkpoint_is_restored() -> None:
+    """Whoever asked for a fault sees how often it struck, also after going back, before it was set too, and on."""
+    with closing(World()) as world, closing(World()) as other:
+        person = world.profiles.add("Иванова")
+        charge = world.charges.add(person, Money("10.00"))
+        empty = world.checkpoint()
+        fault = world.faults.refuse("charges.get", times=2)
+        before = pickle.loads(pickle.dumps(world.checkpoint()))  # noqa: S301  # made here
+        for _ in range(2):
+            world.restore(before)
+            assert (fault.times, fault.hits) == (2, 0)
+            connect(world, person).charges.get(charge.id)
+            assert (fault.times, fault.hits) == (0, 2)
+            world.restore(empty)
+        world.restore(before)
+        other.restore(before)
+        connect(other, person).charges.get(charge.id)
+
+        assert world.faults.all() == (fault,)
+        assert fault.hits == 0
+        assert other.faults.all()[0].hits == 2
 
 
 def test_a_checkpoint_outlives_its_world() -> None:
