@@ -14,6 +14,7 @@ __all__ = ["Clock", "ManualClock", "SystemClock", "from_micros", "to_micros"]
 # Whatever is counted from now, back or on, is less than a century: it shall be a day that there is.
 _EARLIEST = dt.datetime(101, 1, 1, tzinfo=dt.UTC)
 _LATEST = dt.datetime(9899, 1, 1, tzinfo=dt.UTC)
+_LONGEST = (_LATEST - _EARLIEST).total_seconds() + 1
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
@@ -92,8 +93,13 @@ class ManualClock:
 
         Raises:
             OverflowError: It would be later than the clock goes.
+            ValueError: It would be back, or is no number.
         """
-        self.advance(dt.timedelta(seconds=seconds))
+        if not seconds >= 0:
+            msg = f"seconds: a clock moves forward only, not by {seconds}"
+            raise ValueError(msg)
+        # More than all that a clock has is refused there, also where Python knows no such time.
+        self.advance(dt.timedelta(seconds=min(seconds, _LONGEST)))
 
     @checking("world.clock.advance()", bound=True)
     def advance(self, by: dt.timedelta) -> None:

@@ -125,9 +125,12 @@ class ProfilesControl:
             linked: Payment methods that have something linked to pay from.
 
         Raises:
-            ValueError: Somebody has the ИНН already, or it is not of the kind, or there is no such kind, permission or
-                method.
+            ValueError: The name is blank, somebody has the ИНН already, or it is not of the kind, or there is no such
+                kind, permission or method.
         """
+        if not name.strip():
+            msg = f"name: a profile has one, not {name!r}"
+            raise ValueError(msg)
         ProfileKind.parse(kind)
         everything = self._world.router.permissions
         _known("permission", permissions or frozenset(), everything)

@@ -101,6 +101,27 @@ MISTAKES: list[tuple[Callable[[Any, Profile], object], str]] = [
 ]
 
 
+@pytest.mark.parametrize("name", ["", " ", "\t\n"])
+def test_nobody_is_without_a_name(world: World, name: str) -> None:
+    """A blank name is refused, and nobody is added."""
+    with pytest.raises(ValueError, match="name: a profile has one, not"):
+        world.profiles.add(name)
+
+    assert world.profiles.all() == []
+
+
+@pytest.mark.parametrize("seconds", [math.nan, -math.inf, -1.0])
+def test_a_clock_sleeps_for_a_number_from_0_on(world: World, seconds: float) -> None:
+    """What is none is refused in the clock's words, and time stands still."""
+    before = world.clock.now()
+    with pytest.raises(ValueError, match=f"^seconds: a clock moves forward only, not by {seconds}$"):
+        world.clock.sleep(seconds)
+    with pytest.raises(OverflowError, match="a clock goes to"):
+        world.clock.sleep(math.inf)
+
+    assert world.clock.now() == before
+
+
 @pytest.mark.parametrize("call, message", MISTAKES)
 def test_a_wrong_kind_is_refused(
     world: World, person: Profile, call: Callable[[Any, Profile], object], message: str
