@@ -245,8 +245,7 @@ class Connection(HttpToolsProtocol):
             # Its answer has not begun, and is not wanted any more.
             cycle.disconnected = True
             cycle.message_event.set()
-        host, port = self.server or ("localhost", 80)
-        content = encode_answer(to_document(problem, f"{self.scheme}://{host}:{port}/problems"))
+        content = encode_answer(to_document(problem))
         headers = [("content-type", MEDIA_TYPE), *EVERY_ANSWER, ("content-length", str(len(content)))]
         self.transport.write(self._head(Reply(problem.status, [*headers, ("connection", "close")])) + content)
         self.transport.close()

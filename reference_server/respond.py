@@ -526,7 +526,7 @@ class Exchange:
             headers.append(("retry-after", str(int(error.retry_after))))
             if isinstance(error, RateLimited):
                 headers += self._world.limiter.exhausted(error.retry_after)
-        return Reply(error.status, headers, encode_answer(to_document(error, f"{self._origin}/problems")))
+        return Reply(error.status, headers, encode_answer(to_document(error)))
 
     def _finished(self, reply: Reply) -> Reply:
         """Log the request, and write what every answer has in its head."""

@@ -94,8 +94,16 @@ def test_foreign_hosts_are_refused(console: httpx.Client, world: World, person: 
     for answer in refused:
         assert answer.status_code == 421
         assert answer.json()["code"] == "request.misdirected"
-        assert answer.json()["type"] == f"{own(console)}/problems/request.misdirected"
+        assert answer.json()["type"] == "/problems/request.misdirected"
     assert [each.problem for each in world.requests[-2:]] == ["request.misdirected"] * 2
+
+
+def test_a_claimed_host_is_not_repeated_in_a_problem(world: World) -> None:
+    """Beyond this machine a caller may name any host; the page of a code is told without one."""
+    with serve(world, sandbox=False) as url:
+        answer = httpx.get(f"{url}/nowhere", headers={"Host": "evil.example"}, trust_env=False, timeout=60)
+
+    assert answer.json()["type"] == "/problems/request.unknown_operation"
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,6 @@ __all__ = ["document", "problems_of"]
 
 _Row: TypeAlias = Operation[..., Any, Any]  # Any: rows of whatever types
 
-_HELP_URL = "https://cabinet.example/problems"
 _JSON = "application/json"
 
 _EVERYWHERE = (
@@ -309,4 +308,4 @@ def _header(name: str) -> Schema:
 def _problem_example(problem: type[Problem]) -> Schema:
     errors = (FieldError("items[2].amount", "form", "expected roubles with two decimals"),)
     error = problem(errors=errors if problem is InvalidRequest else (), request_id="req-1")
-    return {"summary": problem.title, "value": to_document(error, _HELP_URL)}
+    return {"summary": problem.title, "value": to_document(error)}

@@ -48,10 +48,11 @@ _TYPE = re.compile(r"(?:.*/)?problems/([a-z0-9_]+\.[a-z0-9_.]+)", re.DOTALL)
 _KNOWN_MEMBERS = frozenset({"type", "title", "status", "detail", "instance", "code", "request_id", "errors"})
 
 
-def to_document(error: Problem, help_url: str) -> dict[str, object]:
-    """Return the document of an error; `help_url` is the address below which the codes have their pages."""
+def to_document(error: Problem) -> dict[str, object]:
+    """Return the document of an error."""
     document: dict[str, object] = {
-        "type": f"{help_url}/{error.code}",
+        # Relative, as RFC 9457 3.1.1 allows: a service that has many names would repeat whichever a caller claims.
+        "type": f"/problems/{error.code}",
         "title": error.title,
         "status": error.status,
         "detail": error.message,
