@@ -24,6 +24,7 @@ import sqlite3
 import weakref
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, final
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from reference_server.session import Work
 
 __all__ = [
+    "CONSOLE",
     "DONE",
     "IDENTITY",
     "SANDBOX",
@@ -48,6 +50,7 @@ __all__ = [
     "Breach",
     "Journal",
     "beside",
+    "by_console",
     "check",
     "entries",
     "latest",
@@ -83,9 +86,13 @@ SET_ASIDE = "set_aside"
 SANDBOX = "sandbox"
 """How the actions begin that a control of the world did, in process or by the console."""
 
+CONSOLE = "console"
+"""Who did what a form of the console asked for."""
+
 IDENTITY = "audit_journal"
 """The setting under which a world keeps the identity of its journal."""
 
+_BY: ContextVar[tuple[str | None, str | None]] = ContextVar("by", default=(None, None))
 _NOBODY = ""
 """Whose key covers what came from somebody unknown."""
 _COLUMNS = "number", "at", "action", "outcome", "actor", "profile_id", "subject", "request_id", "personal", "hash"
@@ -110,7 +117,7 @@ class AuditEntry:
             ``sandbox.…`` for what a control of the world did.
         outcome: ``done``, the code of the problem with which the attempt was denied, or ``set_aside`` where the clock
             could not do what was due.
-        actor: Who did it, a client's id; None for an authority and for somebody unknown.
+        actor: Who did it, a client's id, or ``console``; None for an authority, a test and for somebody unknown.
         profile_id: For whom; None where nobody was signed in.
         subject: What it was done to: the path of the thing, below the base path.
         request_id: Of the request; None where there was none.
@@ -225,6 +232,8 @@ class Journal:
             # The one before all of this transaction: an anchor must not name an entry that is rolled back after all.
             self._anchors.write(last)
             self._anchored_in = self._database.transactions
+        if action.startswith(f"{SANDBOX}."):
+            actor, sender = _BY.get()
         number, at = last.number + 1, to_micros(work.now)
         personal = None if sender is None else self._encrypt(actor or _NOBODY, number, sender)
         told = (number, at, action, outcome, actor, profile_id, subject, request_id)
@@ -272,6 +281,16 @@ class Journal:
             self._database.execute("INSERT INTO audit_keys VALUES (?, ?)", (person, key))
         nonce = secrets.token_bytes(_NONCE)
         return nonce + _cipher(key).encrypt(nonce, value.encode(), str(number).encode())
+
+
+@contextmanager
+def by_console(sender: str | None) -> Generator[None]:
+    """Have what controls do inside, in this thread or task, stand as done by the console for that address."""
+    before = _BY.set((CONSOLE, sender))
+    try:
+        yield
+    finally:
+        _BY.reset(before)
 
 
 def entries(database: Database, profile_id: str | None = None) -> list[AuditEntry]:

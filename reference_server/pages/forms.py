@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from cabinet_sdk.types import Code, Money
+from reference_server.audit import by_console
 from reference_server.pages.rendering import SAFE
 
 __all__ = ["Form", "submitted"]
@@ -156,6 +157,7 @@ def submitted(act: Callable[[Request, Form], Response]) -> Callable[[Request], A
         values = dict(pairs)
         if len(values) < len(pairs):
             return PlainTextResponse("The form has a field twice.", status_code=400, headers=SAFE)
-        return await run_in_threadpool(act, request, Form(values))
+        with by_console(None if request.client is None else request.client.host):
+            return await run_in_threadpool(act, request, Form(values))
 
     return endpoint

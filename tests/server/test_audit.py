@@ -805,3 +805,4 @@ def test_the_console_takes_down_clock_and_faults(world: World, person: Profile) 
     assert [entry.action for entry in world.audit.entries()][1:] == [
         *("sandbox.clock.advance", "sandbox.faults.lose_answer", "sandbox.faults.clear", "sandbox.charges.add")
     ]
+    assert {(entry.actor, entry.sender) for entry in world.audit.entries()[1:]} == {("console", "127.0.0.1")}
