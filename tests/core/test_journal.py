@@ -839,6 +839,21 @@ async def test_a_node_of_another_version_settles_nothing(
     assert await paid(client) == [one.value]
 
 
+async def test_what_still_runs_stays_open(payer: AsyncCabinet, world: World, person: Profile, journal: Journal) -> None:
+    """A copy of the request that the service is at may be carried out after the call has ended: the entry stays."""
+    for _ in range(4):
+        world.faults.refuse("charges.pay").problem = StillRunning()
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await payer.charges.pay(owed(world, person), method=CARD)
+    open_then = journal.open_entries()
+    [one] = await resumed(payer)
+
+    assert isinstance(caught.value.__cause__, StillRunning)
+    assert [entry.operation_id for entry in open_then] == [caught.value.operation_id]
+    assert await paid(payer) == [one.value]
+
+
 @pytest.mark.parametrize("status", [302, 303, 307, 418, 430, 460, 499, 509])
 async def test_a_page_after_a_payment_settles_nothing(
     connect: Connect, world: World, person: Profile, journal: Journal, status: int

@@ -9,7 +9,7 @@ What came of the attempt               ``SAFE``     ``KEYED``         ``NEVER``
 408, 425, 429, 503                     again        again             the error: the service did nothing
 503 without a problem document         again        again             `OutcomeUnknown`
 500, 502, 504, 509, from 512 on        again        again             `OutcomeUnknown`
-409 ``idempotency.still_running``      the error    again             the error
+409 ``idempotency.still_running``      the error    again             `OutcomeUnknown`
 a redirect, any other page             the error    `OutcomeUnknown`  `OutcomeUnknown`
 any other status                       the error    the error         the error
 =====================================  ===========  ================  =====================================
@@ -139,7 +139,7 @@ def may_repeat(repeat: Repeat, outcome: NetworkError | int, code: str | None) ->
         return False
     if isinstance(outcome, NetworkError):
         return True
-    if outcome == StillRunning.status and code == StillRunning.code:
+    if _still_runs(outcome, code):
         return repeat is Repeat.KEYED
     return outcome in NOTHING_DONE or _is_fault(outcome)
 
@@ -147,7 +147,12 @@ def may_repeat(repeat: Repeat, outcome: NetworkError | int, code: str | None) ->
 def nobody_knows(status: int, code: str | None) -> bool:
     """Say whether an answer, with its problem code if it has one, leaves open what became of a change."""
     page = code is None and status not in _NOT_HANDED_ON and (status == 503 or status not in NOTHING_DONE)
-    return page or status < 400 or _is_fault(status)
+    # Whoever has the key, such as a copy of this request that a gateway made, may carry it out yet.
+    return page or status < 400 or _is_fault(status) or _still_runs(status, code)
+
+
+def _still_runs(status: int, code: str | None) -> bool:
+    return status == StillRunning.status and code == StillRunning.code
 
 
 def _is_fault(status: int) -> bool:
