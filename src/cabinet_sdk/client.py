@@ -81,7 +81,8 @@ class _Client:
             timeout: Limits of one attempt.
             headers: To send besides those sent already, in place of one of the same name; what the client writes itself
                 is refused.
-            idempotency_key: For one keyed call: the view raises `UsageError` at a second one.
+            idempotency_key: For one keyed call: the view raises `UsageError` at a second one, and at a change without a
+                key. Reads leave it alone.
             page_size: Items a page of a listing, 1 to 1000.
         """
         options = self._context.options

@@ -582,13 +582,15 @@ class OutcomeUnknown(CabinetError):
     A change was sent and nobody can know whether it happened.
 
     Attributes:
-        operation_id: The id under which the service knows the change, if it got there.
+        operation_id: The id under which the service knows the change, if it got there; without a key the request id.
+        keyed: Whether the id was sent as its key, so that the change cannot happen twice. All operations do, so far.
 
     `reconcile` brings the change to its single outcome. The same from another process, also after the error was
-    pickled: repeat the call with ``client.with_options(idempotency_key=error.operation_id)``.
+    pickled: repeat the call with ``client.with_options(idempotency_key=error.operation_id)``. A change without a key
+    would happen again: look it up.
     """
 
-    remedy = (
+    remedy: str = (
         "Call reconcile(), or repeat the call with the operation id as its idempotency key: it cannot happen twice."
     )
     _unpickled = frozenset({"_again"})
@@ -602,9 +604,15 @@ class OutcomeUnknown(CabinetError):
         request_id: str | None = None,
         operation: str | None = None,
         again: Callable[[], Any] | None = None,
+        keyed: bool = True,
     ) -> None:
         super().__init__(f"{message} Operation id {operation_id}.", request_id=request_id, operation=operation)
         self.operation_id = operation_id
+        self.keyed = keyed
+        if not keyed:
+            self.remedy = (
+                "Look the thing up, and do not repeat the call blindly: no key is sent, so it can happen twice."
+            )
         self._again = again
 
     def reconcile(self) -> Any:  # Any: see _again
@@ -614,14 +622,16 @@ class OutcomeUnknown(CabinetError):
         It cannot happen twice, so it may be repeated as often as needed.
 
         Raises:
-            UsageError: The error came out of a pickle, or the operation takes no operation id.
+            UsageError: The error came out of a pickle, or the operation takes no key.
             OutcomeUnknown: Still nobody knows.
         """
         if self._again is None:
-            msg = (
-                "this error cannot repeat its call (it was pickled, or the operation takes no operation id): "
-                "look the thing up, or repeat the call with with_options(idempotency_key=error.operation_id)"
+            advice = (
+                "it was pickled, or made without its call: repeat that with_options(idempotency_key=error.operation_id)"
+                if self.keyed
+                else "no key is sent with it, so it can happen twice: look the thing up"
             )
+            msg = f"this error cannot repeat its call; {advice}"
             raise UsageError(msg)
         return self._again()
 

@@ -841,8 +841,7 @@ async def test_a_node_of_another_version_settles_nothing(
 
 async def test_what_still_runs_stays_open(payer: AsyncCabinet, world: World, person: Profile, journal: Journal) -> None:
     """A copy of the request that the service is at may be carried out after the call has ended: the entry stays."""
-    for _ in range(4):
-        world.faults.refuse("charges.pay").problem = StillRunning()
+    world.faults.refuse("charges.pay", problem=StillRunning(), times=4)
 
     with pytest.raises(OutcomeUnknown) as caught:
         await payer.charges.pay(owed(world, person), method=CARD)

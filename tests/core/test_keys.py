@@ -72,6 +72,19 @@ async def test_a_given_key_serves_one_keyed_call(play: Play) -> None:
     assert script.keys == [None, '"order-1"', '"order-1"']
 
 
+async def test_a_change_without_a_key_takes_none(play: Play) -> None:
+    """Where no key is sent, a given one would promise that the change happens once; it is left for another call."""
+    script = Script(thing())
+    view = play(script).with_options(idempotency_key="order-1")
+
+    with pytest.raises(UsageError) as caught:
+        await view.answer(CHANGE_ONCE)
+    await view.answer(CHANGE)
+
+    assert str(caught.value) == "things.once takes no idempotency key: it would happen as often as it is sent"
+    assert script.keys == ['"order-1"']
+
+
 async def test_a_call_that_cannot_be_written_uses_no_key(play: Play) -> None:
     """A request that cannot be encoded is not sent and leaves the caller's key for the next one."""
     script = Script(thing())

@@ -248,8 +248,10 @@ class Conversation:
         fields = [("accept", accepted), ("x-request-id", self.request_id), *headers, *context.options.headers]
         if encoded.content_type is not None:
             fields.append(("content-type", encoded.content_type))
+        given = context.options.key
+        if given is not None and row.repeat is Repeat.NEVER:
+            raise UsageError(f"{row.id} takes no idempotency key: it would happen as often as it is sent")
         if row.repeat is Repeat.KEYED:
-            given = context.options.key
             self.key = given.take() if given is not None else checked_key(context.new_id())
             # A structured field string, as the draft of the header demands.
             fields.append(("idempotency-key", f'"{self.key}"'))
@@ -518,6 +520,7 @@ class Conversation:
             request_id=self.request_id,
             operation=self._row.id,
             again=self._again(),
+            keyed=self.key is not None,
         )
 
     def _settled(self, error: CabinetError) -> bool:
