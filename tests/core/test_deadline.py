@@ -119,3 +119,29 @@ async def test_a_view_changes_the_deadline_and_the_limits_of_an_attempt(play: Pl
         Timeout(),
         Timeout(total=10.0),
     ]
+
+
+async def test_a_total_of_ones_own_ends_an_attempt(play: Play) -> None:
+    """`Timeout.total` bounds each attempt where the deadline leaves more; such an attempt timed out and is repeated."""
+    script = Script(After(60.0, thing()), After(1.0, thing()), After(60.0, thing()))
+    client = play(script, deadline=10.0, retry=RetryPolicy(attempts=3, first_delay=0))
+    view = client.with_options(timeout=Timeout(total=4.0))
+
+    answer = await view.answer(READ)
+    with pytest.raises(DeadlineExceeded):
+        await view.answer(READ)
+
+    assert answer.attempts == 2
+    assert [request.timeout.total for request in script.requests] == [4.0, 4.0, 4.0, 4.0, 2.0]
+    assert script.clock == 1015.0
+
+
+async def test_a_total_holds_without_a_deadline_and_for_a_token(play: Play) -> None:
+    """It is a limit of attempts alone, those for a token among them."""
+    script = Script(After(60.0, thing()), tokens=[After(60.0, token()), token()])
+    client = play(script, ClientCredentials("client", "secret"), deadline=None, retry=RetryPolicy(first_delay=0))
+
+    with pytest.raises(TimedOut):
+        await client.with_options(timeout=Timeout(total=2.0)).answer(READ)
+
+    assert script.clock == 1010.0

@@ -397,9 +397,11 @@ class Conversation:
         remaining = self.remaining()
         if remaining is not None and remaining <= 0:
             raise self.unsettled(self._too_late())
-        # A file on its way takes as long as it takes: its idle limit bounds it.
-        total = remaining if isinstance(request.content, bytes) else None
         limits = self._context.options.timeout
+        total = limits.total
+        # A file on its way takes as long as it takes: its idle limit bounds it, and a total that somebody asked for.
+        if remaining is not None and isinstance(request.content, bytes):
+            total = remaining if total is None else min(total, remaining)
         # Each attempt makes one, and `evolve` takes four times as long.
         timeout = Timeout(connect=limits.connect, idle=limits.idle, total=total)
         return attrs.evolve(request, headers=Headers((*request.headers.pairs(), *fields)), timeout=timeout)

@@ -518,8 +518,8 @@ def _no_slot(place: str) -> ConnectionFailed:
 
 def _too_late(place: str) -> NetworkError:
     if sent.get():
-        return TimedOut(f"The answer of {place} did not come whole before the deadline.")
-    return ConnectionFailed(f"No connection to {place} before the deadline.")
+        return TimedOut(f"The answer of {place} did not come whole in the time of the attempt.")
+    return ConnectionFailed(f"No connection to {place} in the time of the attempt.")
 
 
 @contextmanager

@@ -104,7 +104,7 @@ class Timeout:
     Attributes:
         connect: Until a connection stands.
         idle: Between two bytes, either way.
-        total: Until the whole answer is there; what remains of the call's deadline.
+        total: Until the whole answer is there. Where the call's deadline leaves less, that.
     """
 
     connect: float | None = 10.0
