@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from cabinet_sdk.charges.errors import AmountExceedsDue, ChargeNotFound, MethodNotLinked, NothingDue
+from cabinet_sdk.charges.errors import AmountExceedsDue, ChargeNotFound, MethodNotLinked, NothingDue, PaymentInvalid
 from cabinet_sdk.charges.models import ChargeEventKind, Payment, PaymentId, PaymentItem, PaymentMethod, PaymentStatus
 from cabinet_sdk.charges.operations import ItemToPay
-from cabinet_sdk.errors import FieldError, InvalidRequest, InvalidValue
+from cabinet_sdk.errors import FieldError, InvalidValue
 from cabinet_sdk.types import Money
 from reference_server.charges import rules, rules_ledger, store, store_payments, store_steps
 from reference_server.profiles import Profile
@@ -51,13 +51,13 @@ def pay(
     for item, field in zip(items, fields, strict=True):
         if item.charge_id in seen:
             error = FieldError(f"{field}charge_id", "repeated", "expected each charge once, got it again")
-            raise InvalidRequest(errors=(error,))
+            raise PaymentInvalid(errors=(error,))
         seen.add(item.charge_id)
     parts = tuple(_part(work, profile, item, field) for item, field in zip(items, fields, strict=True))
     try:
         amount = sum((part.amount for part in parts), Money.ZERO)
     except InvalidValue as error:
-        raise InvalidRequest(errors=(FieldError("items", error.rule, error.message),)) from error
+        raise PaymentInvalid(errors=(FieldError("items", error.rule, error.message),)) from error
     by_transfer = method == PaymentMethod.BANK_TRANSFER
     expires_at = work.now + (_TRANSFER_TERM if by_transfer else _TERM)
     payment = Payment(
@@ -92,7 +92,7 @@ def _part(work: Work, profile: Profile, item: ItemToPay, field: str) -> PaymentI
     amount = charge.due if item.amount is None else item.amount
     if item.amount is not None and item.amount.kopecks <= 0:
         error = FieldError(f"{field}amount", "positive", "expected an amount above zero")
-        raise InvalidRequest(errors=(error,))
+        raise PaymentInvalid(errors=(error,))
     if not charge.due:
         raise NothingDue(members={"charge_id": charge.id})
     if amount > charge.due:

@@ -6,9 +6,15 @@ import datetime as dt
 
 import attrs
 
-from cabinet_sdk.charges.errors import AmountExceedsOverpayment, ChargeNotFound, MethodNotLinked, NothingOverpaid
+from cabinet_sdk.charges.errors import (
+    AmountExceedsOverpayment,
+    ChargeNotFound,
+    MethodNotLinked,
+    NothingOverpaid,
+    RefundInvalid,
+)
 from cabinet_sdk.charges.models import ChargeEventKind, ChargeId, Refund, RefundId, RefundMethod, RefundStatus
-from cabinet_sdk.errors import FieldError, InvalidRequest
+from cabinet_sdk.errors import FieldError
 from cabinet_sdk.types import MOSCOW, Money, moscow_date
 from reference_server.charges import rules, rules_ledger, rules_shares, store, store_refunds, store_steps
 from reference_server.profiles import Profile
@@ -38,7 +44,7 @@ def request_refund(
         raise ChargeNotFound
     if amount is not None and amount.kopecks <= 0:
         error = FieldError("amount", "positive", "expected an amount above zero")
-        raise InvalidRequest(errors=(error,))
+        raise RefundInvalid(errors=(error,))
     if method == RefundMethod.LINKED_CARD and method not in profile.linked:
         raise MethodNotLinked(members={"method": method})
     refundable = charge.overpaid - charge.refunding

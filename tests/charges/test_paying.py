@@ -21,6 +21,7 @@ from cabinet_sdk.charges import (
     MethodNotLinked,
     NothingDue,
     PaymentId,
+    PaymentInvalid,
     PaymentMethod,
     PaymentNotFound,
     PaymentStatus,
@@ -239,7 +240,7 @@ async def test_what_cannot_be_paid_is_refused(client: AsyncCabinet, world: World
 
     with pytest.raises(AmountExceedsDue) as too_much:
         await client.charges.pay(charge.id, method=card, amount=Money("100.01"))
-    with pytest.raises(InvalidRequest) as zero:
+    with pytest.raises(PaymentInvalid) as zero:
         await client.charges.pay(charge.id, method=card, amount=Money("0.00"))
     with pytest.raises(InvalidRequest) as twice:
         await client.charges.pay_several((ItemToPay(charge.id), ItemToPay(charge.id)), method=card)
@@ -254,6 +255,7 @@ async def test_what_cannot_be_paid_is_refused(client: AsyncCabinet, world: World
     assert too_much.value.due == Money("100.00")
     assert [error.field for error in zero.value.errors] == ["amount"]
     assert [error.field for error in twice.value.errors] == ["items[1].charge_id"]
+    assert isinstance(twice.value, PaymentInvalid)
 
 
 @pytest.mark.feature("CH-05")

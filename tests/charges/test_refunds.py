@@ -18,12 +18,13 @@ from cabinet_sdk.charges import (
     MethodNotLinked,
     NothingOverpaid,
     RefundId,
+    RefundInvalid,
     RefundMethod,
     RefundNotFound,
     RefundStatus,
 )
 from cabinet_sdk.charges.operations import GET_REFUND
-from cabinet_sdk.errors import DeadlineExceeded, InvalidRequest, PermissionMissing
+from cabinet_sdk.errors import DeadlineExceeded, PermissionMissing
 from cabinet_sdk.types import Money, Period, moscow_date
 from reference_server import ManualClock, Outcome, Profile, World
 from reference_server.testing import connect as connect_to
@@ -342,7 +343,7 @@ async def test_what_cannot_be_refunded_is_refused(client: AsyncCabinet, world: W
 
     with pytest.raises(AmountExceedsOverpayment) as too_much:
         await client.charges.request_refund(charge.id, method=method, amount=Money("30.01"))
-    with pytest.raises(InvalidRequest) as zero:
+    with pytest.raises(RefundInvalid) as zero:
         await client.charges.request_refund(charge.id, method=method, amount=Money("0.00"))
     with pytest.raises(NothingOverpaid):
         await client.charges.request_refund(plain.id, method=method)

@@ -25,13 +25,14 @@ from cabinet_sdk.charges import (
     ItemToPay,
     NothingDue,
     Payment,
+    PaymentInvalid,
     PaymentMethod,
     PaymentStatus,
     Refund,
     RefundMethod,
     RefundStatus,
 )
-from cabinet_sdk.errors import CabinetError, InvalidRequest
+from cabinet_sdk.errors import CabinetError
 from cabinet_sdk.types import Kbk, Money, Period, Uin
 from reference_server import ManualClock, Outcome, Profile, World
 from reference_server.charges.rules import SINGLE_TAX_KBK, SINGLE_TAX_KINDS
@@ -486,7 +487,7 @@ def test_a_payment_beyond_an_amount_is_refused(world: World, person: Profile) ->
     client = connect(world, person)
     items = tuple(ItemToPay(world.charges.add(person, MOST).id) for _ in range(2))
 
-    with pytest.raises(InvalidRequest) as caught:
+    with pytest.raises(PaymentInvalid) as caught:
         client.charges.pay_several(items, method=PaymentMethod.SBP)
 
     assert [(error.field, error.code) for error in caught.value.errors] == [("items", "range")]

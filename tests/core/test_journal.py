@@ -227,6 +227,27 @@ async def test_a_refusal_settles(payer: AsyncCabinet, world: World, person: Prof
     assert len(await paid(payer)) == 1
 
 
+@pytest.mark.parametrize("operation", ["charges.pay", "charges.pay_several", "charges.request_refund"])
+async def test_what_no_rule_allows_is_settled_after_a_lost_attempt(
+    payer: AsyncCabinet, world: World, person: Profile, journal: Journal, operation: str
+) -> None:
+    """A rule that comes after the key was looked up settles the attempt before: nothing was done, nothing is open."""
+    charges, charge = payer.charges, owed(world, person)
+    calls = {
+        "charges.pay": lambda: charges.pay(charge, method=CARD, amount=Money.ZERO),
+        "charges.pay_several": lambda: charges.pay_several((ItemToPay(charge), ItemToPay(charge)), method=CARD),
+        "charges.request_refund": lambda: charges.request_refund(
+            charge, method=RefundMethod.COMPENSATION, amount=Money.ZERO
+        ),
+    }
+    world.faults.lose_request(operation)
+
+    with pytest.raises(InvalidRequest):
+        await calls[operation]()
+
+    assert journal.open_entries() == []
+
+
 async def test_a_mistake_in_the_program_leaves_nothing_open(
     connect: Connect, world: World, person: Profile, journal: Journal
 ) -> None:

@@ -307,5 +307,5 @@ def _header(name: str) -> Schema:
 
 def _problem_example(problem: type[Problem]) -> Schema:
     errors = (FieldError("items[2].amount", "form", "expected roubles with two decimals"),)
-    error = problem(errors=errors if problem is InvalidRequest else (), request_id="req-1")
+    error = problem(errors=errors if issubclass(problem, InvalidRequest) else (), request_id="req-1")
     return {"summary": problem.title, "value": to_document(error)}

@@ -12,8 +12,10 @@ from cabinet_sdk.charges.errors import (
     MethodNotLinked,
     NothingDue,
     NothingOverpaid,
+    PaymentInvalid,
     PaymentNotFound,
     PaymentNotSucceeded,
+    RefundInvalid,
     RefundNotFound,
 )
 from cabinet_sdk.charges.models import (
@@ -78,6 +80,7 @@ __all__ = [
     "Overpayment",
     "Payment",
     "PaymentId",
+    "PaymentInvalid",
     "PaymentItem",
     "PaymentMethod",
     "PaymentNotFound",
@@ -85,6 +88,7 @@ __all__ = [
     "PaymentStatus",
     "Refund",
     "RefundId",
+    "RefundInvalid",
     "RefundMethod",
     "RefundNotFound",
     "RefundStatus",

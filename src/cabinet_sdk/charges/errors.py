@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import final
 
 from cabinet_sdk.charges.models import ChargeId
-from cabinet_sdk.errors import Member, NotFound, StateError
+from cabinet_sdk.errors import InvalidRequest, Member, NotFound, StateError
 from cabinet_sdk.types import Money
 
 __all__ = [
@@ -16,8 +16,10 @@ __all__ = [
     "MethodNotLinked",
     "NothingDue",
     "NothingOverpaid",
+    "PaymentInvalid",
     "PaymentNotFound",
     "PaymentNotSucceeded",
+    "RefundInvalid",
     "RefundNotFound",
 ]
 
@@ -44,6 +46,23 @@ class RefundNotFound(NotFound):
 
     code = "charges.refund_not_found"
     title = "The profile has no such refund."
+
+
+@final
+class PaymentInvalid(InvalidRequest):
+    """No payment can be of this: an amount that is not above zero, a charge named twice, a sum that no amount holds."""
+
+    # A code of its own: `request.invalid` comes before the key is looked up, and so settles no earlier attempt.
+    code = "charges.payment_invalid"
+    title = "No payment can be of this."
+
+
+@final
+class RefundInvalid(InvalidRequest):
+    """No refund can be of this: an amount that is not above zero."""
+
+    code = "charges.refund_invalid"
+    title = "No refund can be of this."
 
 
 @final

@@ -16,8 +16,10 @@ from cabinet_sdk.charges.errors import (
     MethodNotLinked,
     NothingDue,
     NothingOverpaid,
+    PaymentInvalid,
     PaymentNotFound,
     PaymentNotSucceeded,
+    RefundInvalid,
     RefundNotFound,
 )
 from cabinet_sdk.charges.models import (
@@ -312,7 +314,7 @@ PAY_CHARGE = Job(
     PayCharge,
     Payment,
     permission=PAY,
-    errors=(ChargeNotFound, NothingDue, AmountExceedsDue, MethodNotLinked),
+    errors=(ChargeNotFound, PaymentInvalid, NothingDue, AmountExceedsDue, MethodNotLinked),
     created=GET_PAYMENT,
 )
 
@@ -358,7 +360,7 @@ PAY_CHARGES = Job(
     PayCharges,
     Payment,
     permission=PAY,
-    errors=(ChargeNotFound, NothingDue, AmountExceedsDue, MethodNotLinked),
+    errors=(ChargeNotFound, PaymentInvalid, NothingDue, AmountExceedsDue, MethodNotLinked),
     created=GET_PAYMENT,
 )
 
@@ -485,7 +487,7 @@ REQUEST_REFUND = Job(
     RequestRefund,
     Refund,
     permission=REFUND,
-    errors=(ChargeNotFound, NothingOverpaid, AmountExceedsOverpayment, MethodNotLinked),
+    errors=(ChargeNotFound, RefundInvalid, NothingOverpaid, AmountExceedsOverpayment, MethodNotLinked),
     created=GET_REFUND,
 )
 
