@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials
 from cabinet_sdk._core.allowance import Allowance
+from cabinet_sdk.charges import PaymentMethod
 from cabinet_sdk.errors import OutcomeUnknown, RateLimited
 from cabinet_sdk.transports import AsyncInProcessTransport, Headers, InProcessTransport, Request, Response
 from cabinet_sdk.types import Money
-from reference_server import World
+from reference_server import Outcome, World
 from reference_server.limits import RateLimit
 from reference_server.testing import BASE_URL, credentials
 from tests.core.conftest import Play
@@ -109,6 +110,17 @@ async def test_retry_after_counts_more(play: Play) -> None:
     assert script.pauses == [3.0]
 
 
+async def test_a_hint_when_to_look_again_ends_no_window(play: Play) -> None:
+    """`Retry-After` of a good answer says when it is worth asking again; the used up window ends when it ends."""
+    script = Script(left(0, 9, ("Retry-After", "1")), left(1, 9))
+    client = play(script)
+
+    await client.answer(READ)
+    await client.answer(READ)
+
+    assert script.pauses == [9.0]
+
+
 async def test_each_limit_is_obeyed(play: Play) -> None:
     """Of several limits the one that ends last is waited for."""
     script = Script(thing("a", ("RateLimit", '"burst";r=0;t=2, "day";r=0;t=30;pk=:YQ==:, "hour";r=9;t=50')), thing())
@@ -189,7 +201,7 @@ async def test_a_clock_that_stands_still_does_not_hang(play: Play) -> None:
 def test_no_header_breaks_the_client(value: str, policy: str) -> None:
     """Whatever the headers hold, there is a wait of at most a day, and no exception."""
     allowance = Allowance()
-    allowance.learn(Headers([("ratelimit", value), ("ratelimit-policy", policy)]), 100.0)
+    allowance.learn(Response(status=200, headers=Headers([("ratelimit", value), ("ratelimit-policy", policy)])), 100.0)
 
     assert 0.0 <= allowance.take(100.0) <= 86400.0
 
@@ -243,6 +255,28 @@ class Threads:
                 heapq.heappop(self._waiting)
                 self._awake += 1
             self._changed.notify_all()
+
+
+def test_the_service_asks_nobody_back_before_the_window_ends(limited: World) -> None:
+    """The hint when to look again is a second, but with nothing left it is the end of the window."""
+    person = limited.profiles.add("Иванова Мария Петровна")
+    charge = limited.charges.add(person, Money("10.00"))
+    limited.charges.script(Outcome.HOLD)
+    answers: list[Response] = []
+
+    def respond(request: Request) -> Response:
+        answers.append(limited.respond(request))
+        return answers[-1]
+
+    transport = InProcessTransport(respond, sleep=limited.clock.sleep, now=limited.clock.monotonic)
+    cabinet = Cabinet(BASE_URL, credentials(limited, person), transport=transport)
+    payment = cabinet.charges.pay(charge.id, method=PaymentMethod.SBP)
+    for _ in range(QUOTA - 1):
+        cabinet.charges.payment(payment.id)
+
+    hints = [answer.headers.get("retry-after") for answer in answers[1:]]
+    assert hints[-2:] == ["1", str(WINDOW)]
+    assert set(hints[1:-1]) == {"1"}
 
 
 def test_many_threads_of_a_client_are_never_refused(limited: World) -> None:

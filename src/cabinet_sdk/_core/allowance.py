@@ -9,7 +9,7 @@ import attrs
 
 from cabinet_sdk._core.per_process import PerProcess
 from cabinet_sdk._core.retry import LONGEST_WAIT, limits_of, retry_after
-from cabinet_sdk._core.wire import Headers
+from cabinet_sdk._core.wire import Response
 
 __all__ = ["Allowance"]
 
@@ -70,10 +70,12 @@ class Allowance:
                     window.left -= 1
             return wait
 
-    def learn(self, headers: Headers, now: float) -> None:
-        """Read what an answer tells; `Retry-After` counts more, as the draft wants."""
+    def learn(self, response: Response, now: float) -> None:
+        """Read what an answer tells; a refusal's `Retry-After` counts more, as the draft wants."""
+        headers = response.headers
         limits, policies = limits_of(headers.get("ratelimit") or ""), limits_of(headers.get("ratelimit-policy") or "")
-        asked = retry_after(headers)
+        # A good answer says by it when to look again, which is no word on the window.
+        asked = retry_after(headers) if response.status >= 400 else None
         with self._lock.get():
             known, self._windows = self._windows, {}
             for name, limit in limits.items():

@@ -474,7 +474,7 @@ class Conversation:
             response = yield from exchange(request)
             attempt.status = response.status
             if "ratelimit" in response.headers and attempt.operation == self._row.id:
-                context.allowance.learn(response.headers, context.transport.now())
+                context.allowance.learn(response, context.transport.now())
         except (NetworkError, UnreadableAnswer) as error:
             error.request_id, error.operation = self.request_id, attempt.operation
             attempt.status = error.status if isinstance(error, UnreadableAnswer) else None
