@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials
+from cabinet_sdk import AsyncCabinet, Cabinet, ClientCredentials, RetryPolicy
 from cabinet_sdk._core.allowance import Allowance
 from cabinet_sdk.charges import PaymentMethod
 from cabinet_sdk.errors import OutcomeUnknown, RateLimited
@@ -105,7 +105,7 @@ async def test_retry_after_counts_more(play: Play) -> None:
         problem(429, "service.rate_limited", ("Retry-After", "3"), ("RateLimit", '"default";r=0;t=9')), left(1, 9)
     )
 
-    await play(script).answer(READ)
+    await play(script, retry=RetryPolicy(first_delay=0)).answer(READ)
 
     assert script.pauses == [3.0]
 

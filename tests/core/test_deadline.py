@@ -12,13 +12,16 @@ from tests.core.scripted import CHANGE, READ, After, Script, problem, thing, tok
 
 pytestmark = pytest.mark.feature("EX-01")
 
+# No random part in its pauses.
+EXACT = RetryPolicy(first_delay=0)
+
 
 async def test_each_attempt_gets_what_remains(play: Play) -> None:
     """The total timeout of an attempt is the deadline without what attempts and pauses took before."""
     asked = problem(503, None, ("Retry-After", "3"))
     script = Script(After(2.0, asked), After(1.0, asked), thing())
 
-    await play(script, deadline=10.0).answer(READ)
+    await play(script, deadline=10.0, retry=EXACT).answer(READ)
 
     assert [request.timeout.total for request in script.requests] == [10.0, 5.0, 1.0]
     assert script.clock == 1009.0
@@ -43,7 +46,7 @@ async def test_without_a_deadline_only_the_attempts_are_bounded(play: Play) -> N
     """With None an attempt has no total timeout and pauses are as long as asked."""
     script = Script(After(1e6, problem(503, None, ("Retry-After", "1000"))), thing())
 
-    await play(script, deadline=None).answer(READ)
+    await play(script, deadline=None, retry=EXACT).answer(READ)
 
     assert [request.timeout.total for request in script.requests] == [None, None]
     assert script.pauses == [1000.0]
@@ -89,7 +92,7 @@ async def test_fetching_the_token_counts(play: Play) -> None:
     """The token's request shares the deadline of the call that needs it, its repeats included."""
     script = Script(thing(), tokens=[After(4.0, problem(503, None, ("Retry-After", "2"))), After(1.0, token())])
 
-    await play(script, ClientCredentials("client", "secret"), deadline=10.0).answer(READ)
+    await play(script, ClientCredentials("client", "secret"), deadline=10.0, retry=EXACT).answer(READ)
 
     assert [request.timeout.total for request in script.token_requests] == [10.0, 4.0]
     assert script.requests[0].timeout.total == 3.0

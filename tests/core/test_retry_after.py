@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,8 @@ from cabinet_sdk.transports import Headers
 from tests.core.conftest import Play
 from tests.core.scripted import READ, Script, problem, thing
 
+# No random part.
+EXACT = RetryPolicy(first_delay=0)
 DATE = ("Date", "Sun, 22 Nov 2026 12:00:00 GMT")
 Fields = tuple[tuple[str, str], ...]
 
@@ -43,12 +47,38 @@ IGNORED: dict[str, Fields] = {
 
 @pytest.mark.parametrize("headers, seconds", HONOURED.values(), ids=HONOURED.keys())
 async def test_what_is_right_is_honoured(play: Play, headers: Fields, seconds: float) -> None:
-    """Experiment 16: the client waits as long as it was asked to, no more and no less."""
-    script = Script(problem(503, None, *headers), thing())
+    """Experiment 16: the client waits as long as it was asked to, and besides the random part of its policy alone."""
+    script, spread = (Script(problem(503, None, *headers), thing()) for _ in range(2))
 
-    await play(script).answer(READ)
+    await play(script, retry=EXACT).answer(READ)
+    await play(spread).answer(READ)
 
     assert script.pauses == ([seconds] if seconds else [])
+    assert seconds < sum(spread.pauses) <= seconds + 0.5
+
+
+@pytest.mark.parametrize("header", [("Retry-After", "1"), ("RateLimit", '"default";r=0;t=1')], ids=lambda pair: pair[0])
+async def test_who_was_refused_together_comes_back_spread(play: Play, header: tuple[str, str]) -> None:
+    """Experiment 17: of 200 clients no 100 ms of their first repeats get three times their share."""
+    pauses: list[float] = []
+    for _ in range(200):
+        script = Script(problem(503, None, header), thing())
+        await play(script).answer(READ)
+        pauses += script.pauses
+
+    bins = Counter(int((pause - 1) / 0.1) for pause in pauses)
+    assert len(pauses) == 200
+    assert len(bins) == 5
+    assert max(bins.values()) <= 3 * 200 / 5
+
+
+async def test_the_random_part_leaves_time_for_the_attempt(play: Play) -> None:
+    """Where what is asked for ends just before the deadline, at most half of what is left is waited besides."""
+    script = Script(problem(503, None, ("Retry-After", "9")), thing())
+
+    await play(script, deadline=10.0, retry=RetryPolicy(first_delay=100, longest_delay=100)).answer(READ)
+
+    assert 9.0 < script.pauses[0] <= 9.5
 
 
 @pytest.mark.parametrize("headers", IGNORED.values(), ids=IGNORED.keys())
@@ -93,7 +123,7 @@ async def test_pauses_that_were_asked_for_add_up_to_the_deadline(play: Play) -> 
     script = Script(problem(503, None, ("Retry-After", "4")))
 
     with pytest.raises(ServiceError):
-        await play(script, deadline=10.0, retry=RetryPolicy(attempts=9)).answer(READ)
+        await play(script, deadline=10.0, retry=RetryPolicy(attempts=9, first_delay=0)).answer(READ)
 
     assert script.pauses == [4.0, 4.0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, ParamSpec, TypeVar, final
@@ -369,8 +370,12 @@ class Conversation:
                 raise error
             if not again or number >= context.retry.attempts or _spent(request):
                 raise self.unsettled(error)
-            delay = context.retry.jittered_delay(number, context.random()) if wait is None else wait
             remaining = self.remaining()
+            left = LONGEST_WAIT if remaining is None else min(LONGEST_WAIT, remaining)
+            # A random part also after what was asked for, lest all that failed together come back together. Of what the
+            # deadline leaves half is for the attempt.
+            room = math.inf if wait is None else max(0.0, (left - wait) / 2)
+            delay = (wait or 0.0) + context.retry.jittered_delay(number, context.random(), room)
             if delay > LONGEST_WAIT or (remaining is not None and delay >= remaining):
                 raise self.unsettled(self._too_late(error) if isinstance(error, NetworkError) else error)
             if not context.budget.take():

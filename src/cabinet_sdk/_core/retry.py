@@ -24,6 +24,7 @@ can know, and whose last answer does not settle it, raises `OutcomeUnknown`.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from email.utils import parsedate_to_datetime
@@ -77,8 +78,8 @@ class RetryPolicy:
         attempts: At most so many in all; 1 is no repeating.
         first_delay: The longest pause before the second attempt, in seconds; it doubles with each further one.
         longest_delay: The longest of those pauses. The actual pause is random between 0 and that (full jitter).
-            What the service asks for with `Retry-After` is waited instead, as far as the deadline allows; a call
-            that would have to wait longer, or longer than a day, fails at once.
+            What the service asks for with `Retry-After` is waited besides, as far as the deadline allows; a call that
+            would have to wait longer, or longer than a day, fails at once.
         budget: Repeats that may be outstanding against good answers, over all calls of the client: a repeat takes one,
             a call gives back a tenth, a repeat that succeeded gives back the whole. With none left, calls fail at
             once instead of multiplying an outage.
@@ -99,9 +100,9 @@ class RetryPolicy:
             if not given >= least:
                 raise UsageError(f"RetryPolicy(): {name}: expected {least} or more, got {given}")
 
-    def jittered_delay(self, attempt: int, random: float) -> float:
+    def jittered_delay(self, attempt: int, random: float, most: float = math.inf) -> float:
         """Return the pause after the attempt of that number, from 1; `random` is from 0 to 1."""
-        return random * min(self.longest_delay, self.first_delay * 2.0 ** min(attempt - 1, 60))
+        return random * min(most, self.longest_delay, self.first_delay * 2.0 ** min(attempt - 1, 60))
 
 
 @final
