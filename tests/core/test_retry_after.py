@@ -26,6 +26,19 @@ HONOURED: dict[str, tuple[Fields, float]] = {
     "leading zeros": ((("Retry-After", "007"),), 7.0),
     "date": ((DATE, ("Retry-After", "Sun, 22 Nov 2026 12:00:07 GMT")), 7.0),
     "past date": ((DATE, ("Retry-After", "Sun, 22 Nov 2026 11:59:00 GMT")), 0.0),
+    "date as of RFC 850": ((DATE, ("Retry-After", "Sunday, 22-Nov-26 12:00:07 GMT")), 7.0),
+    "date as of asctime": ((DATE, ("Retry-After", "Sun Nov 22 12:00:07 2026")), 7.0),
+    "both as of asctime": (
+        (("Date", "Sun Nov  1 12:00:00 2026"), ("Retry-After", "Sun Nov  1 12:00:07 2026")),
+        7.0,
+    ),
+    "date without a zone": ((DATE, ("Retry-After", "Sun, 22 Nov 2026 12:00:07")), 7.0),
+    "rate limit with parameters of others": (
+        (("RateLimit", '"a";*x;b="1,2;r=5";r=0;t=9;pk=:YQ==:;c=?1;d=tok/en'),),
+        9.0,
+    ),
+    "rate limit with a comma in its name": ((("RateLimit", '"a,b";r=0;t=4, "c\\"d";r=0;t=9'),), 9.0),
+    "the last of two parameters": ((("RateLimit", '"a";r=5;r=0;t=9'),), 9.0),
     "before the rate limit": ((("Retry-After", "3"), ("RateLimit", '"default";r=0;t=9')), 3.0),
     "rate limit alone": ((("RateLimit", '"default";r=0;t=9'),), 9.0),
 }
@@ -42,6 +55,9 @@ IGNORED: dict[str, Fields] = {
     "impossible date": (DATE, ("Retry-After", "Sun, 99 Nov 2026 12:00:07 GMT")),
     "quota left": (("RateLimit", '"default";r=1;t=9'),),
     "broken rate limit": (("RateLimit", "r=0;t=9"),),
+    "open quotes": (("RateLimit", '"a;r=0;t=9'),),
+    "numbers in a text": (("RateLimit", '"a";b=";r=0;t=9"'),),
+    "no number at last": (("RateLimit", '"a";r=0;t=9;t=soon'),),
 }
 
 

@@ -24,6 +24,7 @@ can know, and whose last answer does not settle it, raises `OutcomeUnknown`.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 import threading
@@ -62,9 +63,12 @@ LONGEST_WAIT = 86400.0
 # A number of any length is right; from here on the clocks of some machines would overflow.
 _FOREVER = 1e9
 _DELAY_SECONDS = re.compile(r"[0-9]+", re.ASCII)
-# What it has read it gives back nothing of: of blanks, which fit in two places, it would try every division.
-_LIMIT = re.compile(r'\s*"([^"\\]{0,64})"((?:\s*;\s*[a-z][a-z0-9_-]{0,16}=[^,;]{1,64}+)*+)\s*', re.ASCII)
-_NUMBER = re.compile(r";\s*([a-z]+)=([0-9]{1,15})(?=\s*(?:;|$))", re.ASCII)
+# Structured fields (RFC 9651). What these have read they give back nothing of: of blanks, which fit in two places, they
+# would try every division.
+_TEXT = r'"(?:[ !#-\[\]-~]|\\["\\])*+"'
+_PARAMETER = re.compile(rf'\s*;\s*([a-z*][a-z0-9_.*-]*+)(?:=({_TEXT}|[^\s,;"]++))?+', re.ASCII)
+_LIMIT = re.compile(rf"\s*(?P<name>{_TEXT})(?P<told>(?:{_PARAMETER.pattern})*+)\s*(?P<more>,|\Z)", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
 _MOST_LIMITS = 16
 
 
@@ -176,22 +180,32 @@ def retry_after(headers: Headers) -> float | None:
     if _DELAY_SECONDS.fullmatch(value.strip()):
         return min(float(value), _FOREVER)
     try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date") or "")
+        wait = _moment(value) - _moment(headers.get("date") or "")
     except (ValueError, TypeError, OverflowError):
         return None
     return max(0.0, wait.total_seconds())
+
+
+def _moment(value: str) -> dt.datetime:
+    """Read a date of HTTP in any of its three forms; one without a zone, such as that of asctime, is UTC."""
+    moment = parsedate_to_datetime(value)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
 
 
 def limits_of(value: str) -> dict[str, dict[str, int]]:
     """
     Return what a `RateLimit` or `RateLimit-Policy` tells: the whole numbers of each limit, by its name.
 
-    As in the draft of the IETF: ``"default";r=50;t=30``. A list that breaks its grammar tells nothing.
+    As in the draft of the IETF: ``"default";r=50;t=30``. Names are in their quotes. A list that breaks its grammar
+    tells nothing.
     """
     found: dict[str, dict[str, int]] = {}
-    for item in value.split(","):
-        match = _LIMIT.fullmatch(item)
+    start, goes_on = 0, True
+    while goes_on:
+        match = _LIMIT.match(value, start)
         if match is None or len(found) == _MOST_LIMITS:
             return {}
-        found[match[1]] = {name: int(number) for name, number in _NUMBER.findall(match[2])}
+        told = dict(_PARAMETER.findall(match["told"]))
+        found[match["name"]] = {name: int(number) for name, number in told.items() if _NUMBER.fullmatch(number)}
+        start, goes_on = match.end(), match["more"] == ","
     return found
