@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
@@ -9,9 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cabinet_sdk import Drift
+from cabinet_sdk._core.answer_codec import encode_answer
 from cabinet_sdk._core.problems import problem_of
-from cabinet_sdk.charges import BankTransferStatus, PaymentId
-from cabinet_sdk.errors import CallerError, Problem, RightsError, ServiceError, StateError, UnreadableAnswer
+from cabinet_sdk.charges import BankTransferStatus, Payment, PaymentId, PaymentMethod, PaymentStatus
+from cabinet_sdk.errors import (
+    CallerError,
+    DeadlineExceeded,
+    Problem,
+    RightsError,
+    ServiceError,
+    StateError,
+    UnreadableAnswer,
+)
+from cabinet_sdk.transports import Response
+from cabinet_sdk.types import Money
 from tests.core.conftest import Play
 from tests.core.scripted import READ, Script, answer, ok, problem
 
@@ -43,6 +55,41 @@ async def test_a_newer_service_is_understood(play: Play) -> None:
     assert not unknown.status.known
     assert str(unknown.status) == "frozen"
     assert unknown.status.label
+
+
+def paid_with(status: str, *headers: tuple[str, str]) -> Response:
+    """Return the answer that a payment has a status."""
+    at = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
+    payment = Payment(
+        id=PaymentId("pay_1"),
+        status=PaymentStatus(status),
+        method=PaymentMethod.SBP,
+        amount=Money("10.00"),
+        items=(),
+        number="17",
+        created_at=at,
+        expires_at=at,
+    )
+    return answer(200, encode_answer(payment), "application/json", headers)
+
+
+async def test_a_wait_ends_with_a_status_that_only_the_service_knows(play: Play) -> None:
+    """A newer status may be final: it is waited on while the service says when to ask again, and then returned."""
+    soon = ("Retry-After", "2")
+    script = Script(paid_with("created", soon), paid_with("frozen", soon), paid_with("reversed"))
+
+    payment = await play(script).charges.wait_for_payment(PaymentId("pay_1"))
+
+    assert payment.status == PaymentStatus("reversed")
+    assert script.pauses == [2.0, 2.0]
+
+
+async def test_a_wait_that_is_too_long_says_the_last_status(play: Play) -> None:
+    """Whoever waited in vain learns what came last, also where this version does not know it."""
+    script = Script(paid_with("frozen", ("Retry-After", "2")))
+
+    with pytest.raises(DeadlineExceeded, match=r"Not there yet after 5 s; wait again later\. Its status is frozen\."):
+        await play(script).charges.wait_for_payment(PaymentId("pay_1"), timeout=5)
 
 
 async def test_what_is_new_is_kept_and_reported(play: Play) -> None:

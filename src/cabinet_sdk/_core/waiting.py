@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
@@ -11,12 +11,22 @@ from cabinet_sdk._core.calls import answer
 from cabinet_sdk._core.context import Context, checked_seconds
 from cabinet_sdk._core.flow import Flow, pause
 from cabinet_sdk._core.operation import Operation, Repeat
+from cabinet_sdk._core.redaction import shown_text
 from cabinet_sdk._core.retry import LONGEST_WAIT, may_repeat, retry_after
 from cabinet_sdk.errors import CabinetError, DeadlineExceeded, NetworkError, Problem
+from cabinet_sdk.types.codes import Code
 
 __all__ = ["wait"]
 
-T = TypeVar("T")
+
+class _Followed(Protocol):
+    """What has a status that changes."""
+
+    @property
+    def status(self) -> Code: ...
+
+
+T = TypeVar("T", bound=_Followed)
 
 # Where the service does not say when to ask again: soon at first, since most things are quick.
 _FIRST_PAUSE = 1.0
@@ -35,12 +45,13 @@ def wait(
     """
     Read a resource again and again, as often as the service asks, until it is `done`.
 
-    An outage is waited out: what a single call would have repeated is no end of a wait.
+    An outage is waited out: what a single call would have repeated is no end of a wait. A status that this version does
+    not know may be final: with it the wait ends once the service does not say when to ask again.
     """
     checked_seconds("timeout", timeout)
     now = context.transport.now
     ends_at = None if timeout is None else now() + timeout
-    fallback = _FIRST_PAUSE
+    fallback, seen = _FIRST_PAUSE, ""
     while True:
         outage: CabinetError | None = None
         try:
@@ -51,8 +62,10 @@ def wait(
             outage = error
             asked, request_id = error.retry_after if isinstance(error, Problem) else None, error.request_id
         else:
-            if done(got.value):
+            status = got.value.status
+            if done(got.value) or not (status.known or "retry-after" in got.headers):
                 return got.value
+            seen = f" Its status is {shown_text(status)}."
             asked, request_id = retry_after(got.headers), got.request_id
         seconds = min(max(asked if asked is not None else fallback, 0.1), LONGEST_WAIT)
         fallback = min(fallback * 1.5, _LONGEST_PAUSE)
@@ -60,7 +73,7 @@ def wait(
             remaining = ends_at - now()
             if remaining <= 0:
                 last = "" if outage is None else f" The last reading: {outage.message}"
-                message = f"Not there yet after {timeout} s; wait again later.{last}"
+                message = f"Not there yet after {timeout} s; wait again later.{seen}{last}"
                 raise DeadlineExceeded(message, request_id=request_id, operation=row.id) from outage
             seconds = min(seconds, remaining)
         yield from pause(seconds)

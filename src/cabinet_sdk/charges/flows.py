@@ -15,6 +15,8 @@ def wait_for_payment(context: Context, payment_id: PaymentId, *, timeout: float 
     """
     Wait until a payment is credited or has failed, and return it: `Payment.status` says which.
 
+    A status that this version does not know ends the wait where the service no longer says when to ask again.
+
     Args:
         context: The client's.
         payment_id: Which.
@@ -32,6 +34,8 @@ def wait_for_payment(context: Context, payment_id: PaymentId, *, timeout: float 
 def wait_for_confirmation(context: Context, payment_id: PaymentId, *, timeout: float | None = 60.0) -> Flow[Payment]:
     """
     Wait until the payer can confirm a payment, and return it: `Payment.confirmation` says where.
+
+    Without a confirmation it is one that is final, or whose status only a newer version knows.
 
     Args:
         context: The client's.
@@ -54,6 +58,8 @@ def wait_for_refund(context: Context, refund_id: RefundId, *, timeout: float | N
     Wait until a refund is carried out or refused, and return it: `Refund.status` says which.
 
     That takes working days. A program that does not live so long reads `refund()` when it runs again.
+
+    A status that this version does not know ends the wait where the service no longer says when to ask again.
 
     Args:
         context: The client's.
