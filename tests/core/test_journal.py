@@ -8,7 +8,7 @@ import logging
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager, nullcontext
 from pathlib import Path
@@ -233,7 +233,7 @@ async def test_what_no_rule_allows_is_settled_after_a_lost_attempt(
 ) -> None:
     """A rule that comes after the key was looked up settles the attempt before: nothing was done, nothing is open."""
     charges, charge = payer.charges, owed(world, person)
-    calls = {
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
         "charges.pay": lambda: charges.pay(charge, method=CARD, amount=Money.ZERO),
         "charges.pay_several": lambda: charges.pay_several((ItemToPay(charge), ItemToPay(charge)), method=CARD),
         "charges.request_refund": lambda: charges.request_refund(
