@@ -96,6 +96,8 @@ def test_help_of_one_method_in_full() -> None:
         "-> cabinet_sdk.charges.models.Payment\n"
         "    Wait until a payment is credited or has failed, and return it: `Payment.status` says which.\n"
         "\n"
+        "    A status that this version does not know ends the wait where the service no longer says when to ask again.\n"
+        "\n"
         "    Args:\n"
         "        payment_id: Which.\n"
         "        timeout: Seconds to wait at the longest; None is without limit. "
