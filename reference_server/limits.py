@@ -73,12 +73,7 @@ class RateLimiter:
         """
         if self._limit is None:
             return ()
-        start, count = self._windows.get(client, (now, 0))
-        elapsed = int((now - start).total_seconds())
-        if not 0 <= elapsed < self._limit.window:
-            # Over, or begun in the future: the system's clock was set back.
-            start, count, elapsed = now, 0, 0
-        reset = self._limit.window - elapsed
+        start, count, reset = self._window(client, now, self._limit.window)
         if count >= self._limit.quota:
             error = RateLimited(retry_after=reset)
             raise error
@@ -86,6 +81,22 @@ class RateLimiter:
         if len(self._windows) > self._many:
             self._forget(now)
         return self._headers(self._limit.quota - count - 1, reset)
+
+    def closed_for(self, client: str, now: dt.datetime) -> int:
+        """Return the seconds until a client may ask again, 0 where it may at once."""
+        if self._limit is None:
+            return 0
+        _, count, reset = self._window(client, now, self._limit.window)
+        return reset if count >= self._limit.quota else 0
+
+    def _window(self, client: str, now: dt.datetime, length: int) -> tuple[dt.datetime, int, int]:
+        """Return when a client's window began, what was asked in it, and the seconds until it ends."""
+        start, count = self._windows.get(client, (now, 0))
+        elapsed = int((now - start).total_seconds())
+        if not 0 <= elapsed < length:
+            # Over, or begun in the future: the system's clock was set back.
+            start, count, elapsed = now, 0, 0
+        return start, count, length - elapsed
 
     def _forget(self, now: dt.datetime) -> None:
         """Forget the windows that are over; done as often as there are twice as many, so that it costs nothing."""

@@ -26,7 +26,6 @@ from cabinet_sdk._core.operation import Repeat, Upload
 from cabinet_sdk._core.problems import MEDIA_TYPE, to_document
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk._core.request_codec import decode_request, fingerprint
-from cabinet_sdk._core.retry import retry_after
 from cabinet_sdk._core.wire import Body, Headers, Request, Response
 from cabinet_sdk.errors import (
     FieldError,
@@ -335,19 +334,8 @@ class Exchange:
             with self._world.lock, self._world.database.transaction():
                 self._take_down(self._world.unit(self._world.clock.now()), self._path)
                 self._strike(FaultKind.CRASH)
-        if self._limits:
-            self._add_limits(reply)
-        return reply
-
-    def _add_limits(self, reply: Reply) -> None:
-        closed = retry_after(Headers(self._limits))
-        if closed is not None:
-            # With nothing left, whoever came back when it is worth looking would be refused.
-            reply.headers = [
-                (name, str(max(int(value), int(closed))) if name == "retry-after" else value)
-                for name, value in reply.headers
-            ]
         reply.headers += self._limits
+        return reply
 
     def _answered(self, route: Route, content: bytes | Body) -> Reply | StoredFile:
         world = self._world
@@ -458,7 +446,9 @@ class Exchange:
             template = row.created.path.rpartition("{")[0]
             headers.append(("location", f"{BASE_PATH}{template}{result.id}"))
         if session.come_back_in is not None:
-            headers.append(("retry-after", str(session.come_back_in)))
+            # With nothing left, whoever came back when it is worth looking would be refused.
+            closed_for = self._world.limiter.closed_for(session.profile.id, session.work.now)
+            headers.append(("retry-after", str(max(session.come_back_in, closed_for))))
         self._strike(FaultKind.CRASH)
         return Reply(row.success_status, headers, encode_answer(result))
 
