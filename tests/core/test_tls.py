@@ -535,3 +535,22 @@ async def test_a_drip_through_a_proxy_over_tls_ends_with_the_deadline(
         assert not dripped
 
     assert isinstance(error, (DeadlineExceeded, NetworkError))
+
+
+async def test_a_proxy_over_tls_that_ends_in_the_handshake_within_sent_nothing(
+    certificates: Certificates, far: Far
+) -> None:
+    """It opens the tunnel and goes: nothing of the request was sent, so that a change too is tried again."""
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(http("200 Connection established"))
+        connection.socket.recv(65536)
+
+    with RawServer(serve, tls=certificates.context("right")) as server:
+        for row in (READ, CHANGE_ONCE):
+            with pytest.raises(ConnectionFailed, match="No connection to 127.0.0.1:1 through the proxy") as caught:
+                await far(server).answer(row)
+            assert "argument" not in str(caught.value)
+
+    assert len(server.connections) == 6

@@ -438,6 +438,8 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         # come before the stream is told of its own transport.
         secure = _AsyncioStream(self._lifetime)
         secure.connection_made(self._transport)
+        if self.get_extra_info("ssl_object") is not None:
+            secure._break_with(self._transport)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
@@ -451,13 +453,29 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
                     raise
         except TimeoutError as error:
             raise httpcore.ConnectTimeout from error
-        except OSError as error:
+        except Exception as error:
+            # Whatever it is that an event loop says here, nothing was sent.
             raise httpcore.ConnectError(str(error)) from error
         if transport is None:
             # So asyncio says that the connection was closed on this side meanwhile.
             raise httpcore.ConnectError(_TOO_LATE)
         secure.connection_made(transport)
         return secure
+
+    def _break_with(self, outer: asyncio.Transport) -> None:
+        """
+        Let TLS within TLS break as anything else does.
+
+        Python 3.11 and 3.12 call a function of their own wrongly then: a `TypeError` takes the place of the error.
+        """
+
+        def break_off(error: Exception | None) -> None:
+            self._error = error
+            outer.abort()
+
+        # Other event loops have no such function, nor room for one.
+        with suppress(AttributeError):
+            cast("Any", outer)._force_close = break_off  # noqa: SLF001  # Any: as it says
 
     async def aclose(self) -> None:
         # Who still reads is not to take it for the end of what he reads.
