@@ -86,6 +86,12 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
             *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
             *("-out", f"{name}.pem", "-extfile", f"{name}.ext", "-days", "-1" if name == "expired" else "2"),
         )
+    # A name in the subject alone, as before RFC 2818.
+    run("req", *key("subject"), "-out", "subject.csr", "-subj", "/CN=localhost")
+    run(
+        *("x509", "-req", "-in", "subject.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
+        *("-out", "subject.pem", "-days", "2"),
+    )
     run("ec", "-in", "client.key", "-aes256", "-passout", "pass:open sesame", "-out", "locked.key")
     return Certificates(folder)
 
@@ -148,6 +154,16 @@ async def test_who_is_not_trusted_gets_nothing(
             with pytest.raises(ConnectionFailed, match=r"(?i)certificate") as caught:
                 await client.answer(row)
             assert ("Tls(ca_file=…)" in str(caught.value)) is (name in {"self", "right"})
+
+    assert server.requests == []
+
+
+async def test_a_name_in_the_subject_alone_is_none(dial: Dial, certificates: Certificates) -> None:
+    """A certificate is whose its `subjectAltName` says (RFC 9525 6.3); without one it is nobody's."""
+    with serving(certificates, "subject") as server:
+        client = dial(server.url.replace("127.0.0.1", "localhost"), tls=Tls(ca_file=certificates.file("ca.pem")))
+        with pytest.raises(ConnectionFailed, match=r"(?i)certificate"):
+            await client.answer(READ)
 
     assert server.requests == []
 
@@ -549,7 +565,7 @@ async def test_a_proxy_over_tls_that_ends_in_the_handshake_within_sent_nothing(
 
     with RawServer(serve, tls=certificates.context("right")) as server:
         for row in (READ, CHANGE_ONCE):
-            with pytest.raises(ConnectionFailed, match="No connection to 127.0.0.1:1 through the proxy") as caught:
+            with pytest.raises(ConnectionFailed, match=r"No connection to 127\.0\.0\.1:1 through the proxy") as caught:
                 await far(server).answer(row)
             assert "argument" not in str(caught.value)
 

@@ -142,6 +142,9 @@ def _ssl_context(tls: Tls, *, environment: bool) -> ssl.SSLContext:
         else:
             context = ssl.create_default_context(cafile=str(tls.ca_file))
     context.minimum_version = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}[tls.minimum_version]
+    if ssl.HAS_NEVER_CHECK_COMMON_NAME:
+        # Only `subjectAltName` says whose a certificate is (RFC 9525 6.3), and an authority may limit only that.
+        context.hostname_checks_common_name = False
     if tls.certificate is not None:
         with _usable("Tls.certificate with its key"):
             context.load_cert_chain(tls.certificate, tls.key, tls.key_password)
