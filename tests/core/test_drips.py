@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import select
 import socket
 import threading
@@ -386,3 +387,29 @@ async def test_a_cancelled_call_leaves_nothing_behind() -> None:
                 await task
 
             assert (await client.answer(READ)).value.name == "a thing"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_call_that_is_cancelled_while_it_connects_leaves_no_socket(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far the event loop has got with the connection, which is closed, as a `ResourceWarning` would tell."""
+    lost: list[object] = []
+    others = asyncio.all_tasks()
+    monkeypatch.setattr("sys.unraisablehook", lost.append)
+    with RawServer.answering(json_answer()) as server:
+        for rounds in range(20):
+            async with AsyncCabinet(f"http://{host}:{server.port}/v1", TOKEN, deadline=60.0) as client:
+                task = asyncio.create_task(client.answer(READ))
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        # What still connects is not waited for by anybody.
+        if rest := asyncio.all_tasks() - others:
+            await asyncio.wait(rest)
+        await asyncio.sleep(0)
+        gc.collect()
+
+    assert lost == []

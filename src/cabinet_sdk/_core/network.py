@@ -9,7 +9,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -355,16 +355,36 @@ class AsyncioNetwork(httpcore.AsyncNetworkBackend):
         # Other loops know no such delay, and before Python 3.12.8 and 3.13.1 it fails where tasks are made otherwise.
         usual = isinstance(loop, asyncio.BaseEventLoop) and loop.get_task_factory() is None
         stream = partial(_AsyncioStream, self._lifetime)
-        delay: Any = {"happy_eyeballs_delay": _NEXT_ADDRESS} if usual else {}  # Any: keywords
+
+        async def connect(**delay: Any) -> _AsyncioStream:  # Any: a keyword
+            async with asyncio.timeout(timeout):
+                return (await loop.create_connection(stream, host, port, **delay))[1]
+
         with _nowhere(host, port):
             try:
-                async with asyncio.timeout(timeout):
-                    return (await loop.create_connection(stream, host, port, **delay))[1]
+                if usual and not _is_number(host):
+                    return await _made(connect(happy_eyeballs_delay=_NEXT_ADDRESS))
+                return await connect()
             except TimeoutError as error:
                 raise httpcore.ConnectTimeout from error
             except (OSError, RuntimeError) as error:
                 # asyncio looks up names in a thread, which it may be unable to start.
                 raise httpcore.ConnectError(str(error)) from error
+
+
+async def _made(connecting: Coroutine[Any, Any, _AsyncioStream]) -> _AsyncioStream:  # Any: of no use here
+    """Wait for a connection; with a delay between addresses, asyncio loses the socket of one that is cancelled."""
+    task = asyncio.ensure_future(connecting)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_let_go)
+        raise
+
+
+def _let_go(task: asyncio.Task[_AsyncioStream]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().abort()
 
 
 @final
@@ -477,11 +497,14 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         with suppress(AttributeError):
             cast("Any", outer)._force_close = break_off  # noqa: SLF001  # Any: as it says
 
+    def abort(self) -> None:
+        """Close at once, and without a farewell by TLS, for whose answer asyncio would wait."""
+        self._transport.abort()
+
     async def aclose(self) -> None:
         # Who still reads is not to take it for the end of what he reads.
         self._error = ConnectionAbortedError("closed on this side")
-        # At once, and without a farewell by TLS, for whose answer asyncio would wait.
-        self._transport.abort()
+        self.abort()
         # The loop closes the socket in its next round.
         await asyncio.sleep(0)
 
