@@ -294,4 +294,7 @@ async def _to_its_end(work: Coroutine[Any, Any, object]) -> object:  # Any: what
     except asyncio.CancelledError:
         # Whoever cancels again, as a loop that is being closed does, is not made to wait.
         await asyncio.wait([task])
+        # Looked at, or it would be logged as one that nobody heard of.
+        if not task.cancelled():
+            task.exception()
         raise
