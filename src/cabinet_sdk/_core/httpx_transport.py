@@ -543,7 +543,6 @@ def _exchange(
         what = "a header of it is none of HTTP" if isinstance(error, httpx.LocalProtocolError) else "it has no address"
         raise UsageError(f"the request cannot be sent: {what}, or it is not ASCII") from None
     except (httpx.TransportError, OSError) as error:
-        # An OSError of its own comes from what is sent: a file that cannot be read.
         place, advice = connections.place(url), _advice(connections.tls, url, error)
         reason, cause = _reason(error), cast("Exception | None", error)
         if isinstance(error, httpx.RemoteProtocolError):

@@ -62,7 +62,7 @@ class MultipartBody:
         Read the body from its beginning.
 
         Raises:
-            UsageError: The file has another length than it had, or cannot be rewound.
+            UsageError: The file cannot be read, has another length than it had, or cannot be rewound.
         """
         file, done = self._file, 0
         yield self._head
@@ -82,12 +82,19 @@ class MultipartBody:
         return digest.digest()
 
     def _chunks(self) -> Iterator[bytes]:
-        done = 0
-        for chunk in self._file:
-            done += len(chunk)
-            if self._file.length is not None and done > self._file.length:
-                break
-            yield chunk
+        done, unread = 0, None
+        try:
+            for chunk in self._file:
+                done += len(chunk)
+                if self._file.length is not None and done > self._file.length:
+                    break
+                yield chunk
+        except OSError as error:
+            # Without the path, in which people have their names, and so without the error behind it.
+            unread = error.strerror or type(error).__name__
+        if unread is not None:
+            msg = f"the file could not be read when it was to be sent, so that it was not sent whole: {unread}"
+            raise UsageError(msg)
         if self._file.length not in {None, done}:
             msg = f"the file changed while it was sent: it was {self._file.length} bytes long and is not any more"
             raise UsageError(msg)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import gc
 import hashlib
+import io
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +19,10 @@ import pytest
 import respx
 
 from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet
+from cabinet_sdk._core.flow import perform_async, run
 from cabinet_sdk.errors import CallerError, ConnectionLost, FileChanged, TimedOut, UnreadableAnswer, UsageError
 from cabinet_sdk.transports import AsyncHttpxTransport, HttpxTransport, Timeout
+from cabinet_sdk.types import File
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http
 from tests.core.sample_area import SampleId, samples_of
@@ -29,6 +34,22 @@ CONTENT = noise(3, 200_000)
 DIGEST = base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
 FIELDS = ('ETag: "one"', f"Repr-Digest: sha-256=:{DIGEST}:", "Content-Disposition: attachment; filename=it.bin")
 WHOLE = f"Content-Length: {len(CONTENT)}"
+
+
+class Unreadable(io.BytesIO):
+    """A file on a disk that breaks once it was read to its end so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(CONTENT)
+        self.left = times
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read on, while the disk works."""
+        if not self.left:
+            raise OSError(errno.EIO, "Input/output error", "/home/canary/passport.pdf")
+        content = super().read(size)
+        self.left -= not content
+        return content
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -421,3 +442,46 @@ async def test_a_save_that_is_cancelled_at_once_leaves_nothing(tmp_path: Path) -
                 await task
 
     assert contents_of(tmp_path) == {}
+
+
+@pytest.mark.parametrize("times", [0, 1])
+async def test_a_file_that_cannot_be_read_is_no_broken_network(dial: Dial, times: int) -> None:
+    """Neither for the digest nor when it is sent: the call ends at once, and shows nothing of where the file is."""
+
+    def serve(connection: Connection) -> None:
+        if connection.read_head():
+            connection.await_end(60)
+
+    with RawServer(serve) as server:
+        file = Unreadable(times)
+        upload = samples_of(dial(server.url, attempts=3)).upload(File(file, name="x"))
+        with pytest.raises(UsageError, match="could not be read .*: Input/output error") as caught:
+            await upload
+
+    assert len(server.connections) == times
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_save_that_is_cancelled_and_fails_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """What becomes of a step whose task was cancelled meanwhile is nobody's to hear of, nor the log's."""
+    begun, go = threading.Event(), threading.Event()
+
+    def step() -> None:
+        begun.set()
+        go.wait(60)
+        raise FileExistsError
+
+    transport = AsyncHttpxTransport()
+    task = asyncio.create_task(perform_async(run(step, whole=True), transport))
+    await asyncio.to_thread(begun.wait, 60)
+    task.cancel()
+    await asyncio.wait([task], timeout=0)
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await transport.aclose()
+    del task
+    gc.collect()
+    # The handler of these tests keeps what it is told until their end.
+    assert not [record for record in caplog.records if "never retrieved" in record.getMessage()]
