@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from cabinet_sdk import BearerToken, Cabinet, ClientCredentials, RetryPolicy
+from cabinet_sdk._core.context import Options
 from cabinet_sdk._core.redaction import shown_url
 from cabinet_sdk.charges import ChargeId, PaymentMethod
 from cabinet_sdk.errors import CabinetError, ConnectionLost, InvalidValue, UsageError
@@ -291,6 +292,11 @@ async def test_no_canary_of_an_address(play: Play, place: str) -> None:
         _ = [one async for one in play(Script(ok([], ("Link", f"<https://{place}/>; rel=next")))).charges.list()]
 
     assert_no_canary(kept(refused.value) + kept(caught.value))
+
+
+def test_headers_of_a_caller_are_hidden() -> None:
+    """What a tool that shows locals makes of the options of a view holds no value of a header."""
+    assert_no_canary(repr(Options(headers=(("x-secret", HEADER),))))
 
 
 def test_secrets_of_the_connection_are_hidden() -> None:

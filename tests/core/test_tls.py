@@ -570,3 +570,21 @@ async def test_a_proxy_over_tls_that_ends_in_the_handshake_within_sent_nothing(
             assert "argument" not in str(caught.value)
 
     assert len(server.connections) == 6
+
+
+async def test_a_proxy_whose_tls_breaks_is_told_by_what_broke(certificates: Certificates, far: Far) -> None:
+    """That TLS waited for more bytes is no reason."""
+
+    def serve(connection: Connection) -> None:
+        connection.read()
+        connection.write(http("200 Connection established"))
+        connection.socket.recv(65536)
+        # Past its own TLS.
+        with socket.socket(fileno=connection.socket.detach()) as bare:
+            bare.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+            bare.recv(65536)
+
+    with RawServer(serve, tls=certificates.context("right")) as server, pytest.raises(ConnectionFailed) as caught:
+        await far(server).answer(READ)
+
+    assert "did not complete" not in str(caught.value)

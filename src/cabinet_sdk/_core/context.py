@@ -234,14 +234,14 @@ class Options:
     Attributes:
         deadline: Seconds for a call with all its attempts and pauses; None is without limit.
         timeout: Limits of one attempt.
-        headers: Sent with every request besides the SDK's own.
+        headers: Sent with every request besides the SDK's own; hidden in every repr.
         key: The caller's idempotency key for one keyed call.
         page_size: Items a page of a listing, None for the service's own choice.
     """
 
     deadline: float | None = 60.0
     timeout: Timeout = Timeout()
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     key: OneKey | None = None
     page_size: int | None = None
 

@@ -101,11 +101,15 @@ _HINTS = [
 ]
 
 
+# How TLS over memory asks for more bytes; it stands behind whatever goes wrong while they are waited for.
+_NO_REASON = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
 def _reason(error: BaseException) -> str:
     reason, cause = str(error), error.__cause__
     while cause is not None:
         # The network below says more than "all connection attempts failed".
-        if isinstance(cause, OSError) and cause.errno is not None:
+        if isinstance(cause, OSError) and cause.errno is not None and not isinstance(cause, _NO_REASON):
             reason = str(cause)
         cause = cause.__cause__ or cause.__context__
     return reason.rstrip(".") or type(error).__name__

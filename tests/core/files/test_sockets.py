@@ -455,7 +455,7 @@ async def test_a_file_that_cannot_be_read_is_no_broken_network(dial: Dial, times
     with RawServer(serve) as server:
         file = Unreadable(times)
         upload = samples_of(dial(server.url, attempts=3)).upload(File(file, name="x"))
-        with pytest.raises(UsageError, match="could not be read .*: Input/output error") as caught:
+        with pytest.raises(UsageError, match=r"could not be read .*: Input/output error") as caught:
             await upload
 
     assert len(server.connections) == times
