@@ -237,6 +237,18 @@ async def test_a_good_connection_is_used_again(dial: Dial) -> None:
     assert len(server.connections) == 1
 
 
+async def test_a_connection_whose_answer_had_two_lengths_is_not_used(dial: Dial) -> None:
+    """With `Content-Length` beside `Transfer-Encoding` nobody knows for certain where the next answer begins."""
+    body = b'12\r\n{"name":"a thing"}\r\n0\r\n\r\n'
+    twice = http("200 OK", body, JSON, "Content-Length: 5", "Transfer-Encoding: chunked")
+    with RawServer.answering(twice, json_answer(), close=False) as server:
+        client = dial(server.url)
+        for _ in range(2):
+            assert (await client.answer(READ)).value.name == "a thing"
+
+    assert len(server.connections) == 2
+
+
 async def test_a_connection_that_the_service_closed_is_not_used(dial: Dial) -> None:
     """A kept connection that the service closed meanwhile is replaced before the request is sent."""
     with RawServer.answering(json_answer()) as server:

@@ -567,13 +567,16 @@ def _exchange(
 
 def _more_came(response: httpx.Response) -> bool:
     """
-    Say whether the service sent more than the answer, as with a wrong `Content-Length`.
+    Say whether the service sent more than the answer, or may have: with a wrong `Content-Length`, or two lengths.
 
     On a connection that is used again it would be taken for the next answer. httpx does not look, and shows it nowhere.
     Once the answer is closed, the connection may be another exchange's.
     """
     if response.is_closed:
         return False
+    if "content-length" in response.headers and "transfer-encoding" in response.headers:
+        # Two lengths: where the answer ends is not certain (RFC 9112 6.3), and the connection is to be closed.
+        return True
     inner: Any = response.stream  # Any: private all the way down; a respx mock has none of it
     for name in ("_httpcore_stream", "_connection", "_h11_state"):
         inner = getattr(inner, name, None)
