@@ -79,8 +79,8 @@ class Database:
     `DatabaseRefused`, since SQLite cannot share it over a fork; one in memory is the child's own copy.
 
     Raises:
-        DatabaseRefused: The file is something else, of a later version, damaged, does not open with this key, or another
-            process has it.
+        DatabaseRefused: The file is something else, of a later version, damaged, or does not open with this key, or
+            another process has it.
         ValueError: The key is of a wrong length, or for a world in memory.
     """
 
