@@ -101,6 +101,18 @@ async def test_no_canary_in_errors_and_logs(play: Play, log: io.StringIO, end: S
     assert "things.read attempt 1: GET https://cabinet.example/v1/things?payee_inn=hidden" in log.getvalue()
 
 
+@pytest.mark.parametrize("end", [problem(404, "request.not_found"), ConnectionLost("cut")], ids=["refused", "lost"])
+async def test_no_token_in_what_a_tool_shows_of_frames(play: Play, end: Step) -> None:
+    """Tools that show the locals of each frame of a traceback show neither the token nor the client's secret."""
+    client = play(Script(end, tokens=[token(TOKEN)]), ClientCredentials("client", SECRET))
+    with pytest.raises(CabinetError) as caught:
+        await client.answer(CHANGE)
+
+    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "authorization" in shown
+    assert [each for each in (TOKEN, SECRET) if each in shown] == []
+
+
 async def test_no_canary_when_signing_in_fails(play: Play, log: io.StringIO) -> None:
     """A refused sign-in shows neither the secret nor what the endpoint said besides its code and text."""
     refused = answer(401, f'{{"error": "invalid_client", "trace": "{BODY}"}}'.encode(), "application/json")

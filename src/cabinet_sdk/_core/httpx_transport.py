@@ -23,6 +23,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, G
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache, partial
+from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar, cast, final
@@ -62,6 +63,8 @@ _SLICE = 256 * 1024
 _PIECE = 64 * 1024
 _NO_BODY = httpx.ByteStream(b"")
 _STREAM_CLOSED = "the stream is closed"
+# Whoever sends bytes one at a time must not have the event loop for himself: reading what is there waits for nothing.
+_CHUNKS_AT_ONCE = 256
 # As long as httpx itself keeps a connection that nobody uses.
 _KEPT = 5.0
 
@@ -660,10 +663,12 @@ class _Stream(_OpenStream[None]):
 class _AsyncStream(_OpenStream[Awaitable[None]]):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         chunks = aiter(cast("AsyncIterable[bytes]", self._response.stream))
-        while True:
+        for number in count(1):
             try:
                 with self._step():
                     chunk = await anext(chunks, None)
+                    if not number % _CHUNKS_AT_ONCE:
+                        await asyncio.sleep(0)
             finally:
                 if self._closed:
                     await self.aclose()
@@ -840,10 +845,14 @@ class AsyncHttpxTransport:
                         finish = partial(self._finish, response, lease)
                         stream = _AsyncStream(response, finish, self._connections, request.url)
                         return attrs.evolve(head, stream=stream)
+                    chunks = 0
                     async for chunk in cast("AsyncIterable[bytes]", response.stream):
                         content = _joined(content, chunk)
                         if len(content) > request.answer_limit:
                             raise _too_large(head, request)
+                        chunks += 1
+                        if not chunks % _CHUNKS_AT_ONCE:
+                            await asyncio.sleep(0)
                 except (httpx.TransportError, UnreadableAnswer):
                     # The head of a 401 tells what to do: renew the token.
                     if head.status != 401:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 __all__ = [
     "HIDDEN",
     "SHOWN_HEADERS",
     "SHOWN_PARAMETERS",
+    "Secret",
     "printable",
     "shown_headers",
     "shown_name",
@@ -48,6 +50,16 @@ _LONGEST_WORD = 100
 
 # As the contract names fields. Four digits in a row may be part of somebody's number.
 _SHOWN_NAME = re.compile(r"(?!.*[0-9]{4})[a-z][a-z0-9_]{0,63}", re.ASCII)
+
+
+@final
+class Secret(str):
+    """A text that a tool which shows the locals of a traceback does not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return HIDDEN
 
 
 def shown_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from cabinet_sdk._core.arguments import check_text
 from cabinet_sdk._core.flow import AsyncLock, Flow, Lock, acquire, release
 from cabinet_sdk._core.per_process import PerProcess
 from cabinet_sdk._core.problems import object_in, problem_of
-from cabinet_sdk._core.redaction import printable
+from cabinet_sdk._core.redaction import Secret, printable
 from cabinet_sdk._core.wire import Headers, Request, Response
 from cabinet_sdk.errors import DeadlineExceeded, InvalidValue, SignInRefused, UnreadableAnswer
 
@@ -102,7 +102,7 @@ class SignIn:
         self._authorization: str | None = None
         self._expires_at = float("inf")
         if isinstance(credentials, BearerToken):
-            self._authorization = f"Bearer {credentials.value}"
+            self._authorization = Secret(f"Bearer {credentials.value}")
 
     @property
     def client_id(self) -> str:
@@ -148,7 +148,7 @@ class SignIn:
                 asked_at = now()
                 response = yield from send(self._token_request(self._credentials))
                 token, lifetime = _token_of(response)
-                authorization = self._authorization = f"Bearer {token}"
+                authorization = self._authorization = Secret(f"Bearer {token}")
                 # A token shorter-lived than twice the margin is used for half its life.
                 self._expires_at = asked_at + max(lifetime - _MARGIN, lifetime / 2)
             return authorization
@@ -161,13 +161,14 @@ class SignIn:
             form["scope"] = " ".join(credentials.scope)
         # RFC 6749 2.3.1: both are form-encoded before they are joined.
         pair = f"{quote(credentials.client_id, safe='')}:{quote(credentials.client_secret, safe='')}"
+        authorization = Secret(f"Basic {base64.b64encode(pair.encode()).decode()}")
         return Request(
             method="POST",
             url=self._token_url,
             headers=Headers(
                 (
                     ("accept", "application/json"),
-                    ("authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"),
+                    ("authorization", authorization),
                     ("content-type", "application/x-www-form-urlencoded"),
                 )
             ),

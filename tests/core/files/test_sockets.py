@@ -10,17 +10,25 @@ import hashlib
 import io
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import respx
 
 from cabinet_sdk import AsyncCabinet, BearerToken, Cabinet
 from cabinet_sdk._core.flow import perform_async, run
-from cabinet_sdk.errors import CallerError, ConnectionLost, FileChanged, TimedOut, UnreadableAnswer, UsageError
+from cabinet_sdk.errors import (
+    CallerError,
+    ConnectionLost,
+    FileChanged,
+    TimedOut,
+    UnreadableAnswer,
+    UsageError,
+)
 from cabinet_sdk.transports import AsyncHttpxTransport, HttpxTransport, Timeout
 from cabinet_sdk.types import File
 from tests.core.conftest import Dial
@@ -370,6 +378,39 @@ async def test_the_deadline_bounds_no_file_on_its_way(respx_mock: respx.MockRout
 
     calls: Any = respx_mock.calls  # Any: respx leaves it untyped
     assert calls.last.request.extensions["timeout"]["read"] == 30
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+@respx.mock(base_url=BASE_URL)
+async def test_a_body_of_single_bytes_leaves_others_their_turn(respx_mock: respx.MockRouter, *, streamed: bool) -> None:
+    """Where all of it is there already, reading waits for nothing: other tasks go on all the same."""
+    at_once, most = 0, 0
+
+    class Bytes(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            nonlocal at_once, most
+            for byte in CONTENT[:5000]:
+                at_once += 1
+                most = max(most, at_once)
+                yield bytes((byte,))
+
+    async def others() -> None:
+        nonlocal at_once
+        while True:
+            at_once = 0
+            await asyncio.sleep(0)
+
+    respx_mock.route().respond(200 if streamed else 404, stream=Bytes())
+    task = asyncio.create_task(others())
+    async with AsyncCabinet(BASE_URL, BearerToken("token-of-tests")) as client:
+        try:
+            async with await samples_of(client).download(SampleId("x")) as file:
+                assert await file.read() == CONTENT[:5000]
+        except CallerError:
+            assert not streamed
+    task.cancel()
+
+    assert 1 < most < 1000
 
 
 async def test_a_task_that_is_cancelled_lets_go(tmp_path: Path) -> None:
