@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import respx
 
 from cabinet_sdk import ClientCredentials
 from cabinet_sdk._core.operation import Operation
@@ -28,7 +29,7 @@ from cabinet_sdk.errors import (
 from tests.core.conftest import Dial
 from tests.core.raw_server import Connection, RawServer, http, json_answer
 from tests.core.sample_area import SampleId, samples_of
-from tests.core.scripted import CHANGE, CHANGE_ONCE, READ
+from tests.core.scripted import BASE_URL, CHANGE, CHANGE_ONCE, READ
 
 pytestmark = pytest.mark.feature("EX-01", "SE-06")
 
@@ -247,6 +248,14 @@ async def test_a_connection_whose_answer_had_two_lengths_is_not_used(dial: Dial)
             assert (await client.answer(READ)).value.name == "a thing"
 
     assert len(server.connections) == 2
+
+
+@respx.mock(base_url=BASE_URL)
+async def test_a_mock_may_have_two_lengths(respx_mock: respx.MockRouter, dial: Dial) -> None:
+    """An answer of respx has no connection that could be closed."""
+    respx_mock.route().respond(200, json={"name": "a thing"}, headers={"Transfer-Encoding": "chunked"})
+
+    assert (await dial(BASE_URL).answer(READ)).value.name == "a thing"
 
 
 async def test_a_connection_that_the_service_closed_is_not_used(dial: Dial) -> None:

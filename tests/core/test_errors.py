@@ -275,7 +275,9 @@ def test_a_problem_document_says_that_it_is_one(media_type: str | None, kind: ty
     [
         ({"type": "https://cabinet.example/problems/charges.nothing_due"}, NothingDue, "charges.nothing_due"),
         ({"type": "/v1/problems/charges.nothing_due", "code": 7}, NothingDue, "charges.nothing_due"),
-        ({"type": "problems/charges.frozen"}, StateError, "charges.frozen"),
+        ({"type": "problems/charges.nothing_due"}, NothingDue, "charges.nothing_due"),
+        ({"type": "problems/charges.frozen"}, StateError, "unknown"),
+        ({"type": "https://gateway.example/problems/503.html"}, StateError, "unknown"),
         ({"type": "/problems/charges.frozen", "code": "charges.nothing_due"}, NothingDue, "charges.nothing_due"),
         ({"type": "/problems/charges.nothing_due", "code": "charges.frozen"}, StateError, "charges.frozen"),
         ({"type": "https://cabinet.example/charges.nothing_due"}, StateError, "unknown"),

@@ -579,7 +579,7 @@ def _more_came(response: httpx.Response) -> bool:
         return False
     if "content-length" in response.headers and "transfer-encoding" in response.headers:
         # Two lengths: where the answer ends is not certain (RFC 9112 6.3), and the connection is to be closed.
-        return True
+        return "network_stream" in response.extensions
     inner: Any = response.stream  # Any: private all the way down; a respx mock has none of it
     for name in ("_httpcore_stream", "_connection", "_h11_state"):
         inner = getattr(inner, name, None)

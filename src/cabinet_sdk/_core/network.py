@@ -488,14 +488,17 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
         Python 3.11 and 3.12 call a function of their own wrongly then: a `TypeError` takes the place of the error.
         """
+        theirs = cast("Any", outer)  # Any: other event loops have no such function, nor room for one
 
         def break_off(error: Exception | None) -> None:
-            self._error = error
+            self._error = error or self._error
+            # From Python 3.13 on, `abort` comes by here.
+            with suppress(AttributeError):
+                del theirs._force_close  # noqa: SLF001  # as above
             outer.abort()
 
-        # Other event loops have no such function, nor room for one.
         with suppress(AttributeError):
-            cast("Any", outer)._force_close = break_off  # noqa: SLF001  # Any: as it says
+            theirs._force_close = break_off  # noqa: SLF001  # as above
 
     def abort(self) -> None:
         """Close at once, and without a farewell by TLS, for whose answer asyncio would wait."""

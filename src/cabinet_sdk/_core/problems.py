@@ -93,10 +93,12 @@ def problem_of(response: Response, operation: str, retry_after: float | None) ->
             request_id=request_id,
             operation=operation,
         )
+    known = {each.code: each for each in catalogue()}
     code = _text(document, "code")
-    if code is None and (named := _TYPE.fullmatch(_text(document, "type") or "")):
+    # Gateways have pages for their problems too: one that is unknown is not taken for the service's word.
+    if code is None and (named := _TYPE.fullmatch(_text(document, "type") or "")) and named.group(1) in known:
         code = named.group(1)
-    cls = {known.code: known for known in catalogue()}.get(code or "", _class_for(response))
+    cls = known.get(code or "", _class_for(response))
     return cls(
         _text(document, "detail") or _text(document, "title"),
         errors=_field_errors(document.get("errors")),

@@ -104,7 +104,7 @@ class Timeout:
     Attributes:
         connect: Until a connection stands.
         idle: Between two bytes, either way.
-        total: Until the whole answer is there. Where the call's deadline leaves less, that.
+        total: Until the whole answer is there, or the head of a streamed one. Where the deadline leaves less, that.
     """
 
     connect: float | None = 10.0

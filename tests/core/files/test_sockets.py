@@ -488,16 +488,19 @@ async def test_a_save_that_is_cancelled_at_once_leaves_nothing(tmp_path: Path) -
 @pytest.mark.parametrize("times", [0, 1])
 async def test_a_file_that_cannot_be_read_is_no_broken_network(dial: Dial, times: int) -> None:
     """Neither for the digest nor when it is sent: the call ends at once, and shows nothing of where the file is."""
+    came = threading.Event()
 
     def serve(connection: Connection) -> None:
-        if connection.read_head():
-            connection.await_end(60)
+        came.set()
+        connection.await_end(60)
 
     with RawServer(serve) as server:
         file = Unreadable(times)
         upload = samples_of(dial(server.url, attempts=3)).upload(File(file, name="x"))
         with pytest.raises(UsageError, match=r"could not be read .*: Input/output error") as caught:
             await upload
+        # The server takes a connection in its own time.
+        assert not times or await asyncio.to_thread(came.wait, 60)
 
     assert len(server.connections) == times
     assert caught.value.__cause__ is caught.value.__context__ is None
