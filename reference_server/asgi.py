@@ -183,7 +183,10 @@ class App:
                 return
             reply = exchange.refuse(error)
         except asyncio.CancelledError:
-            # The time to stop is over; the thread, which changes nothing, still has the exchange itself.
+            # The time to stop is over. A thread with an upload may change something yet: nobody can say what becomes
+            # of that. One that makes a file changes nothing, and still has the exchange itself.
+            if not exchange.slow:
+                raise
             reply = copy(exchange).refuse(stopping())
         finally:
             gone.cancel()
