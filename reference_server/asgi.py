@@ -181,7 +181,7 @@ class App:
             if gone.done():
                 exchange.abandon()
                 return
-            reply = exchange.refuse(error)
+            reply = await self._run(partial(exchange.refuse, error))
         except asyncio.CancelledError:
             # The time to stop is over. A thread with an upload may change something yet: nobody can say what becomes
             # of that. One that makes a file changes nothing, and still has the exchange itself.

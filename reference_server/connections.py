@@ -211,7 +211,7 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         self._forget_answer()
 
-    def eof_received(self) -> bool | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # uvicorn never goes on
+    def eof_received(self) -> bool | None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]  # uvicorn's own always closes
         """Have all that comes: a whole request is answered, though its client has closed its side of the connection."""
         whole = self._is_answering() and self._due is None
         # A client that is gone says no more than that: nothing that takes long goes on for it.
@@ -227,7 +227,7 @@ class Connection(HttpToolsProtocol):
         self._forget_answer()
         super().connection_lost(exc)
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # one for all
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # what the parser says is the same for all
         """Refuse what is no HTTP."""
         self._refuse(_NOT_HTTP)
 

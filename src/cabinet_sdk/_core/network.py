@@ -494,11 +494,11 @@ class _AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             self._error = error or self._error
             # From Python 3.13 on, `abort` comes by here.
             with suppress(AttributeError):
-                del theirs._force_close  # noqa: SLF001  # as above
+                del theirs._force_close  # noqa: SLF001  # what they call wrongly
             outer.abort()
 
         with suppress(AttributeError):
-            theirs._force_close = break_off  # noqa: SLF001  # as above
+            theirs._force_close = break_off  # noqa: SLF001  # what they call wrongly
 
     def abort(self) -> None:
         """Close at once, and without a farewell by TLS, for whose answer asyncio would wait."""
